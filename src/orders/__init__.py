@@ -1,0 +1,1 @@
+"""The functions of the order pipeline, as they are deployed to AWS Lambda."""

@@ -1,0 +1,1 @@
+"""The edges: how the functions talk to AWS."""

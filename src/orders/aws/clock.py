@@ -1,0 +1,10 @@
+"""The time, as the tables and the logs write it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> str:
+    """The time in UTC, ISO 8601 to the millisecond: ``2026-08-18T09:30:00.123Z``."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Reserves the stock of each order once, and never more than there is."""

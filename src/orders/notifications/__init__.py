@@ -1,0 +1,1 @@
+"""Tells the shop's own services what became of an order."""

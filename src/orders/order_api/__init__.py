@@ -1,0 +1,1 @@
+"""`POST /orders`: takes an order and puts `order.placed` on the bus."""
