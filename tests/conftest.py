@@ -1,0 +1,19 @@
+"""The environment the functions read when they are imported, as the template sets it."""
+
+import os
+
+os.environ.update(
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    EVENT_BUS="order-events",
+    PAYMENTS_TABLE="payments",
+    RESERVATIONS_TABLE="reservations",
+    STOCK_TABLE="stock",
+    ORDER_UPDATES_TOPIC="arn:aws:sns:us-east-1:123456789012:order-updates.fifo",
+    QUEUE_URL="https://sqs.us-east-1.amazonaws.com/123456789012/queue",
+    RETRY_DELAY_SECONDS="1",
+    CHARGE_FAILURE_RATE="0",
+    CHARGE_DECLINE_RATE="0",
+    POWERTOOLS_METRICS_NAMESPACE="OrderPipeline",
+)

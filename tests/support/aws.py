@@ -1,0 +1,70 @@
+"""AWS in this process: real botocore clients, answered by the local cloud without a socket.
+
+The requests are serialized, answered and parsed as ever; only the wire is missing. So conditions,
+transactions and visibility timeouts are evaluated by MiniStack and never by code of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+TABLES = {"payments": "order_id", "reservations": "order_id", "stock": "sku"}
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._content
+
+
+def connect(client: Any, service: str) -> None:  # noqa: ANN401 - any boto3 client
+    """Have the local cloud's ``service`` answer this client, in this process."""
+    module = importlib.import_module(f"ministack.services.{service}")
+
+    def answer(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's types lie
+        headers = {
+            name.lower(): str(value, "ascii") if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        status, answered, content = asyncio.run(
+            module.handle_request("POST", "/", headers, body, {})
+        )
+        return AWSResponse(request.url, status, answered, _Body(content))
+
+    client.meta.events.register(f"before-send.{client.meta.service_model.endpoint_prefix}", answer)
+
+
+def dynamodb() -> DynamoDBClient:
+    """A DynamoDB with the pipeline's tables, empty."""
+    importlib.import_module("ministack.services.dynamodb").reset()
+    client = boto3.client("dynamodb")
+    connect(client, "dynamodb")
+    for table, key in TABLES.items():
+        client.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        )
+    return client
+
+
+def sqs() -> SQSClient:
+    """An SQS without queues."""
+    importlib.import_module("ministack.services.sqs").reset()
+    client = boto3.client("sqs")
+    connect(client, "sqs")
+    return client

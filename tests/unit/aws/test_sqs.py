@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orders.aws.sqs import Batch, Retry, time_is_up
+from orders.events import decode_order_placed
+from support import aws
+from support.lambdas import Context, order_placed, sqs_event
+
+Logged = Callable[[], list[dict[str, Any]]]
+
+
+class TestBatch:
+    def test_reads_what_can_be_read_and_fails_the_rest_alone(self, retry: Retry) -> None:
+        event = sqs_event(order_placed("a"), "not JSON", order_placed("b"), order_placed(amount=-1))
+        batch = Batch.read(event["Records"], decode_order_placed)
+        assert [m.event.order_id for m in batch.messages] == ["a", "b"]
+        assert batch.response(retry) == {
+            "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]
+        }
+
+    def test_says_why_a_message_cannot_be_read(self, logged: Logged) -> None:
+        Batch.read(sqs_event(order_placed(amount=-1))["Records"], decode_order_placed)
+        (line,) = logged()
+        assert line["level"] == "ERROR"
+        assert line["message_id"] == "m0"
+        assert "amount must be from 0" in line["reason"]
+
+    def test_nothing_failed_is_an_empty_list(self, retry: Retry) -> None:
+        batch = Batch.read(sqs_event(order_placed())["Records"], decode_order_placed)
+        assert batch.response(retry) == {"batchItemFailures": []}
+
+    def test_an_order_stands_once_in_a_round(self) -> None:
+        event = sqs_event(*(order_placed(order_id) for order_id in "abaac"))
+        batch = Batch.read(event["Records"], decode_order_placed)
+        rounds = [[m.id for m in messages] for messages in batch.rounds()]
+        assert rounds == [["m0", "m1", "m4"], ["m2"], ["m3"]]
+
+    def test_an_empty_batch_has_no_round(self) -> None:
+        assert list(Batch.read([], decode_order_placed).rounds()) == []
+
+
+class TestRetry:
+    @pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (3, 20), (60, 900)])
+    def test_the_delay_doubles_with_each_attempt(self, attempt: int, seconds: int) -> None:
+        assert Retry(aws.sqs(), "", 5)._seconds(attempt) == seconds
+
+    def test_a_failed_message_comes_back_after_its_delay(self) -> None:
+        sqs = aws.sqs()
+        url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="order")
+        (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        Retry(sqs, url, first_delay_seconds=0).delay({"m0": (message["ReceiptHandle"], 1)})
+        assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "order"
+
+    def test_a_delay_that_cannot_be_set_harms_nobody(self, logged: Logged) -> None:
+        Retry(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/000000000000/gone", 5).delay(
+            {"m0": ("handle", 1)}
+        )
+        assert logged()[-1]["message"] == "retry delay not set"
+
+
+def test_time_is_up_three_seconds_before_the_timeout() -> None:
+    assert not time_is_up(Context(remaining_milliseconds=3000))
+    assert time_is_up(Context(remaining_milliseconds=2999))
