@@ -1,1 +1,1 @@
-"""What runs on an engineer's machine: the command line, the local cloud, packaging and deployment."""
+"""What runs on an engineer's machine: commands, the local cloud, packaging, deployment."""

@@ -1,0 +1,5 @@
+"""`python -m orderctl`."""
+
+from orderctl.cli import main
+
+main()

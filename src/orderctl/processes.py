@@ -1,0 +1,104 @@
+"""Processes, signals and ports of this machine."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+# What ends a program from outside; SIGHUP is a closed terminal.
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_PROC = Path("/proc/self").exists()
+_POLL_SECONDS = 0.02
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and its kin until the block is done, then let the first one through."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    held: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: held.append(number))
+        for number in ENDING_SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
+
+
+def is_running(pid: int, marker: str) -> bool:
+    """Whether a process runs and is the one meant.
+
+    Args:
+        pid: Its number, which may have passed to another process since.
+        marker: What its command line has and no other's.
+    """
+    return marker in _command_line(pid)
+
+
+def _command_line(pid: int) -> str:
+    """A process's command line; empty when it has ended, waited for or not."""
+    if not _PROC:
+        ps = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(ps, capture_output=True, text=True, check=False).stdout
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def terminate(pid: int, marker: str, grace_seconds: float = 5.0) -> bool:
+    """End a process that leads a process group, and what is left of its group.
+
+    Args:
+        pid: The process and its group.
+        marker: What its command line has and no other's.
+        grace_seconds: How long it may take to end by itself.
+
+    Returns:
+        Whether it was running.
+    """
+    if not is_running(pid, marker):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    while is_running(pid, marker) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    return True
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server on the loopback interface could take the port."""
+    with socket.socket() as probe:
+        if probe.connect_ex((LOOPBACK, port)) == 0:
+            return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

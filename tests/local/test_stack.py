@@ -1,0 +1,147 @@
+"""Deployment by change set, against the local cloud."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orderctl import stack
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.package import Artifact
+from orderctl.stack import Deployment, StackError, StackEvent, Template
+
+TEMPLATE = """
+Parameters:
+  CodeBucket: {{ Type: String }}
+  CodeKey: {{ Type: String }}
+  Suffix: {{ Type: String, Default: usual, AllowedPattern: "[a-z]+" }}
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties: {{ QueueName: !Sub "{name}-${{Suffix}}" }}
+{more}
+Outputs:
+  QueueUrl: {{ Value: !Ref Queue }}
+  Code: {{ Value: !Sub "${{CodeBucket}}/${{CodeKey}}" }}
+"""
+TOPIC = """
+  Topic:
+    Type: AWS::SNS::Topic
+"""
+BROKEN = """
+  Broken:
+    Type: AWS::SQS::Queue
+    DependsOn: Queue
+    Properties: { VisibilityTimeout: 99999 }
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    path = tmp_path / "functions.zip"
+    path.write_bytes(b"content")
+    return Artifact(path, hashlib.sha256(b"content").hexdigest(), len(b"content"))
+
+
+class Stack:
+    """One stack of the shared local cloud."""
+
+    def __init__(self, cloud: LocalCloud, artifact: Artifact, name: str) -> None:
+        self.name = name
+        self.session = cloud.session()
+        self.events: list[StackEvent] = []
+        self.resources = 0
+        self._artifact = artifact
+
+    def planned(self, resources: int) -> None:
+        self.resources = resources
+
+    def happened(self, event: StackEvent) -> None:
+        self.events.append(event)
+
+    def deploy(self, more: str = "", **parameters: str) -> Deployment:
+        body = TEMPLATE.format(name=self.name, more=more)
+        names = ("CodeBucket", "CodeKey", "Suffix")
+        return stack.deploy(
+            self.session,
+            self._artifact,
+            template=Template(body, {name: {"Default": ""} for name in names}),
+            parameters=parameters,
+            stack_name=self.name,
+            observer=self,
+            poll_seconds=0.02,
+        )
+
+
+@pytest.fixture
+def one(cloud: LocalCloud, artifact: Artifact, request: pytest.FixtureRequest) -> Stack:
+    return Stack(cloud, artifact, request.node.name.removeprefix("test_").replace("_", "-"))
+
+
+def test_creates(one: Stack) -> None:
+    deployment = one.deploy()
+    assert deployment.changed
+    assert deployment.outputs["QueueUrl"].endswith(f"/{one.name}-usual")
+    assert one.resources == 1
+    assert [(event.logical_id, event.status) for event in one.events] == [
+        (one.name, "CREATE_IN_PROGRESS"),
+        ("Queue", "CREATE_IN_PROGRESS"),
+        ("Queue", "CREATE_COMPLETE"),
+        (one.name, "CREATE_COMPLETE"),
+    ]
+
+
+def test_updates_and_keeps_the_parameters_not_given(one: Stack) -> None:
+    one.deploy(Suffix="mine")
+    one.events.clear()
+    deployment = one.deploy(TOPIC)
+    assert deployment.outputs["QueueUrl"].endswith("-mine")
+    assert "Topic" in {event.logical_id for event in one.events}
+    assert one.events[-1].status == "UPDATE_COMPLETE"
+
+
+def test_nothing_to_change_is_no_error(one: Stack) -> None:
+    before = one.deploy()
+    after = one.deploy()
+    assert not after.changed
+    assert after.outputs == before.outputs
+
+
+def test_failure_names_its_first_cause_and_can_be_mended(one: Stack) -> None:
+    with pytest.raises(StackError) as caught:
+        one.deploy(BROKEN)
+    assert "Broken (AWS::SQS::Queue): Invalid value for the parameter VisibilityTimeout" in str(
+        caught.value
+    )
+    assert one.deploy().changed
+
+
+def test_value_the_template_does_not_allow_is_refused(one: Stack) -> None:
+    with pytest.raises(StackError, match="Suffix"):
+        one.deploy(Suffix="123")
+
+
+def test_code_is_kept_privately_under_the_hash_of_its_content(
+    one: Stack, artifact: Artifact
+) -> None:
+    bucket, _, key = one.deploy().outputs["Code"].partition("/")
+    s3 = one.session.client("s3")
+    assert key == f"functions/{artifact.sha256}.zip"
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"content"
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+    assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_large_template_goes_by_way_of_the_bucket(one: Stack) -> None:
+    comments = "  # nothing\n" * 6000
+    assert one.deploy(comments).changed

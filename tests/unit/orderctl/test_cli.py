@@ -1,0 +1,56 @@
+"""The command line as it is typed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def orderctl(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orderctl", *arguments],
+        env=os.environ | {"ORDERCTL_STATE_DIR": str(state), "NO_COLOR": "1", "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_version(tmp_path: Path) -> None:
+    result = orderctl("--version", state=tmp_path)
+    assert (result.returncode, result.stdout.split()[0]) == (0, "orderctl")
+
+
+@pytest.mark.parametrize("command", ["up", "down", "env"])
+def test_every_command_has_an_example(command: str, tmp_path: Path) -> None:
+    result = orderctl(command, "--help", state=tmp_path)
+    assert result.returncode == 0
+    assert "Example: " in result.stdout
+    assert f"orderctl {command}" in result.stdout.partition("Example: ")[2]
+
+
+def test_env_without_a_local_cloud_prints_nothing_to_evaluate(tmp_path: Path) -> None:
+    result = orderctl("env", state=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: No local cloud is running. Start one with: ")
+
+
+def test_down_without_a_local_cloud_is_no_error(tmp_path: Path) -> None:
+    result = orderctl("down", state=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "No local cloud is running.\n")
+
+
+def test_misspelt_parameter_ends_before_anything_is_started(tmp_path: Path) -> None:
+    result = orderctl("up", "--param", "chargefailurerate=0", state=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "Did you mean ChargeFailureRate?" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pair", ["ChargeFailureRate", "=1"])
+def test_parameter_must_be_a_pair(pair: str, tmp_path: Path) -> None:
+    result = orderctl("up", "--param", pair, state=tmp_path)
+    assert result.returncode == 2
+    assert "is not of the form KEY=VALUE" in result.stderr

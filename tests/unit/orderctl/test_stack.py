@@ -1,0 +1,92 @@
+"""What is said about a template's parameters, and about a deployment that failed."""
+
+from pathlib import Path
+
+import pytest
+
+from orderctl.stack import ParameterError, StackError, StackEvent, Template, failure
+
+TEMPLATE = """
+Parameters:
+  CodeBucket: { Type: String }
+  CodeKey: { Type: String }
+  Email: { Type: String }
+  ChargeFailureRate: { Type: Number, Default: 0.1 }
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub "${AWS::StackName}-queue"
+      Tags: !If [Big, [{ Key: size, Value: !GetAtt Topic.Name }], !Ref AWS::NoValue]
+"""
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Template:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    return Template.load(path)
+
+
+def test_known_parameters_pass(template: Template) -> None:
+    template.check({"Email": "a@example.com", "ChargeFailureRate": "0"})
+
+
+@pytest.mark.parametrize("name", ["chargefailurerate", "ChargeFailRate", "ChargeFailureRates"])
+def test_misspelt_parameter_is_recognised(template: Template, name: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        template.check({"Email": "a@example.com", name: "0"})
+    assert f"no parameter {name}. Did you mean ChargeFailureRate?" in str(caught.value)
+
+
+def test_unknown_parameter_is_answered_with_the_known_ones(template: Template) -> None:
+    with pytest.raises(ParameterError) as caught:
+        template.check({"Email": "a@example.com", "Zzz": "0"})
+    message = str(caught.value)
+    assert "Did you mean" not in message
+    assert message.endswith("Its parameters: ChargeFailureRate, Email.")
+
+
+def test_what_the_deployment_fills_in_cannot_be_given(template: Template) -> None:
+    with pytest.raises(ParameterError):
+        template.check({"Email": "a@example.com", "CodeBucket": "mine"})
+
+
+def test_parameter_without_a_default_must_be_given(template: Template) -> None:
+    with pytest.raises(ParameterError, match="Email has no default: give it with --param Email="):
+        template.check({})
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [", ""])
+def test_what_is_no_template_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(StackError, match=r"broken\.yaml is not a template"):
+        Template.load(path)
+
+
+def test_missing_template_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"missing\.yaml: No such file"):
+        Template.load(tmp_path / "missing.yaml")
+
+
+def test_failure_shows_the_first_cause_and_not_the_cascade() -> None:
+    events = [
+        StackEvent("pipeline", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS"),
+        StackEvent("Topic", "AWS::SNS::Topic", "CREATE_FAILED", "Resource creation cancelled"),
+        StackEvent("Queue", "AWS::SQS::Queue", "CREATE_FAILED", "Queue already exists"),
+        StackEvent("Rule", "AWS::Events::Rule", "CREATE_FAILED", "No such bus"),
+        StackEvent("pipeline", "AWS::CloudFormation::Stack", "ROLLBACK_COMPLETE"),
+    ]
+    assert failure("pipeline", events) == (
+        "Stack pipeline could not be deployed.\n"
+        "  Queue (AWS::SQS::Queue): Queue already exists\n"
+        "  1 more failed after it; the stack's events have them."
+    )
+
+
+def test_failure_without_a_failed_resource_shows_how_the_stack_ended() -> None:
+    events = [
+        StackEvent("pipeline", "AWS::CloudFormation::Stack", "ROLLBACK_COMPLETE", "A hook said no")
+    ]
+    assert "A hook said no" in failure("pipeline", events)
