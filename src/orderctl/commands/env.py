@@ -1,0 +1,157 @@
+"""`orderctl env`: what a shell needs to use the local cloud."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from orderctl import console, paths
+from orderctl.localcloud import lifecycle
+from orderctl.localcloud.state import REGION, LocalState, StateDirectory
+from orderctl.processes import LOOPBACK
+
+# The stack's outputs under the names that shells get them by.
+_FROM_OUTPUTS = {
+    "API_ID": "ApiId",
+    "RESOURCE_ID": "OrdersResourceId",
+    "API_URL": "ApiUrl",
+    "EVENT_BUS": "EventBusName",
+    "PAYMENTS_QUEUE": "PaymentsQueueUrl",
+    "PAYMENTS_DLQ": "PaymentsDLQUrl",
+    "INVENTORY_QUEUE": "InventoryQueueUrl",
+    "INVENTORY_DLQ": "InventoryDLQUrl",
+    "NOTIFICATIONS_DLQ": "NotificationsDLQUrl",
+    "UNDELIVERABLE_EVENTS_DLQ": "UndeliverableEventsDLQUrl",
+    "ORDER_UPDATES_QUEUE": "OrderUpdatesQueueUrl",
+    "ORDERS_TABLE": "OrdersTableName",
+    "PAYMENTS_TABLE": "PaymentsTableName",
+    "RESERVATIONS_TABLE": "ReservationsTableName",
+    "STOCK_TABLE": "StockTableName",
+}
+# What would send a call elsewhere, or with other credentials.
+_IN_THE_WAY = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+_SERVICE_ENDPOINT = "AWS_ENDPOINT_URL_"
+# The first AWS CLI of each major version that reads AWS_ENDPOINT_URL.
+_READS_ENDPOINT_URL = {1: (1, 29), 2: (2, 13)}
+_AWS_WRAPPER = """\
+#!/bin/sh
+# This AWS CLI does not read AWS_ENDPOINT_URL, so it is passed on.
+exec {aws} ${{AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}} "$@"
+"""
+
+
+def env(as_json: bool) -> None:
+    """Print what points a shell at the local cloud.
+
+    Args:
+        as_json: Whether to print JSON instead of shell commands.
+    """
+    directory = paths.state_directory()
+    state = lifecycle.running(StateDirectory(directory))
+    exported = exports(state, os.environ)
+    if as_json:
+        sys.stdout.write(json.dumps(exported, indent=2) + "\n")
+        return
+    if old_cli := _cli_without_endpoint_url(directory / "bin"):
+        version, path = old_cli
+        exported["PATH"] = path
+        console.note(
+            f"AWS CLI {version} does not read AWS_ENDPOINT_URL; a wrapper in PATH passes it on."
+        )
+    sys.stdout.write(script(exported, os.environ) + "\n")
+    if sys.stdout.isatty():
+        console.note(f'To set these in your shell: eval "$({paths.orderctl()} env)"')
+
+
+def exports(state: LocalState, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that point a shell at a local cloud.
+
+    Args:
+        state: The local cloud.
+        environment: The shell's present variables.
+    """
+    variables = {
+        "AWS_ENDPOINT_URL": state.endpoint,
+        "AWS_ACCESS_KEY_ID": state.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_PAGER": "",
+    }
+    variables |= {
+        name: state.outputs[output]
+        for name, output in _FROM_OUTPUTS.items()
+        if output in state.outputs
+    }
+    return variables | _around_the_proxy(environment)
+
+
+def _around_the_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY with this machine in it, where a proxy is set that would get the calls."""
+    variables = {name.lower(): value for name, value in environment.items()}
+    excepted = variables.get("no_proxy", "")
+    if not variables.get("http_proxy") or LOOPBACK in excepted:
+        return {}
+    everything = ",".join(filter(None, (excepted, LOOPBACK)))
+    return {"NO_PROXY": everything, "no_proxy": everything}
+
+
+def script(exported: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """The shell commands that set variables and clear what is in their way.
+
+    Args:
+        exported: What to set.
+        environment: The shell's present variables.
+    """
+    in_the_way = [*_IN_THE_WAY, *(name for name in environment if _SERVICE_ENDPOINT in name)]
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
+    return "\n".join([*lines, f"unset {' '.join(in_the_way)}"])
+
+
+def _cli_without_endpoint_url(wrappers: Path) -> tuple[str, str] | None:
+    """Wrap the installed AWS CLI, if it is too old to read AWS_ENDPOINT_URL.
+
+    Args:
+        wrappers: Where the wrapper is put.
+
+    Returns:
+        The CLI's version, and a PATH in which the wrapper comes first; None when there is no need.
+    """
+    others = [entry for entry in os.get_exec_path() if entry != str(wrappers)]
+    aws = shutil.which("aws", path=os.pathsep.join(others))
+    if aws is None:
+        return None
+    try:
+        result = subprocess.run(
+            [aws, "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = too_old(result.stdout + result.stderr)
+    if version is None:
+        return None
+    wrappers.mkdir(exist_ok=True)
+    wrapper = wrappers / "aws"
+    wrapper.write_text(_AWS_WRAPPER.format(aws=shlex.quote(aws)))
+    wrapper.chmod(0o700)
+    return version, os.pathsep.join([str(wrappers), *others])
+
+
+def too_old(banner: str) -> str | None:
+    """The version in what `aws --version` prints, if it does not read AWS_ENDPOINT_URL."""
+    found = re.search(r"aws-cli/((\d+)\.(\d+)\S*)", banner)
+    if found is None:
+        return None
+    version, major, minor = found[1], int(found[2]), int(found[3])
+    needed = _READS_ENDPOINT_URL.get(major, (0, 0))
+    return version if (major, minor) < needed else None

@@ -1,0 +1,234 @@
+"""`orderctl run`: the whole pipeline once, from nothing to ten orders and their ends."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orderctl import console, stack
+from orderctl.commands.up import launch
+from orderctl.errors import OrderctlError
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.pipeline import Pipeline
+
+_STOCK = {"apple": 100, "pear": 100}
+_PATIENCE_SECONDS = 120.0
+_ALARM_PATIENCE_SECONDS = 20.0
+_REFRESH_SECONDS = 0.15
+_REDRIVES = 3
+_WAITING = "…"
+_STYLES = {
+    "202": "green",
+    "charged": "green",
+    "reserved": "green",
+    "sent": "green",
+    "declined": "yellow",
+    "rejected": "yellow",
+}
+
+
+class RunFailedError(OrderctlError):
+    """The run did not end as it should have."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """One order of the run and what has become of it so far."""
+
+    body: dict[str, Any]
+    answer: str = _WAITING
+    payment: str = _WAITING
+    reservation: str = _WAITING
+    update: str = _WAITING
+
+    @property
+    def id(self) -> str:
+        return str(self.body["order_id"])
+
+    @property
+    def ended(self) -> bool:
+        return _WAITING not in (self.payment, self.reservation, self.update)
+
+
+def run(count: int, parameters: Mapping[str, str]) -> None:
+    """Start a local cloud of its own, deploy, send orders, and show each one's end.
+
+    Args:
+        count: how many orders to send.
+        parameters: the template's parameters.
+
+    Raises:
+        RunFailedError: something did not hold; what is on the screen says what.
+    """
+    template = stack.Template.load()
+    template.check(parameters)
+    with ExitStack() as running:
+        cloud = LocalCloud()
+        launch(cloud, running, template, parameters)
+        _Run(Pipeline(cloud.session(), cloud.outputs), count).carry_out()
+
+
+class _Run:
+    """Sends the orders, watches them, and checks what is left."""
+
+    def __init__(self, pipeline: Pipeline, count: int) -> None:
+        self._pipeline = pipeline
+        self._orders = [_Order(_make_order(number)) for number in range(1, count + 1)]
+        self._failed = False
+
+    def carry_out(self) -> None:
+        self._pipeline.set_stock(_STOCK)
+        started = time.monotonic()
+        with _shown(self._table) as refresh:
+            for order in self._orders:
+                order.answer = str(self._pipeline.place(order.body).status)
+                self._look()
+                refresh()
+            self._watch(refresh)
+        took = time.monotonic() - started
+        for _ in range(_REDRIVES):
+            if self._pipeline.parked()["payments-dlq"]:
+                self._redrive_payments()
+        self._check(took)
+        if self._failed:
+            raise RunFailedError("Not everything held; the lines marked ✗ say what.")
+
+    def _watch(self, refresh: Callable[[], None]) -> None:
+        """Look until every order has ended, or is parked."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self._look()
+            refresh()
+            missing = sum(not order.ended for order in self._orders)
+            if missing == 0 or missing == sum(self._pipeline.parked().values()):
+                return
+            time.sleep(_REFRESH_SECONDS)
+
+    def _look(self) -> None:
+        ids = [order.id for order in self._orders]
+        payments = self._pipeline.payments(ids)
+        reservations = self._pipeline.reservations(ids)
+        updated = {update["order_id"] for update in self._pipeline.take_updates()}
+        for order in self._orders:
+            if payment := payments.get(order.id):
+                attempt = int(payment["attempt"])
+                order.payment = payment["state"] + (f" (try {attempt})" if attempt > 1 else "")
+            if reservation := reservations.get(order.id):
+                order.reservation = reservation["state"]
+            if order.id in updated:
+                order.update = "sent"
+
+    def _redrive_payments(self) -> None:
+        """Show what an operator would do about a parked payment."""
+        parked = self._pipeline.parked()["payments-dlq"]
+        with console.step(
+            f"{parked} in payments-dlq after 3 attempts: waiting for the alarm",
+            f"The alarm rang for {parked} parked payment(s)",
+        ):
+            self._wait_for(lambda: self._pipeline.alarms()["payments-dlq"] == "ALARM")
+        with console.step("Redriving payments-dlq", "Redrove payments-dlq"):
+            self._pipeline.redrive("PaymentsDLQUrl")
+            self._watch(lambda: None)
+
+    def _check(self, took: float) -> None:
+        orders = self._orders
+        charged = sum(order.payment.startswith("charged") for order in orders)
+        reserved = sum(order.reservation == "reserved" for order in orders)
+        again = sum("try" in order.payment for order in orders)
+        console.out().print()
+        self._say(all(o.answer == "202" for o in orders), f"{len(orders)} orders accepted with 202")
+        self._say(
+            charged == len(orders),
+            f"{charged} of {len(orders)} charged, each once"
+            + (f"; {again} after a failed attempt" if again else ""),
+        )
+        self._say(reserved == len(orders), f"{reserved} of {len(orders)} reserved")
+        sent = sum(order.update == "sent" for order in orders)
+        self._say(sent == len(orders), f"{sent} of {len(orders)} announced on order-updates.fifo")
+        self._check_stock()
+        parked = {name: depth for name, depth in self._pipeline.parked().items() if depth}
+        self._say(not parked, f"dead-letter queues: {_listed(parked) or 'all empty'}")
+        self._wait_for(lambda: not self._ringing())
+        ringing = self._ringing()
+        self._say(not ringing, f"alarms: {_listed(ringing) or 'all OK'}")
+        console.out().print(Text(f"\n{len(orders)} orders in {took:.1f} s.", style="dim"))
+
+    def _check_stock(self) -> None:
+        taken = dict.fromkeys(_STOCK, 0)
+        for order in self._orders:
+            for line in order.body.get("items", []):
+                taken[line["sku"]] += line["quantity"] if order.reservation == "reserved" else 0
+        left = self._pipeline.available()
+        balanced = all(left[sku] + taken[sku] == _STOCK[sku] for sku in _STOCK)
+        told = ", ".join(f"{left[sku]} {sku} left + {taken[sku]} reserved" for sku in _STOCK)
+        self._say(balanced, f"the stock adds up: {told}")
+
+    def _ringing(self) -> dict[str, str]:
+        return {name: s for name, s in self._pipeline.alarms().items() if s == "ALARM"}
+
+    def _wait_for(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _ALARM_PATIENCE_SECONDS
+        while not true() and time.monotonic() < deadline:
+            time.sleep(_REFRESH_SECONDS)
+
+    def _say(self, holds: bool, what: str) -> None:
+        self._failed |= not holds
+        mark = ("✓ ", "green") if holds else ("✗ ", "bold red")
+        console.out().print(Text.assemble(mark, what))
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+        for name in ("order", "amount", "items", "API", "payment", "inventory", "update"):
+            table.add_column(name, justify="right" if name == "amount" else "left", no_wrap=True)
+        for order in self._orders:
+            items = order.body.get("items", [])
+            table.add_row(
+                order.id,
+                f"{order.body['amount']:.2f}",
+                ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
+                *map(_styled, (order.answer, order.payment, order.reservation, order.update)),
+            )
+        return table
+
+
+@contextmanager
+def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
+    """Show a table that changes: in place in a terminal, at the end elsewhere.
+
+    Yields:
+        Shows the table as it now is.
+    """
+    console.out().print()
+    if console.out().is_terminal:
+        with Live(table(), console=console.out(), auto_refresh=False) as live:
+            yield lambda: live.update(table(), refresh=True)
+    else:
+        yield lambda: None
+        console.out().print(table())
+
+
+def _make_order(number: int) -> dict[str, Any]:
+    """An order like the seed's; every second one asks for stock."""
+    order: dict[str, Any] = {"order_id": f"order-{number}", "amount": random.randrange(1000)}  # noqa: S311
+    if number % 2 == 0:
+        order["items"] = [
+            {"sku": sku, "quantity": random.randint(1, 3)}  # noqa: S311
+            for sku in random.sample(sorted(_STOCK), random.randint(1, 2))  # noqa: S311
+        ]
+    return order
+
+
+def _styled(text: str) -> Text:
+    return Text(text, style=_STYLES.get(text.partition(" ")[0], "dim"))
+
+
+def _listed(things: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {what}" for name, what in things.items())

@@ -1,0 +1,76 @@
+"""MiniStack's ASGI application with the supplements in and around it."""
+
+import asyncio
+
+from ministack import app as ministack_app
+
+from orderctl.localcloud import (
+    actions,
+    alarms,
+    async_invocations,
+    batches,
+    delivery,
+    executions,
+    front_door,
+    log_events,
+    message_moves,
+    permissions,
+    queues,
+    test_invoke,
+    topics,
+)
+from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
+
+HEALTH_PATH = "/_orderctl/health"
+
+
+def build_app(instance: str) -> App:
+    """Compose the local cloud.
+
+    Args:
+        instance: What the health check answers, so that a caller knows whose server this is.
+    """
+    for supplement in (
+        front_door,
+        actions,
+        permissions,
+        executions,
+        async_invocations,
+        delivery,
+        batches,
+        alarms,
+        message_moves,
+        topics,
+        log_events,
+    ):
+        supplement.install()
+    queues.install()  # last: it also moves what the others have put in place to the event loop
+    aws: App = ministack_app.app
+    for module in (test_invoke, message_moves, front_door):
+        aws = module.supplement(aws)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _with_background(aws, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == HEALTH_PATH:
+            await json_response(200, {"instance": instance}).send(send)
+        else:
+            await aws(scope, receive, send)
+
+    return app
+
+
+async def _with_background(aws: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass the lifespan through, and watch the alarms while it lasts."""
+    watching: list[asyncio.Task[None]] = []
+
+    async def send_and_watch(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            watching.append(asyncio.create_task(alarms.watch()))
+        await send(message)
+
+    try:
+        await aws(scope, receive, send_and_watch)
+    finally:
+        for task in watching:
+            task.cancel()

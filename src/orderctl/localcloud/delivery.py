@@ -1,0 +1,124 @@
+"""EventBridge's deliveries to queues and functions: permissions, retries, dead-letter queues.
+
+MiniStack 1.5.33 delivers to a queue without asking its policy and to a function without asking
+its permissions, runs the function once, and drops what it cannot deliver.
+
+AWS ("Using resource-based policies for Amazon EventBridge" and "Using dead-letter queues to
+process undelivered events", EventBridge user guide) delivers only where the target's policy lets
+events.amazonaws.com do it for that rule. A missing permission or target is not retried: the
+event goes straight to the target's dead-letter queue, if that queue's policy allows it, with the
+attributes RULE_ARN, TARGET_ARN, ERROR_CODE and ERROR_MESSAGE; otherwise it is dropped. A
+function is invoked asynchronously, with its own retries and destinations.
+
+The seams are MiniStack's two functions that hand a payload to a queue and to a function, and the
+one around them that knows the rule and the target. Targets with a role of their own, targets of
+other services, and schedules stay MiniStack's.
+"""
+
+import json
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core.responses import get_account_id
+from ministack.services import eventbridge, lambda_svc, sqs
+
+from orderctl.localcloud import queues, seams
+from orderctl.localcloud.permissions import function_allows
+
+_SERVICE = "events.amazonaws.com"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """The delivery under way: for which rule, to which of its targets."""
+
+    rule_arn: str
+    target: dict[str, Any]
+
+
+_under_way: ContextVar[_Delivery | None] = ContextVar("delivery_under_way", default=None)
+
+
+def install() -> None:
+    """Make deliveries of rules to queues and functions follow these rules."""
+    invoke_target = seams.original(eventbridge, "_invoke_target")
+    to_queue = seams.original(eventbridge, "_dispatch_to_sqs")
+    to_function = seams.original(eventbridge, "_dispatch_to_lambda")
+
+    def invoke_known_target(
+        target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: object = None
+    ) -> None:
+        checked = rule["Arn"].startswith("arn:aws:events:") and not target.get("RoleArn")
+        token = _under_way.set(_Delivery(rule["Arn"], target) if checked else None)
+        try:
+            invoke_target(target, event, rule, view)
+        finally:
+            _under_way.reset(token)
+
+    def to_allowed_queue(
+        spec: object, payload: str, parameters: dict[str, Any] | None = None
+    ) -> None:
+        delivery = _under_way.get()
+        if delivery is None or _queue_takes(str(spec), delivery, payload):
+            to_queue(spec, payload, parameters)
+
+    def to_allowed_function(arn: str, payload: str) -> None:
+        delivery = _under_way.get()
+        if delivery is None:
+            to_function(arn, payload)
+        else:
+            _invoke_function(arn, delivery, payload)
+
+    seams.replace(eventbridge, "_invoke_target", invoke_known_target)
+    seams.replace(eventbridge, "_dispatch_to_sqs", to_allowed_queue)
+    seams.replace(eventbridge, "_dispatch_to_lambda", to_allowed_function)
+
+
+def _queue_takes(arn: str, delivery: _Delivery, payload: str) -> bool:
+    """Whether the target queue is there and lets the rule in; if not, the event is put aside."""
+    if sqs._queue_by_arn(arn) is None:
+        _put_aside(delivery, payload, "NO_RESOURCE", f"The queue {arn} does not exist.")
+        return False
+    if not sqs.queue_policy_allows(arn, _SERVICE, delivery.rule_arn, get_account_id()):
+        message = f"{_SERVICE} is not authorized to perform sqs:SendMessage on {arn}."
+        _put_aside(delivery, payload, "NO_PERMISSIONS", message)
+        return False
+    return True
+
+
+def _invoke_function(arn: str, delivery: _Delivery, payload: str) -> None:
+    function, configuration, _ = lambda_svc._get_func_record_for_ref(arn)
+    if not function or not configuration:
+        _put_aside(delivery, payload, "NO_RESOURCE", f"The function {arn} does not exist.")
+    elif not function_allows(arn, _SERVICE, delivery.rule_arn):
+        message = f"{_SERVICE} is not authorized to perform lambda:InvokeFunction on {arn}."
+        _put_aside(delivery, payload, "NO_PERMISSIONS", message)
+    else:
+        record = lambda_svc._execution_record_for_config(function, configuration)
+        # Looked up at the call: async_invocations.py replaces it.
+        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+
+def _put_aside(delivery: _Delivery, payload: str, code: str, message: str) -> None:
+    """Send an undelivered event to the target's dead-letter queue, or drop it."""
+    attributes = {
+        "RULE_ARN": delivery.rule_arn,
+        "TARGET_ARN": delivery.target["Arn"],
+        "ERROR_CODE": code,
+        "ERROR_MESSAGE": message,
+    }
+    dead_letter_arn = (delivery.target.get("DeadLetterConfig") or {}).get("Arn", "")
+    queue = sqs._queue_by_arn(dead_letter_arn)
+    if queue is not None and sqs.queue_policy_allows(
+        dead_letter_arn, _SERVICE, delivery.rule_arn, get_account_id()
+    ):
+        strings = {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        }
+        queues.put(queue, payload, attributes=strings)
+    else:
+        _log.warning("EventBridge dropped an event: %s", attributes)

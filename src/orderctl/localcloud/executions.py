@@ -1,0 +1,65 @@
+"""Every execution of a function: how many at once, their metrics and their request ids.
+
+MiniStack 1.5.33 starts a process for every call that finds no idle one. On AWS that is right; on
+one machine a burst of a thousand events would be a thousand processes. So as many of a function's
+calls run at once as the machine has cores, and the others wait.
+
+MiniStack 1.5.33 publishes Invocations, Errors, Duration and Throttles only for calls of the
+Invoke API, once per asynchronous call however often it is tried, and counts a throttled call as
+an invocation. AWS ("Types of metrics for Lambda functions", Lambda developer guide) counts every
+execution, those for event source mappings, EventBridge and API Gateway too, and no throttled call.
+
+All executions pass two functions of MiniStack: the one that finds room for it, and the one that
+runs it. The metrics are taken there and nowhere else. The request id is added to the result, for
+the records of asynchronous invocations.
+"""
+
+import os
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+from ministack.services import cloudwatch, lambda_svc
+
+from orderctl.localcloud import seams
+
+_AT_ONCE = max(2, os.cpu_count() or 1)
+
+_places: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_AT_ONCE))
+
+
+def install() -> None:
+    """Observe every execution of a function, and bound how many there are at once."""
+    acquire = seams.original(lambda_svc, "_acquire_execution_slot")
+    run = seams.original(lambda_svc, "_execute_function_dispatch")
+
+    def acquire_observed(function: dict[str, Any], configuration: dict[str, Any]) -> object:
+        slot, limit = acquire(function, configuration)
+        _record(configuration, "Throttles", int(slot is None), "Count")
+        return slot, limit
+
+    def run_observed(
+        function: dict[str, Any],
+        configuration: dict[str, Any],
+        event: object,
+        request_id: str,
+        _called: float,
+    ) -> dict[str, Any]:
+        with _places[configuration["FunctionArn"]]:
+            started = time.time()
+            result: dict[str, Any] = run(function, configuration, event, request_id, started)
+        milliseconds = (time.time() - started) * 1000
+        _record(configuration, "Invocations", 1, "Count")
+        _record(configuration, "Errors", int(bool(result.get("error"))), "Count")
+        _record(configuration, "Duration", milliseconds, "Milliseconds")
+        return result | {"requestId": request_id}
+
+    seams.replace(lambda_svc, "_acquire_execution_slot", acquire_observed)
+    seams.replace(lambda_svc, "_execute_function_dispatch", run_observed)
+    seams.replace(lambda_svc, "_emit_lambda_metrics", lambda *_, **__: None)
+
+
+def _record(configuration: dict[str, Any], metric: str, value: float, unit: str) -> None:
+    dimensions = {"FunctionName": configuration["FunctionName"]}
+    cloudwatch.record_metric("AWS/Lambda", metric, value, unit, dimensions)

@@ -1,0 +1,421 @@
+"""The life of a local cloud: a server process, started, filled with the stack, and ended.
+
+Whatever ends its owner (Ctrl-C, a signal, a crash, SIGKILL) ends the server: it is a child whose
+standard input is a pipe from the owner, and it exits when that pipe closes. Only one that is
+detached on purpose stays.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from orderctl import paths, stack
+from orderctl.errors import OrderctlError
+from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
+from orderctl.package import Artifact
+from orderctl.processes import any_free_port, port_is_free, terminate, uninterrupted
+
+if TYPE_CHECKING:
+    import boto3
+
+DEFAULT_PORT = 4566
+
+_SERVER = (sys.executable, "-m", "orderctl.localcloud.server")
+_ACCESS_KEY_ID = "orderslocal"
+_PORTS_TO_TRY = 100
+_BOOT_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+# How long the `orderctl up` of a stopped server gets to notice and end.
+_OWNER_SECONDS = 3.0
+_LOG_LINES_SHOWN = 15
+# How a server ends that was asked to.
+_STOPPED = (0, -signal.SIGTERM)
+# On AWS the API takes signed requests only; here only this machine can reach it. And nobody wants
+# to watch a retry wait.
+_LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
+
+
+class LocalCloudError(OrderctlError):
+    """The local cloud could not be started, or has ended by itself."""
+
+
+class NotRunningError(OrderctlError):
+    """There is no local cloud to work with."""
+
+
+class AlreadyRunningError(OrderctlError):
+    """A local cloud is running, and there is to be one only."""
+
+
+class LocalCloud:
+    """A local cloud that lives as long as its `with` block.
+
+    Without a directory it is private: a port of its own, nothing recorded, nothing left behind.
+
+        with LocalCloud() as cloud:
+            outputs = cloud.deploy(package.build(Target.this_machine()))
+            sqs = cloud.session().client("sqs")
+    """
+
+    def __init__(
+        self,
+        directory: StateDirectory | None = None,
+        *,
+        port: int | None = None,
+        detached: bool = False,
+        server: Sequence[str] = _SERVER,
+    ) -> None:
+        """Say what to start; nothing is started yet.
+
+        Args:
+            directory: Where it is recorded for other commands.
+            port: Where it listens; any free port when not given.
+            detached: Whether it may outlive this process, once `detach` is called.
+            server: The program, with the arguments before its own.
+        """
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        if directory is None:
+            self._private = tempfile.TemporaryDirectory(prefix="orderctl-")
+            directory = StateDirectory(Path(self._private.name))
+        self._home = directory
+        self._port = port
+        self._detached = detached
+        self._server = server
+        self._process: subprocess.Popen[bytes] | None = None
+        self._state: LocalState | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def state(self) -> LocalState:
+        """What it is and where; only while it runs."""
+        if self._state is None:
+            raise NotRunningError("This local cloud is not running.")
+        return self._state
+
+    @property
+    def endpoint(self) -> str:
+        """Where the AWS APIs are served."""
+        return self.state.endpoint
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs as they are to be used from here."""
+        return self.state.outputs
+
+    def session(self) -> "boto3.Session":
+        """A session with its root credentials."""
+        return self.state.session()
+
+    def start(self) -> None:
+        """Start the server and wait until it is ready.
+
+        Raises:
+            LocalCloudError: It ended, or did not get ready; the message has the end of its log.
+        """
+        try:
+            # From the fork to the record of it: nothing may come between.
+            with uninterrupted():
+                self._spawn()
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def deploy(
+        self,
+        artifact: Artifact,
+        *,
+        template: stack.Template | None = None,
+        parameters: Mapping[str, str] | None = None,
+        observer: stack.Observer | None = None,
+    ) -> Mapping[str, str]:
+        """Deploy the pipeline into it.
+
+        Args:
+            artifact: The functions, packaged for this machine.
+            template: What to deploy; the project's template when not given.
+            parameters: The template's parameters.
+            observer: Is told what happens.
+
+        Returns:
+            The stack's outputs as they are to be used from here.
+
+        Raises:
+            ParameterError: The parameters do not fit the template.
+            StackError: The template could not be deployed.
+            LocalCloudError: The server ended meanwhile.
+        """
+        template = template or stack.Template.load()
+        defaults = {
+            name: value for name, value in _LOCAL_PARAMETERS.items() if name in template.parameters
+        }
+        try:
+            deployment = stack.deploy(
+                self.session(),
+                artifact,
+                template=template,
+                parameters={**defaults, **(parameters or {})},
+                stack_name=self.state.stack_name,
+                observer=observer,
+                poll_seconds=_POLL_SECONDS,
+            )
+        except stack.StackError:
+            self._check_alive()
+            raise
+        self._record(replace(self.state, outputs=usable_here(deployment.outputs, self.endpoint)))
+        return self.outputs
+
+    def detach(self) -> None:
+        """Leave it running by itself, for `orderctl down` to end."""
+        self._record(replace(self.state, detached=True))
+        self._process = None
+
+    def wait(self) -> None:
+        """Wait until it is stopped from elsewhere.
+
+        Raises:
+            LocalCloudError: It ended by itself.
+        """
+        code = self._process.wait() if self._process else 0
+        if code not in _STOPPED:
+            raise LocalCloudError(self._end(code))
+
+    def stop(self) -> None:
+        """End the server, its functions' processes, and the record of it."""
+        with uninterrupted():
+            if self._process:
+                terminate(self._process.pid, self.state.instance)
+                self._process.wait()
+                if self._process.stdin:
+                    self._process.stdin.close()
+                self._home.clear(self.state.instance)
+                self._process = self._state = None
+            if self._private:
+                self._private.cleanup()
+
+    def _spawn(self) -> None:
+        home = self._home
+        home.prepare()
+        port, instance = self._port or any_free_port(), secrets.token_hex(8)
+        secret = secrets.token_urlsafe(30)
+        command = [*self._server, "--port", str(port), "--instance", instance]
+        with home.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command if self._detached else [*command, "--exit-with-parent"],
+                stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_server_environment(secret, home.temporary),
+                start_new_session=True,  # a Ctrl-C in the terminal is for the owner alone
+            )
+        self._record(
+            LocalState(
+                pid=self._process.pid,
+                port=port,
+                instance=instance,
+                access_key_id=_ACCESS_KEY_ID,
+                secret_access_key=secret,
+                stack_name=stack.DEFAULT_NAME,
+                log=str(home.log),
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+        )
+
+    def _record(self, state: LocalState) -> None:
+        self._state = state
+        self._home.write(state)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _BOOT_SECONDS
+        while not self.state.answers():
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise LocalCloudError(
+                    f"The local cloud was not ready after {_BOOT_SECONDS:.0f} s. "
+                    f"The end of its log:\n{self._log_end()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _check_alive(self) -> None:
+        """Raise if the server has ended."""
+        code = self._process.poll() if self._process else None
+        if code in _STOPPED:
+            raise LocalCloudError("The local cloud was stopped meanwhile.")
+        if code is not None:
+            raise LocalCloudError(self._end(code))
+
+    def _end(self, code: int) -> str:
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        return f"The local cloud ended by itself ({how}). The end of its log:\n{self._log_end()}"
+
+    def _log_end(self) -> str:
+        lines = self._home.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+        return "\n".join(f"  {line}" for line in lines) or "  (it is empty)"
+
+
+def _server_environment(secret: str, temporary: Path) -> dict[str, str]:
+    """The server's environment: the engineer's, with the local cloud's AWS settings alone."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return own | {
+        "AWS_ACCESS_KEY_ID": _ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": REGION,
+        "TMPDIR": str(temporary),
+    }
+
+
+def usable_here(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """The stack's outputs with the addresses under which this machine reaches them.
+
+    Args:
+        outputs: As CloudFormation has them.
+        endpoint: Where the local cloud listens.
+    """
+    usable = {name: _at_endpoint(value, endpoint) for name, value in outputs.items()}
+    if {"ApiId", "StageName"} <= outputs.keys():
+        api, stage = outputs["ApiId"], outputs["StageName"]
+        usable["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api}/{stage}"
+    return usable
+
+
+def _at_endpoint(value: str, endpoint: str) -> str:
+    """A URL with the endpoint's scheme and host; any other value as it is."""
+    if not value.startswith(("http://", "https://")):
+        return value
+    here = urlsplit(endpoint)
+    return urlunsplit(urlsplit(value)._replace(scheme=here.scheme, netloc=here.netloc))
+
+
+def choose_port(asked: int | None) -> int:
+    """The port asked for, or the usual one, or the next that is free.
+
+    Args:
+        asked: The port that was named explicitly, if any.
+
+    Raises:
+        LocalCloudError: The port that was asked for is taken, or all that were tried.
+    """
+    if asked is not None:
+        if not port_is_free(asked):
+            raise LocalCloudError(_taken(asked))
+        return asked
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
+        if port_is_free(port):
+            return port
+    raise LocalCloudError(
+        f"Ports {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TO_TRY - 1} are all taken. "
+        "Name a free one with --port."
+    )
+
+
+def _taken(port: int) -> str:
+    by = "another local cloud" if health(port) else "another program"
+    return (
+        f"Port {port} is taken by {by}. "
+        "Stop that, name another port with --port, or leave --port out for the next free one."
+    )
+
+
+@contextlib.contextmanager
+def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
+    """Hold a directory for a new local cloud.
+
+    Args:
+        directory: Where it will be recorded.
+
+    Yields:
+        What was recorded of one that has ended without being stopped; it is cleared away.
+
+    Raises:
+        AlreadyRunningError: There is one, or another `orderctl up` is about to start one.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(directory.lock())
+        except BlockingIOError:
+            raise AlreadyRunningError(_already_running(directory.read())) from None
+        left_over = directory.read()
+        if left_over and left_over.detached and left_over.is_running():
+            raise AlreadyRunningError(_already_running(left_over))
+        if left_over:
+            terminate(left_over.pid, left_over.instance)
+            directory.clear(left_over.instance)
+        yield left_over
+
+
+def _already_running(state: LocalState | None) -> str:
+    stop_it = f"`{paths.orderctl()} down` stops it."
+    if state is None or not state.outputs:
+        return f"Another `orderctl up` is starting a local cloud. {stop_it}"
+    return f"A local cloud is running already, at {state.endpoint}. {stop_it}"
+
+
+def running(directory: StateDirectory) -> LocalState:
+    """The local cloud that is recorded in a directory, ready for use.
+
+    Args:
+        directory: Where to look.
+
+    Raises:
+        NotRunningError: There is none, or it is not ready.
+    """
+    state = directory.read()
+    if state is None:
+        raise NotRunningError(f"No local cloud is running. Start one with: {paths.orderctl()} up")
+    if not state.is_running():
+        raise NotRunningError(
+            "The local cloud has ended without being stopped. "
+            f"Start another with: {paths.orderctl()} up"
+        )
+    if not state.outputs:
+        raise NotRunningError(
+            "The local cloud is still starting. Try again when `orderctl up` says it is ready."
+        )
+    if not state.answers():
+        raise NotRunningError(
+            f"The local cloud (process {state.pid}) does not answer at {state.endpoint}. "
+            f"Its log is {paths.shown(Path(state.log))}; `{paths.orderctl()} down` stops it."
+        )
+    return state
+
+
+def stop(directory: StateDirectory) -> LocalState | None:
+    """Stop the local cloud that is recorded in a directory, and forget it.
+
+    Args:
+        directory: Where to look.
+
+    Returns:
+        What was stopped; None when nothing was running.
+    """
+    state = directory.read()
+    if state is None:
+        return None
+    with uninterrupted():
+        was_running = terminate(state.pid, state.instance)
+        directory.clear(state.instance)
+        directory.wait_until_unlocked(_OWNER_SECONDS)
+    return state if was_running else None

@@ -1,0 +1,127 @@
+"""The local cloud's program: `python -m orderctl.localcloud.server --port N --instance ID`.
+
+The caller chooses the root credentials and passes them as AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY. The server listens on 127.0.0.1 only, keeps its state in memory, and leaves
+nothing behind: no process, no file. `GET /_orderctl/health` answers {"instance": ID}.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from typing import cast
+
+HOST = "127.0.0.1"
+# Functions inherit this process's environment, as MiniStack has it. Nothing of the engineer's own
+# may reach them (on AWS it would not be there either), so only these pass.
+_INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "USER"})
+_KEEP_ALIVE_SECONDS = 75
+_SECONDS_FOR_OPEN_REQUESTS = 0.5
+
+
+def main() -> None:
+    """Run the local cloud until SIGTERM, SIGINT or, if asked so, the parent's end."""
+    arguments = _parse_arguments()
+    temporary = tempfile.mkdtemp(prefix="orderctl-")
+    try:
+        _set_environment(arguments.port, temporary)
+        asyncio.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    # MiniStack's threads that still wait for a function or a queue must not delay the exit.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The local cloud, on 127.0.0.1.")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--instance", required=True, help="what the health check answers")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="end when standard input does"
+    )
+    return parser.parse_args()
+
+
+def _set_environment(port: int, temporary: str) -> None:
+    """Set what MiniStack reads when it is imported, and what functions inherit."""
+    given = dict(os.environ)
+    region = given.get("AWS_DEFAULT_REGION", "us-east-1")
+    os.environ.clear()
+    os.environ.update({name: given[name] for name in _INHERITED & given.keys()})
+    os.environ.update(
+        {
+            # The root credentials; without them there is nobody to serve.
+            "AWS_ACCESS_KEY_ID": given["AWS_ACCESS_KEY_ID"],
+            "AWS_SECRET_ACCESS_KEY": given["AWS_SECRET_ACCESS_KEY"],
+            "AWS_DEFAULT_REGION": region,
+            "MINISTACK_REGION": region,
+            # Whatever runs here finds this server, and can reach no other AWS.
+            "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # No Docker, even where there is one: MiniStack would clean up containers in it.
+            "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
+            "AUTH": "true",
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "0",
+            "LOG_LEVEL": "WARNING",
+            "TZ": "UTC",
+            # Functions are unpacked here; main() removes it.
+            "TMPDIR": temporary,
+        }
+    )
+    tempfile.tempdir = None  # so that it is looked up again
+
+
+async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
+    # Imported only now: these modules read the environment when they are loaded.
+    from hypercorn.asyncio import serve  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+    from hypercorn.typing import ASGIFramework  # noqa: PLC0415
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    from orderctl.localcloud.app import build_app  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
+    config.graceful_timeout = _SECONDS_FOR_OPEN_REQUESTS
+    config.loglevel = "WARNING"
+    stop = _stop_event(exit_with_parent)
+    try:
+        await serve(cast(ASGIFramework, build_app(instance)), config, shutdown_trigger=stop.wait)
+    finally:
+        logging.disable()  # of threads that miss the event loop
+        lambda_runtime.reset()  # ends the functions' processes
+
+
+def _stop_event(exit_with_parent: bool) -> asyncio.Event:
+    """An event that is set by SIGTERM, SIGINT or the end of standard input."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def wait_for_parent() -> None:
+        while sys.stdin.buffer.read(1):
+            pass
+        loop.call_soon_threadsafe(stop.set)
+
+    if exit_with_parent:
+        threading.Thread(target=wait_for_parent, daemon=True).start()
+    return stop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What is known of a running local cloud, kept in a directory for the other commands."""
+
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderctl.processes import LOOPBACK, is_running
+
+if TYPE_CHECKING:
+    import boto3
+
+HEALTH_PATH = "/_orderctl/health"
+REGION = "us-east-1"
+_HEALTH_TIMEOUT_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """A local cloud as it was started.
+
+    Attributes:
+        pid: The server's process, which leads its own process group.
+        port: Where it listens, on the loopback interface.
+        instance: A random name, in the server's command line and in its health answer.
+        secret_access_key: The root user's, with `access_key_id`; made for this instance.
+        stack_name: The stack that is deployed in it.
+        log: The server's output.
+        started_at: When, in UTC, in ISO 8601.
+        detached: Whether it was left running by itself, on purpose.
+        outputs: The stack's outputs as they are to be used from here; empty until it is deployed.
+    """
+
+    pid: int
+    port: int
+    instance: str
+    access_key_id: str
+    secret_access_key: str
+    stack_name: str
+    log: str
+    started_at: str
+    detached: bool = False
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the AWS APIs are served."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def is_running(self) -> bool:
+        """Whether the server's process is there."""
+        return is_running(self.pid, self.instance)
+
+    def answers(self) -> bool:
+        """Whether the server is ready for requests, and is this one."""
+        return health(self.port) == self.instance
+
+    def session(self) -> "boto3.Session":
+        """A session for the local cloud alone, whatever AWS settings the machine has."""
+        import boto3  # noqa: PLC0415 — slow to load, and not every command needs it
+        import botocore.session  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
+
+        core = botocore.session.Session()
+        settings = core.get_component("config_store")
+        for name, value in {
+            "profile": None,
+            "config_file": os.devnull,
+            "endpoint_url": self.endpoint,
+            "ignore_configured_endpoint_urls": False,
+        }.items():
+            settings.set_config_variable(name, value)
+        core.set_default_client_config(
+            Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3})
+        )
+        return boto3.Session(
+            botocore_session=core,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=REGION,
+        )
+
+
+def health(port: int) -> str | None:
+    """The instance that answers on a port; None when nothing of ours does."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_HEALTH_TIMEOUT_SECONDS)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", HEALTH_PATH)
+            answer = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+    instance = answer.get("instance") if isinstance(answer, dict) else None
+    return instance if isinstance(instance, str) else None
+
+
+class StateDirectory:
+    """The directory of one local cloud: its state, its log, and what it needs while it runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "local.log"
+        self.temporary = path / "tmp"
+        self._state = path / "local.json"
+        self._lock = path / "up.lock"
+
+    def prepare(self) -> None:
+        """Make the directory, readable by its owner only, without what an earlier run left."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir()
+
+    def read(self) -> LocalState | None:
+        """The recorded state; None when there is none that can be read."""
+        try:
+            return LocalState(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, state: LocalState) -> None:
+        """Record a state, readable by its owner only; a reader sees the old one or this one."""
+        descriptor, name = tempfile.mkstemp(dir=self.path, prefix=".local-")  # made with mode 0600
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(state), file, indent=2)
+        Path(name).replace(self._state)
+
+    def clear(self, instance: str) -> None:
+        """Forget an instance, unless another has been recorded since."""
+        state = self.read()
+        if state is None or state.instance == instance:
+            self._state.unlink(missing_ok=True)
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only `orderctl up` in this directory; the lock ends with its holder's process.
+
+        Raises:
+            BlockingIOError: There is another.
+        """
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
+    def wait_until_unlocked(self, seconds: float) -> None:
+        """Wait until no `orderctl up` holds this directory, but not for longer than asked."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                with self.lock():
+                    return
+            except BlockingIOError:
+                time.sleep(_POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""The local cloud, used as an AWS account is used."""

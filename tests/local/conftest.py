@@ -1,0 +1,44 @@
+"""One local cloud with the whole pipeline in it, for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orderctl import package
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.localcloud.state import StateDirectory
+from orderctl.package import Target
+from support.pipeline import PipelineUnderTest
+
+# The smallest timeouts the template takes, so that what has to wait for them does not wait long.
+QUICK = {
+    "ConsumerTimeoutSeconds": "5",
+    "VisibilityTimeoutSeconds": "30",
+    "RetryDelaySeconds": "0",
+    "ChargeFailureRate": "0",
+}
+
+
+@pytest.fixture(scope="session")
+def state_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `orderctl` finds the cloud, when ORDERCTL_STATE_DIR names it."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def cloud(state_directory: Path) -> Iterator[LocalCloud]:
+    """The local cloud, deployed from the template with the functions as they are packaged."""
+    with LocalCloud(StateDirectory(state_directory)) as cloud:
+        cloud.deploy(package.build(Target.this_machine()), parameters=QUICK)
+        yield cloud
+
+
+@pytest.fixture
+def pipeline(cloud: LocalCloud) -> PipelineUnderTest:
+    """The pipeline with no message left in a dead-letter queue."""
+    pipeline = PipelineUnderTest(cloud)
+    pipeline.drain_dead_letter_queues()
+    return pipeline

@@ -1,0 +1,271 @@
+"""The whole template on the local cloud, IAM enforced, seen from outside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderctl import package
+from orderctl.package import Target
+from support.lambdas import order_placed
+from support.pipeline import PipelineUnderTest, eventually
+
+
+def order(order_id: str, **items: int) -> dict[str, Any]:
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in items.items()]
+    return {"order_id": order_id, "amount": 9.99, **({"items": lines} if lines else {})}
+
+
+def updates_of(pipeline: PipelineUnderTest, ids: list[str]) -> list[str]:
+    seen = []
+    while updates := pipeline.take_updates():
+        seen += [update["order_id"] for update in updates if update["order_id"] in ids]
+    return seen
+
+
+def collect_updates(pipeline: PipelineUnderTest, ids: list[str]) -> list[str]:
+    """Receive updates until each order had one, and a moment longer."""
+    seen: list[str] = []
+
+    def all_seen() -> bool:
+        seen.extend(updates_of(pipeline, ids))
+        return set(seen) == set(ids)
+
+    eventually(all_seen)
+    time.sleep(1)
+    return seen + updates_of(pipeline, ids)
+
+
+def post(pipeline: PipelineUnderTest, body: bytes, **headers: str) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        f"{pipeline.outputs['ApiUrl']}/orders", data=body, headers=headers
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+class TestTheWayOfAnOrder:
+    def test_a_posted_order_is_charged_reserved_and_announced(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        pipeline.set_stock({"way-of-an-order": 5})
+        (order_id,) = pipeline.ids(1)
+        answer = pipeline.place(order(order_id, **{"way-of-an-order": 2}))
+        assert (answer.status, answer.body) == (202, {"order_id": order_id, "status": "placed"})
+        eventually(lambda: pipeline.charged([order_id]) and pipeline.reserved([order_id]))
+        assert pipeline.available()["way-of-an-order"] == 3
+        assert collect_updates(pipeline, [order_id]) == [order_id]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"not JSON",
+            b"[]",
+            b"x" * 1_000_000,
+            b'{"amount":NaN}',
+            b'{"amount":1e400}',
+            b'{"amount":"12"}',
+            b'{"amount":-1}',
+            b'{"amount":1.234}',
+            b"{}",
+            b'{"amount":1,"x":1}',
+            b'{"amount":1,"items":[{"sku":["a"],"quantity":{}}]}',
+            b'{"amount":1,"order_id":"a\\u0000b"}',
+            b'{"amount":1,"order_id":"\xff\xfe"}',
+            b'{"amount":1,"amount":2}',
+            base64.b64encode(b'{"amount":1}'),
+        ],
+    )
+    def test_a_body_that_is_no_order_is_a_400_and_goes_no_further(
+        self, pipeline: PipelineUnderTest, body: bytes
+    ) -> None:
+        before = len(pipeline.log_lines("order-api"))
+        status, problem = post(pipeline, body, **{"Content-Type": "application/json"})
+        assert status == 400
+        assert problem["errors"]
+        eventually(lambda: len(pipeline.log_lines("order-api")) > before)
+        messages = {line.get("message") for line in pipeline.log_lines("order-api")[before:]}
+        assert messages <= {"order invalid", None}
+
+
+class TestOutsidePublishers:
+    def test_an_order_published_many_times_has_one_effect(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        pipeline.set_stock({"many-times": 100})
+        ids = pipeline.ids(5)
+        pipeline.publish(*[order(i, **{"many-times": 1}) for i in ids * 20])
+        eventually(lambda: pipeline.reserved(ids) == set(ids) and pipeline.idle())
+        assert pipeline.available()["many-times"] == 95
+        assert pipeline.charged(ids) == set(ids)
+        charges = [
+            line["order_id"]
+            for line in pipeline.log_lines("payments-processor")
+            if line.get("message") == "charged" and line["order_id"] in ids
+        ]
+        assert set(charges) == set(ids)
+
+    def test_unknown_fields_are_ignored(self, pipeline: PipelineUnderTest) -> None:
+        (order_id,) = pipeline.ids(1)
+        pipeline.publish({**order(order_id), "gift": True, "nested": {"a": [1]}})
+        eventually(lambda: pipeline.charged([order_id]) and pipeline.reserved([order_id]))
+
+    def test_an_unreadable_message_is_parked_alone(self, pipeline: PipelineUnderTest) -> None:
+        ids = pipeline.ids(9)
+        bodies = [json.dumps(order_placed(i)) for i in ids]
+        for queue in ("Payments", "Inventory"):
+            pipeline.send(f"{queue}QueueUrl", *bodies[:5], "unreadable", *bodies[5:])
+        eventually(lambda: pipeline.depth("PaymentsDLQUrl") == 1)
+        eventually(lambda: pipeline.depth("InventoryDLQUrl") == 1)
+        assert pipeline.charged(ids) == pipeline.reserved(ids) == set(ids)
+        eventually(lambda: pipeline.alarms()["payments-dlq"] == "ALARM")
+        assert pipeline.alarms()["notifications-dlq"] == "OK", "an alarm looks at its own queue"
+        reasons = [
+            line["reason"]
+            for line in pipeline.log_lines("payments-processor")
+            if line.get("message") == "message cannot be read"
+        ]
+        assert len(reasons) >= 3
+        assert "JSON is malformed" in reasons[-1]
+        pipeline.drain_dead_letter_queues()
+
+    def test_scarce_stock_is_not_oversold(self, pipeline: PipelineUnderTest) -> None:
+        pipeline.set_stock({"scarce": 50, "plenty": 1000})
+        ids = pipeline.ids(60)
+        pipeline.publish(*[order(i, scarce=2, plenty=1) for i in ids])
+        eventually(lambda: len(pipeline.reservations(ids)) == 60)
+        states = [r["state"] for r in pipeline.reservations(ids).values()]
+        assert (states.count("reserved"), states.count("rejected")) == (25, 35)
+        assert pipeline.available()["scarce"] == 0
+        assert pipeline.available()["plenty"] == 975
+
+
+class TestLoadAndCrashes:
+    def test_a_burst_of_a_thousand_orders_with_workers_killed_meanwhile(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        pipeline.set_stock({"burst": 1000})
+        ids = pipeline.ids(1000)
+        for start in range(0, 1000, 250):
+            pipeline.publish(*[order(i, burst=1) for i in ids[start : start + 250]])
+            kill_workers("payments-processor")
+            kill_workers("inventory-processor")
+        eventually(lambda: len(pipeline.payments(ids)) == 1000, within=120)
+        eventually(lambda: len(pipeline.reservations(ids)) == 1000, within=120)
+        eventually(pipeline.idle, within=60)
+        assert pipeline.charged(ids) == pipeline.reserved(ids) == set(ids)
+        assert pipeline.available()["burst"] == 0
+        assert not any(pipeline.parked().values())
+
+
+def kill_workers(function: str) -> None:
+    """Kill a function's running processes, as a lost machine would."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"ministack-lambda-{function}".encode() in command:
+            os.kill(int(process.name), signal.SIGKILL)
+
+
+class TestThingsGoWrong:
+    def test_a_lost_permission_parks_the_messages_and_a_redrive_completes_them(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        ids = pipeline.ids(3)
+        with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
+            pipeline.publish(*map(order, ids))
+            eventually(lambda: pipeline.parked()["payments-dlq"] == 3)
+        assert pipeline.reserved(ids) == set(ids), "the other consumer is not affected"
+        reasons = {
+            line["reason"]
+            for line in pipeline.log_lines("payments-processor")
+            if line.get("order_id") in ids
+        }
+        assert all("AccessDenied" in reason for reason in reasons)
+        eventually(lambda: pipeline.alarms()["payments-dlq"] == "ALARM")
+        pipeline.redrive("PaymentsDLQUrl")
+        eventually(lambda: pipeline.charged(ids) == set(ids))
+        eventually(lambda: pipeline.alarms()["payments-dlq"] == "OK")
+
+    def test_charges_that_keep_failing_are_parked_after_three_attempts(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        artifact = package.build(Target.this_machine())
+        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "1"})
+        (order_id,) = pipeline.ids(1)
+        pipeline.publish(order(order_id))
+        eventually(lambda: pipeline.parked()["payments-dlq"] == 1)
+        attempts = [
+            line["attempt"]
+            for line in pipeline.log_lines("payments-processor")
+            if line.get("order_id") == order_id
+        ]
+        assert attempts == [1, 2, 3]
+        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "0"})
+        pipeline.redrive("PaymentsDLQUrl")
+        eventually(lambda: pipeline.charged([order_id]))
+
+    def test_a_bus_that_refuses_is_a_503_that_a_retry_mends(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        (order_id,) = pipeline.ids(1)
+        with pipeline.without_permission("OrderApiRole", "events:PutEvents"):
+            answer = pipeline.place(order(order_id))
+            assert answer.status == 503
+            assert "Send the same order again" in answer.body["detail"]
+        assert pipeline.place(order(order_id)).status == 202
+        eventually(lambda: pipeline.charged([order_id]))
+
+    def test_a_notification_that_keeps_failing_is_parked_with_its_event(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        (order_id,) = pipeline.ids(1)
+        with pipeline.without_permission("NotificationRole", "sns:Publish"):
+            pipeline.publish(order(order_id))
+            eventually(lambda: pipeline.parked()["notifications-dlq"] == 1)
+        eventually(lambda: pipeline.alarms()["notifications-dlq"] == "ALARM")
+        queue = pipeline.outputs["NotificationsDLQUrl"]
+        (message,) = pipeline.sqs.receive_message(QueueUrl=queue)["Messages"]
+        record = json.loads(message["Body"])
+        assert record["requestContext"]["approximateInvokeCount"] == 3
+        assert record["requestPayload"]["detail"]["order_id"] == order_id
+        assert "AuthorizationError" in json.dumps(record["responsePayload"])
+
+    def test_an_event_no_queue_takes_is_parked_as_undeliverable(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        queue = pipeline.outputs["InventoryQueueUrl"]
+        policy = pipeline.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])
+        (order_id,) = pipeline.ids(1)
+        pipeline.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+        try:
+            pipeline.publish(order(order_id))
+            eventually(lambda: pipeline.parked()["undeliverable-events-dlq"] == 1)
+        finally:
+            pipeline.sqs.set_queue_attributes(
+                QueueUrl=queue, Attributes={"Policy": policy["Attributes"]["Policy"]}
+            )
+        eventually(lambda: pipeline.charged([order_id]))
+        eventually(lambda: pipeline.alarms()["undeliverable-events-dlq"] == "ALARM")
+
+
+def test_the_same_event_twice_is_one_update(pipeline: PipelineUnderTest) -> None:
+    ids = pipeline.ids(2)
+    pipeline.publish(*map(order, ids * 3))
+    assert sorted(collect_updates(pipeline, ids)) == ids
