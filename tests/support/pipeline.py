@@ -1,0 +1,136 @@
+"""The deployed pipeline, driven from outside by the public AWS APIs alone."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.pipeline import Pipeline
+
+AT_ONCE = 10
+
+
+def eventually(holds: Callable[[], object], within: float = 30) -> None:
+    """Wait until something holds; fail with its last value when it does not."""
+    deadline = time.monotonic() + within
+    while not (value := holds()):
+        assert time.monotonic() < deadline, f"not within {within} s; last seen: {value!r}"
+        time.sleep(0.1)
+
+
+def in_tens(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The things in groups of as many as a batch call takes."""
+    for start in range(0, len(things), AT_ONCE):
+        yield things[start : start + AT_ONCE]
+
+
+class PipelineUnderTest(Pipeline):
+    """What tests do to the pipeline beyond what an engineer does."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        """Take a cloud the pipeline is deployed in."""
+        session = cloud.session()
+        super().__init__(session, cloud.outputs)
+        self.cloud = cloud
+        self.events = session.client("events")
+        self.sqs = session.client("sqs")
+        self.logs = session.client("logs")
+        self.iam = session.client("iam")
+        self.dynamodb = session.client("dynamodb")
+        self.cloudformation = session.client("cloudformation")
+        # Ids of its own, so that tests do not meet in the tables.
+        self._name = uuid.uuid4().hex[:8]
+
+    def ids(self, count: int) -> list[str]:
+        """That many order ids nobody else uses."""
+        return [f"{self._name}-{number}" for number in range(count)]
+
+    def publish(self, *details: Mapping[str, Any]) -> None:
+        """Put ``order.placed`` events on the bus, as any publisher could."""
+        for group in in_tens(details):
+            answer = self.events.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self.outputs["EventBusName"],
+                        "Source": "com.myapp.orders",
+                        "DetailType": "order.placed",
+                        "Detail": json.dumps(detail),
+                    }
+                    for detail in group
+                ]
+            )
+            assert answer["FailedEntryCount"] == 0
+
+    def send(self, queue_output: str, *bodies: str) -> None:
+        """Put raw messages on a queue."""
+        for group in in_tens(bodies):
+            answer = self.sqs.send_message_batch(
+                QueueUrl=self.outputs[queue_output],
+                Entries=[
+                    {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
+                ],
+            )
+            assert not answer.get("Failed")
+
+    def charged(self, ids: Sequence[str]) -> set[str]:
+        """Which of these orders are charged."""
+        return {i for i, payment in self.payments(ids).items() if payment["state"] == "charged"}
+
+    def reserved(self, ids: Sequence[str]) -> set[str]:
+        """Which of these orders are reserved."""
+        return {i for i, r in self.reservations(ids).items() if r["state"] == "reserved"}
+
+    def idle(self) -> bool:
+        """Whether no message is on its way in the queues of the consumers."""
+        return not any(self.depth(output) for output in ("PaymentsQueueUrl", "InventoryQueueUrl"))
+
+    def log_lines(self, function: str) -> list[dict[str, Any]]:
+        """Every structured line a function has logged."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{function}"
+        )
+        messages = (event["message"] for page in pages for event in page["events"])
+        return [json.loads(message) for message in messages if message.startswith("{")]
+
+    def drain_dead_letter_queues(self) -> None:
+        """Throw away what earlier tests parked, and wait until the alarms have seen it."""
+        for name, url in self.outputs.items():
+            if name.endswith("DLQUrl"):
+                self.sqs.purge_queue(QueueUrl=url)
+        eventually(lambda: set(self.alarms().values()) <= {"OK"})
+
+    @contextmanager
+    def without_permission(self, role_output: str, action: str) -> Iterator[None]:
+        """Take an action out of a role's policy for a while.
+
+        Args:
+            role_output: the logical id of the role.
+            action: such as ``sns:Publish``.
+        """
+        found = self.cloudformation.describe_stack_resource(
+            StackName=self.cloud.state.stack_name, LogicalResourceId=role_output
+        )
+        role = found["StackResourceDetail"]["PhysicalResourceId"]
+        (policy,) = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        document = self.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        kept = [s for s in document["Statement"] if action not in _as_list(s["Action"])]
+        assert len(kept) < len(document["Statement"])
+        self._put_policy(role, policy, {**document, "Statement": kept})
+        try:
+            yield
+        finally:
+            self._put_policy(role, policy, document)
+
+    def _put_policy(self, role: str, policy: str, document: Mapping[str, Any]) -> None:
+        self.iam.put_role_policy(
+            RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document)
+        )
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
