@@ -14,7 +14,8 @@ lets cloudwatch.amazonaws.com do so.
 
 Here the metrics are taken twice a second, and so are the alarms' decisions. **Time is compressed:
 one minute of an alarm's Period lasts ALARM_MINUTE_SECONDS**, so that nobody has to wait to see
-one ring, or be quiet again. The newest period is the one that ends now. States are set through
+one ring, or be quiet again. A Period of less counts as a minute. The
+newest period is the one that ends now. States are set through
 MiniStack's SetAlarmState, which keeps the history and starts the actions; one that a user sets
 lasts until the next decision, as on AWS. Alarms on metric math are left alone.
 """

@@ -16,6 +16,7 @@ from orderctl.localcloud import (
     message_moves,
     permissions,
     queues,
+    seams,
     test_invoke,
     topics,
 )
@@ -30,6 +31,7 @@ def build_app(instance: str) -> App:
     Args:
         instance: What the health check answers, so that a caller knows whose server this is.
     """
+    seams.check_version()
     for supplement in (
         front_door,
         actions,

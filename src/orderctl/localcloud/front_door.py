@@ -13,6 +13,9 @@ guide). Here too, now: MiniStack's exemption of root keys is taken away, so that
 applies to them; an Authorization header that is no SigV4 signature is refused where AWS expects
 one; and MiniStack's own endpoints are closed, but for the two that CloudFormation's custom
 resources and wait conditions answer to, by tokens that cannot be guessed.
+
+A request that does not leave the machine counts as one over TLS, so that a policy which denies
+everything else (`aws:SecureTransport`) means the same here as there.
 """
 
 import os
@@ -46,7 +49,7 @@ def supplement(app: App) -> App:
             refusal = {"__type": "IncompleteSignature", "message": "The request is not signed."}
             await json_response(HTTPStatus.FORBIDDEN, refusal).send(send)
         else:
-            await app(scope, receive, send)
+            await app(_over_tls(scope), receive, send)
 
     return guarded
 
@@ -59,3 +62,10 @@ def _acceptable(scope: Scope) -> bool:
     return (
         not authorization or authorization.startswith(_SIGNATURE) or path.startswith(_PUBLIC_PATHS)
     )
+
+
+def _over_tls(scope: Scope) -> Scope:
+    """The request as MiniStack sees one that came in over TLS."""
+    if scope["type"] != "http" or header(scope, b"x-forwarded-proto"):
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}

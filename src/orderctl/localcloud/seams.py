@@ -1,12 +1,29 @@
 """The one way to replace a function inside MiniStack.
 
 MiniStack's version is pinned by hash, so an internal function can be relied on; still, a renewed
-pin must not turn a supplement off in silence. A seam that is not there stops the server at once.
+pin must not turn a supplement off in silence. A seam that is not there stops the server at once,
+and so does another version than the one the supplements were written against.
 """
 
+import importlib.metadata
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+MINISTACK_VERSION = "1.5.33"
+
+
+def check_version() -> None:
+    """Make sure that this is the MiniStack whose inside the supplements know.
+
+    Raises:
+        RuntimeError: It is another one.
+    """
+    installed = importlib.metadata.version("ministack")
+    if installed != MINISTACK_VERSION:
+        raise RuntimeError(
+            f"The local cloud's supplements fit MiniStack {MINISTACK_VERSION}, not {installed}"
+        )
 
 
 def original(module: ModuleType, name: str) -> Callable[..., Any]:

@@ -27,6 +27,8 @@ _SECONDS_FOR_OPEN_REQUESTS = 0.5
 def main() -> None:
     """Run the local cloud until SIGTERM, SIGINT or, if asked so, the parent's end."""
     arguments = _parse_arguments()
+    if not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= os.environ.keys():
+        sys.exit("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must say who the root user is.")
     temporary = tempfile.mkdtemp(prefix="orderctl-")
     try:
         _set_environment(arguments.port, temporary)
@@ -57,7 +59,6 @@ def _set_environment(port: int, temporary: str) -> None:
     os.environ.update({name: given[name] for name in _INHERITED & given.keys()})
     os.environ.update(
         {
-            # The root credentials; without them there is nobody to serve.
             "AWS_ACCESS_KEY_ID": given["AWS_ACCESS_KEY_ID"],
             "AWS_SECRET_ACCESS_KEY": given["AWS_SECRET_ACCESS_KEY"],
             "AWS_DEFAULT_REGION": region,
@@ -77,8 +78,10 @@ def _set_environment(port: int, temporary: str) -> None:
             "PERSIST_STATE": "0",
             "LOG_LEVEL": "WARNING",
             "TZ": "UTC",
-            # Functions are unpacked here; main() removes it.
+            # All files are here; main() removes them.
             "TMPDIR": temporary,
+            "STATE_DIR": f"{temporary}/state",
+            "S3_DATA_DIR": f"{temporary}/s3",
         }
     )
     tempfile.tempdir = None  # so that it is looked up again
@@ -99,11 +102,19 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
     config.graceful_timeout = _SECONDS_FOR_OPEN_REQUESTS
     config.loglevel = "WARNING"
     stop = _stop_event(exit_with_parent)
+
+    async def until_stopped() -> None:
+        await stop.wait()
+        # A request that waits for a function would hold up the end as long as the function runs.
+        await asyncio.to_thread(lambda_runtime.reset)
+
     try:
-        await serve(cast(ASGIFramework, build_app(instance)), config, shutdown_trigger=stop.wait)
+        await serve(
+            cast(ASGIFramework, build_app(instance)), config, shutdown_trigger=until_stopped
+        )
     finally:
         logging.disable()  # of threads that miss the event loop
-        lambda_runtime.reset()  # ends the functions' processes
+        lambda_runtime.reset()  # again: what was started in the meantime
 
 
 def _stop_event(exit_with_parent: bool) -> asyncio.Event:

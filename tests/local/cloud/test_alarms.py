@@ -140,7 +140,7 @@ def test_rings_when_the_oldest_message_is_too_old(account: Account, name: str) -
         name,
         {"QueueName": name},
         MetricName="ApproximateAgeOfOldestMessage",
-        Threshold=2,
+        Threshold=1,
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )
     account.sqs.send_message(QueueUrl=queue, MessageBody="a")

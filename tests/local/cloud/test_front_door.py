@@ -5,7 +5,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from .account import REGION, Account
+from .account import REGION, Account, policy
 
 LIST_QUEUES = {
     "X-Amz-Target": "AmazonSQS.ListQueues",
@@ -56,3 +56,15 @@ def test_a_request_that_is_not_signed_is_refused(account: Account, authorization
 )
 def test_endpoints_without_credentials_are_closed(account: Account, method: str, path: str) -> None:
     assert status(account, path, {}, method) == HTTPStatus.FORBIDDEN
+
+
+def test_a_policy_that_demands_tls_is_met(account: Account, name: str) -> None:
+    only_tls = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    queue = account.queue(name, Policy=policy(only_tls))
+    assert account.sqs.send_message(QueueUrl=queue, MessageBody="a")["MessageId"]

@@ -4,6 +4,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,33 @@ def test_ends_at_once_and_leaves_nothing_behind(end: Callable[[Server], None], n
     assert not Path(seen["directory"]).exists()
     assert server.process.stdin is not None
     server.process.stdin.close()
+
+
+SLEEP = """
+    import pathlib, time
+
+    def handler(event, context):
+        pathlib.Path(event["started"]).touch()
+        time.sleep(20)
+"""
+
+
+def test_does_not_wait_for_a_function_that_runs(name: str, tmp_path: Path) -> None:
+    server = Server()
+    account = Account(server)
+    account.function(name, SLEEP, timeout=30)
+    started = tmp_path / "started"
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(
+            account.functions.invoke,
+            FunctionName=name,
+            Payload=json.dumps({"started": str(started)}),
+        )
+        wait_for(started.exists)
+        stopped = time.monotonic()
+        server.stop()
+        assert time.monotonic() - stopped < 2
+        call.exception()
 
 
 def test_functions_see_nothing_of_the_engineers_environment(account: Account, name: str) -> None:
