@@ -10,6 +10,8 @@ os.environ.update(
     PAYMENTS_TABLE="payments",
     RESERVATIONS_TABLE="reservations",
     STOCK_TABLE="stock",
+    ORDERS_TABLE="orders",
+    STUCK_AFTER_MINUTES="15",
     ORDER_UPDATES_TOPIC="arn:aws:sns:us-east-1:123456789012:order-updates.fifo",
     QUEUE_URL="https://sqs.us-east-1.amazonaws.com/123456789012/queue",
     RETRY_DELAY_SECONDS="1",

@@ -7,15 +7,27 @@ fields but never removes one. The JSON Schemas in ``docs/schemas`` are generated
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+EventT = TypeVar("EventT")
+
 ORDERS: Final = "com.myapp.orders"
-"""The event source of everything that happens to an order as a whole."""
+PAYMENTS: Final = "com.myapp.payments"
+INVENTORY: Final = "com.myapp.inventory"
 
 ORDER_PLACED: Final = "order.placed"
+ORDER_CANCEL_REQUESTED: Final = "order.cancel_requested"
+ORDER_CONFIRMED: Final = "order.confirmed"
+ORDER_CANCELLED: Final = "order.cancelled"
+PAYMENT_CHARGED: Final = "payment.charged"
+PAYMENT_DECLINED: Final = "payment.declined"
+PAYMENT_REFUNDED: Final = "payment.refunded"
+INVENTORY_RESERVED: Final = "inventory.reserved"
+INVENTORY_REJECTED: Final = "inventory.rejected"
+INVENTORY_RELEASED: Final = "inventory.released"
 
 MAX_AMOUNT: Final = Decimal("9999999999.99")
 MAX_LINES: Final = 20
@@ -72,6 +84,8 @@ Currency = Annotated[
     ),
 ]
 
+Reason = Annotated[str, Meta(description="in words a person can act on")]
+
 
 class OrderLine(msgspec.Struct, frozen=True):
     """So many of one article."""
@@ -105,22 +119,85 @@ class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
         check_distinct_skus(self.items)
 
 
-class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
+class OrderCancelRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """``order.cancel_requested``: somebody wants the order cancelled; the tracker decides."""
+
+    order_id: OrderId
+    reason: Reason = "cancel requested"
+
+
+class OrderConfirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """``order.confirmed``: paid and reserved. Final."""
+
+    order_id: OrderId
+    placed_at: str | UnsetType = UNSET
+
+
+class OrderCancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """``order.cancelled``: whatever was charged goes back, whatever was reserved is released."""
+
+    order_id: OrderId
+    reason: Reason = ""
+    placed_at: str | UnsetType = UNSET
+
+
+class PaymentCharged(msgspec.Struct, frozen=True, kw_only=True):
+    """``payment.charged``: the card was charged."""
+
+    order_id: OrderId
+    amount: Amount
+    currency: Currency
+    charge_id: str
+
+
+class PaymentDeclined(msgspec.Struct, frozen=True, kw_only=True):
+    """``payment.declined``: the card was declined, and nothing was charged."""
+
+    order_id: OrderId
+    reason: Reason
+
+
+class PaymentRefunded(msgspec.Struct, frozen=True, kw_only=True):
+    """``payment.refunded``: what was charged went back."""
+
+    order_id: OrderId
+    amount: Amount
+    currency: Currency
+
+
+class InventoryReserved(msgspec.Struct, frozen=True, kw_only=True):
+    """``inventory.reserved``: the lines are set aside for the order."""
+
+    order_id: OrderId
+    items: tuple[OrderLine, ...] = ()
+
+
+class InventoryRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """``inventory.rejected``: the stock does not cover the order, and nothing was set aside."""
+
+    order_id: OrderId
+    reason: Reason
+
+
+class InventoryReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """``inventory.released``: what was set aside is in the stock again."""
+
+    order_id: OrderId
+    items: tuple[OrderLine, ...] = ()
+
+
+class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message on the topic ``order-updates.fifo``: what a shop's own services need to know."""
 
     order_id: OrderId
-    status: Literal["placed"]
+    status: Literal["placed", "confirmed", "cancelled"]
     at: str
-    amount: Amount
-    currency: Currency
-    customer_id: CustomerId | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="detail-type"):
     """An event as EventBridge hands it to a target: the detail, and the facts around it."""
 
-    id: str
-    source: str
     time: str
 
 
@@ -130,12 +207,100 @@ class OrderPlacedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_PLACED):
     detail: OrderPlaced
 
 
+class OrderCancelRequestedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CANCEL_REQUESTED):
+    """``order.cancel_requested`` in its envelope."""
+
+    detail: OrderCancelRequested
+
+
+class OrderConfirmedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CONFIRMED):
+    """``order.confirmed`` in its envelope."""
+
+    detail: OrderConfirmed
+
+
+class OrderCancelledEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CANCELLED):
+    """``order.cancelled`` in its envelope."""
+
+    detail: OrderCancelled
+
+
+class PaymentChargedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_CHARGED):
+    """``payment.charged`` in its envelope."""
+
+    detail: PaymentCharged
+
+
+class PaymentDeclinedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_DECLINED):
+    """``payment.declined`` in its envelope."""
+
+    detail: PaymentDeclined
+
+
+class PaymentRefundedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_REFUNDED):
+    """``payment.refunded`` in its envelope."""
+
+    detail: PaymentRefunded
+
+
+class InventoryReservedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_RESERVED):
+    """``inventory.reserved`` in its envelope."""
+
+    detail: InventoryReserved
+
+
+class InventoryRejectedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_REJECTED):
+    """``inventory.rejected`` in its envelope."""
+
+    detail: InventoryRejected
+
+
+class InventoryReleasedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_RELEASED):
+    """``inventory.released`` in its envelope."""
+
+    detail: InventoryReleased
+
+
+Command = OrderPlacedEvent | OrderCancelledEvent
+"""What payments and inventory act on."""
+
+Outcome = (
+    PaymentChargedEvent
+    | PaymentDeclinedEvent
+    | PaymentRefundedEvent
+    | InventoryReservedEvent
+    | InventoryRejectedEvent
+    | InventoryReleasedEvent
+    | OrderCancelRequestedEvent
+    | OrderCancelledEvent
+)
+"""What the tracker follows."""
+
+Milestone = OrderPlacedEvent | OrderConfirmedEvent | OrderCancelledEvent
+"""What the shop's own services are told of."""
+
+
 class UnreadableEventError(ValueError):
     """The text is not an event of this contract; the message says what is wrong and where."""
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_order_placed_decoder = msgspec.json.Decoder(OrderPlacedEvent)
+_command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+_outcome_decoder: msgspec.json.Decoder[Outcome] = msgspec.json.Decoder(Outcome)
+
+ROUTING: Final[dict[type[msgspec.Struct], tuple[str, str]]] = {
+    OrderPlaced: (ORDERS, ORDER_PLACED),
+    OrderCancelRequested: (ORDERS, ORDER_CANCEL_REQUESTED),
+    OrderConfirmed: (ORDERS, ORDER_CONFIRMED),
+    OrderCancelled: (ORDERS, ORDER_CANCELLED),
+    PaymentCharged: (PAYMENTS, PAYMENT_CHARGED),
+    PaymentDeclined: (PAYMENTS, PAYMENT_DECLINED),
+    PaymentRefunded: (PAYMENTS, PAYMENT_REFUNDED),
+    InventoryReserved: (INVENTORY, INVENTORY_RESERVED),
+    InventoryRejected: (INVENTORY, INVENTORY_REJECTED),
+    InventoryReleased: (INVENTORY, INVENTORY_RELEASED),
+}
+"""The source and the detail-type under which each detail is published."""
 
 
 def check_amount(amount: Decimal) -> None:
@@ -156,25 +321,39 @@ def encode(value: msgspec.Struct | dict[str, Any]) -> str:
     return _encoder.encode(value).decode()
 
 
-def decode_order_placed(body: str) -> OrderPlaced:
-    """Read an ``order.placed`` event as EventBridge puts it on a queue.
+def decode_command(body: str) -> Command:
+    """Read what EventBridge puts on the queues ``payments`` and ``inventory``.
 
     Raises:
         UnreadableEventError: it is not JSON, is another event, or does not fit the contract.
     """
-    try:
-        return _order_placed_decoder.decode(body).detail
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UnreadableEventError(str(error)) from error
+    return _decode(_command_decoder, body)
 
 
-def convert_order_placed(event: dict[str, Any]) -> OrderPlacedEvent:
-    """Read an ``order.placed`` event as EventBridge hands it to a Lambda function.
+def decode_outcome(body: str) -> Outcome:
+    """Read what EventBridge puts on the queue ``order-outcomes``.
+
+    Raises:
+        UnreadableEventError: it is not JSON, is another event, or does not fit the contract.
+    """
+    return _decode(_outcome_decoder, body)
+
+
+def convert_milestone(event: dict[str, Any]) -> Milestone:
+    """Read what EventBridge hands to the function ``notifications``.
 
     Raises:
         UnreadableEventError: it is another event, or does not fit the contract.
     """
     try:
-        return msgspec.convert(event, OrderPlacedEvent)
+        milestone: Milestone = msgspec.convert(event, Milestone)
     except msgspec.ValidationError as error:
+        raise UnreadableEventError(str(error)) from error
+    return milestone
+
+
+def _decode(decoder: msgspec.json.Decoder[EventT], body: str) -> EventT:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UnreadableEventError(str(error)) from error

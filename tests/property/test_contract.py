@@ -13,8 +13,8 @@ from orders.events import (
     CURRENCIES,
     OrderPlaced,
     UnreadableEventError,
-    convert_order_placed,
-    decode_order_placed,
+    convert_milestone,
+    decode_command,
     encode,
 )
 from orders.order_api.validation import InvalidOrderError, parse_order
@@ -79,7 +79,7 @@ def test_any_json_is_an_order_or_a_list_of_faults(value: Any) -> None:  # noqa: 
 def test_a_consumer_reads_an_event_or_says_that_it_cannot(detail: str) -> None:
     for body in (detail, json.dumps(order_placed()).replace('{"order_id"', detail, 1)):
         try:
-            assert isinstance(decode_order_placed(body), OrderPlaced)
+            assert isinstance(decode_command(body).detail, OrderPlaced)
         except UnreadableEventError as error:
             assert str(error)
 
@@ -91,5 +91,5 @@ def test_what_is_accepted_survives_the_way_to_the_consumers(fields: dict[str, An
     assert order.amount == fields["amount"]
     envelope = {**order_placed(), "detail": "DETAIL"}
     on_the_queue = json.dumps(envelope).replace('"DETAIL"', encode(order))
-    assert decode_order_placed(on_the_queue) == order
-    assert convert_order_placed(json.loads(on_the_queue)).detail == order
+    assert decode_command(on_the_queue).detail == order
+    assert convert_milestone(json.loads(on_the_queue)).detail == order

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
 
+from orders.aws.bus import Bus
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 TABLES = {"payments": "order_id", "reservations": "order_id", "stock": "sku"}
@@ -59,7 +63,59 @@ def dynamodb() -> DynamoDBClient:
             KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
         )
+    client.create_table(
+        TableName="orders",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"}
+            for name in ("order_id", "unfinished", "placed_at")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "unfinished",
+                "KeySchema": [
+                    {"AttributeName": "unfinished", "KeyType": "HASH"},
+                    {"AttributeName": "placed_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
     return client
+
+
+class TappedBus:
+    """An event bus, and a queue that gets every event on it."""
+
+    def __init__(self) -> None:
+        """Make the bus, the queue, and a rule between them."""
+        importlib.import_module("ministack.services.eventbridge").reset()
+        self._sqs = sqs()
+        self._queue = self._sqs.create_queue(QueueName="tap")["QueueUrl"]
+        self.client: EventBridgeClient = boto3.client("events")
+        connect(self.client, "eventbridge")
+        self.bus = Bus(self.client, "order-events")
+        self.client.create_event_bus(Name="order-events")
+        pattern = json.dumps({"source": [{"prefix": "com.myapp."}]})
+        self.client.put_rule(Name="tap", EventBusName="order-events", EventPattern=pattern)
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
+        self.client.put_targets(
+            Rule="tap",
+            EventBusName="order-events",
+            Targets=[{"Id": "tap", "Arn": arn["Attributes"]["QueueArn"]}],
+        )
+
+    def take(self) -> list[tuple[str, dict[str, Any]]]:
+        """The detail-types and details published since the last time, oldest first."""
+        published = []
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._queue, MaxNumberOfMessages=10
+        ).get("Messages"):
+            for message in messages:
+                event = json.loads(message["Body"])
+                published.append((event["detail-type"], event["detail"]))
+        return published
 
 
 def sqs() -> SQSClient:

@@ -35,6 +35,17 @@ def order_placed(
     }
 
 
+def event_of(detail_type: str, order_id: str = "order-1", **fields: object) -> dict[str, Any]:
+    """Any other event in its envelope."""
+    detail = {"order_id": order_id, **fields}
+    return {**order_placed(), "detail-type": detail_type, "detail": detail}
+
+
+def order_cancelled(order_id: str = "order-1") -> dict[str, Any]:
+    """An ``order.cancelled`` event in its envelope."""
+    return event_of("order.cancelled", order_id, reason="changed my mind")
+
+
 def sqs_event(*bodies: dict[str, Any] | str, attempt: int = 1) -> dict[str, Any]:
     """An invocation by an SQS event source mapping; message ids are ``m0``, ``m1`` and so on."""
     return {

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from orders.aws.sqs import Retry
@@ -13,6 +14,7 @@ from support import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
 
 @pytest.fixture
@@ -23,9 +25,16 @@ def dynamodb() -> DynamoDBClient:
 @pytest.fixture
 def retry() -> Retry:
     """Sets delays on a real queue; messages it never handed out are refused, which is logged."""
-    sqs = aws.sqs()
+    sqs: SQSClient = boto3.client("sqs")
+    aws.connect(sqs, "sqs")
     queue_url = sqs.create_queue(QueueName="queue")["QueueUrl"]
     return Retry(sqs, queue_url, first_delay_seconds=5)
+
+
+@pytest.fixture
+def tap() -> aws.TappedBus:
+    """The bus, and what was published on it."""
+    return aws.TappedBus()
 
 
 @pytest.fixture

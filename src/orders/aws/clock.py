@@ -7,4 +7,9 @@ from datetime import UTC, datetime
 
 def utc_now() -> str:
     """The time in UTC, ISO 8601 to the millisecond: ``2026-08-18T09:30:00.123Z``."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp(datetime.now(UTC))
+
+
+def timestamp(time: datetime) -> str:
+    """A UTC time in the same form; such texts sort as the times do."""
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

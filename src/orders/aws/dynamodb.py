@@ -1,7 +1,8 @@
-"""DynamoDB: many conditional writes in one call."""
+"""DynamoDB: many items read, and many conditional writes made, in one call."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -9,40 +10,94 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-DUPLICATE_ITEM: Final = "DuplicateItem"
-"""The error code of an INSERT whose key is taken."""
+Item = dict[str, Any]
+"""An item as the low-level API spells it: ``{"order_id": {"S": "order-1"}}``."""
+
+CONFLICTS: Final = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
+"""The error codes of a write whose condition did not hold: somebody else wrote first."""
 
 
-def insert_all(
-    client: DynamoDBClient, table: str, items: Sequence[Mapping[str, Any]]
-) -> list[str | None]:
-    """Insert items whose keys are not taken yet, in one call and at one write unit each.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One conditional write."""
 
-    A PartiQL INSERT is a conditional put: it never overwrites. The call answers 200 with failures
-    inside, one answer a statement and in their order.
+    text: str
+    parameters: list[Any]
+
+
+def insert(table: str, item: Mapping[str, Any]) -> Statement:
+    """Write an item unless its key is taken: a PartiQL INSERT never overwrites."""
+    fields = ", ".join(f"'{name}': ?" for name in item)
+    return Statement(f'INSERT INTO "{table}" VALUE {{{fields}}}', list(item.values()))
+
+
+def update(
+    table: str,
+    key: tuple[str, str],
+    changes: Mapping[str, Any],
+    *,
+    removed: Sequence[str] = (),
+    condition: tuple[str, Any],
+) -> Statement:
+    """Change an item's attributes if one of them still has a value.
+
+    Args:
+        table: the table's name.
+        key: the name and the value of the item's key.
+        changes: attribute values as the low-level API spells them.
+        removed: attributes to take away.
+        condition: the attribute, and the value it must have.
+    """
+    sets = " ".join(f'SET "{name}"=?' for name in changes)
+    removes = "".join(f' REMOVE "{name}"' for name in removed)
+    where = f'WHERE "{key[0]}"=? AND "{condition[0]}"=?'
+    return Statement(
+        f'UPDATE "{table}" {sets}{removes} {where}',
+        [*changes.values(), {"S": key[1]}, condition[1]],
+    )
+
+
+def write_all(client: DynamoDBClient, statements: Sequence[Statement]) -> list[str | None]:
+    """Make conditional writes in one call, at one write unit each.
+
+    The call answers 200 with failures inside, one answer a statement and in their order.
 
     Args:
         client: a DynamoDB client.
-        table: the table's name.
-        items: at most 25, with different keys; attribute values as the low-level API spells them.
+        statements: at most 25, no two for one item.
 
     Returns:
-        For each item its error code, or None when it was inserted.
+        For each statement its error code, or None when it was written.
 
     Raises:
         ClientError, BotoCoreError: the whole call failed.
     """
-    if not items:
+    if not statements:
         return []
     answer = client.batch_execute_statement(
-        Statements=[
-            {"Statement": _insert_statement(table, item), "Parameters": list(item.values())}
-            for item in items
-        ]
+        Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in statements]
     )
     return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
 
 
-def _insert_statement(table: str, item: Mapping[str, Any]) -> str:
-    fields = ", ".join(f"'{name}': ?" for name in item)
-    return f'INSERT INTO "{table}" VALUE {{{fields}}}'
+def read_all(
+    client: DynamoDBClient, table: str, order_ids: Sequence[str]
+) -> tuple[dict[str, Item], set[str]]:
+    """Read items by order id in one call, as they are now.
+
+    Args:
+        client: a DynamoDB client.
+        table: a table whose key is ``order_id``.
+        order_ids: at most 100, each once.
+
+    Returns:
+        The items that exist, by order id; and the orders DynamoDB did not answer for.
+
+    Raises:
+        ClientError, BotoCoreError: the call failed.
+    """
+    keys = [{"order_id": {"S": order_id}} for order_id in order_ids]
+    answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    items = {item["order_id"]["S"]: item for item in answer["Responses"].get(table, [])}
+    left_out = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
+    return items, {str(key["order_id"]["S"]) for key in left_out}

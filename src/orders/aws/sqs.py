@@ -6,6 +6,7 @@ The unit of failure is one message: a bad or unlucky record never fails its batc
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar
 
@@ -16,21 +17,30 @@ from orders.events import UnreadableEventError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import msgspec
     from mypy_boto3_sqs import SQSClient
 
+    from orders.aws.bus import Bus
     from orders.aws.context import Context
-
-
-class _OfAnOrder(Protocol):
-    @property
-    def order_id(self) -> str: ...
-
-
-EventT = TypeVar("EventT", bound=_OfAnOrder)
 
 MAX_RETRY_DELAY_SECONDS: Final = 900
 FINISHING_MILLISECONDS: Final = 3000
 """How long before its timeout a function stops taking up work, to record what it has done."""
+CONFLICTS_BORNE: Final = 3
+"""How often a message that met another writer is taken up again in the same invocation."""
+
+
+class _Detail(Protocol):
+    @property
+    def order_id(self) -> str: ...
+
+
+class _Event(Protocol):
+    @property
+    def detail(self) -> _Detail: ...
+
+
+EventT = TypeVar("EventT", bound=_Event)
 
 
 class ItemIdentifier(TypedDict):
@@ -55,14 +65,21 @@ class Message(Generic[EventT]):
     """How often SQS has delivered it, this time included."""
     event: EventT
 
+    @property
+    def order_id(self) -> str:
+        """The order it is about."""
+        return self.event.detail.order_id
+
 
 @dataclass(slots=True)
 class Batch(Generic[EventT]):
-    """The messages of one invocation, and which of them have failed so far."""
+    """The messages of one invocation: which wait, which have failed, and what is to be said."""
 
-    messages: list[Message[EventT]] = field(default_factory=list)
+    _waiting: list[Message[EventT]] = field(default_factory=list)
     _failed: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Receipt handle and attempt by message id."""
+    _outcomes: list[tuple[Message[EventT], msgspec.Struct]] = field(default_factory=list)
+    _conflicts: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def read(cls, records: list[dict[str, Any]], decode: Callable[[str], EventT]) -> Batch[EventT]:
@@ -74,35 +91,47 @@ class Batch(Generic[EventT]):
         """
         batch = cls()
         for record in records:
+            id_, handle = record["messageId"], record["receiptHandle"]
             attempt = int(record["attributes"]["ApproximateReceiveCount"])
             try:
-                event = decode(record["body"])
+                message = Message(id_, handle, attempt, decode(record["body"]))
             except UnreadableEventError as error:
-                batch._failed[record["messageId"]] = (record["receiptHandle"], attempt)
+                batch._failed[id_] = (handle, attempt)
                 telemetry.error(
-                    "message cannot be read",
-                    message_id=record["messageId"],
-                    attempt=attempt,
-                    reason=str(error),
+                    "message cannot be read", message_id=id_, attempt=attempt, reason=str(error)
                 )
             else:
-                batch.messages.append(
-                    Message(record["messageId"], record["receiptHandle"], attempt, event)
-                )
+                batch._waiting.append(message)
         return batch
 
     def rounds(self) -> Iterator[list[Message[EventT]]]:
-        """Split the batch so that no order stands twice in a round; nearly always there is one.
+        """Take up the messages so that no order stands twice in a round; mostly there is one.
 
         A batch can hold the same order twice, and the second message must see what the first did.
         """
-        left = self.messages
-        while left:
+        while self._waiting:
             first: dict[str, Message[EventT]] = {}
-            for message in left:
-                first.setdefault(message.event.order_id, message)
+            for message in self._waiting:
+                first.setdefault(message.order_id, message)
+            self._waiting = [m for m in self._waiting if first[m.order_id] is not m]
             yield list(first.values())
-            left = [message for message in left if message not in first.values()]
+
+    def orders(self) -> Iterator[dict[str, list[Message[EventT]]]]:
+        """Take up all messages, grouped by order; again while some met another writer."""
+        while self._waiting:
+            groups: dict[str, list[Message[EventT]]] = {}
+            for message in self._waiting:
+                groups.setdefault(message.order_id, []).append(message)
+            self._waiting = []
+            yield groups
+
+    def again(self, message: Message[EventT]) -> None:
+        """Take up a message once more, as another writer was quicker: look, and decide anew."""
+        self._conflicts[message.id] += 1
+        if self._conflicts[message.id] > CONFLICTS_BORNE:
+            self.fail(message, "given up for now", "other writers were quicker each time")
+        else:
+            self._waiting.insert(0, message)
 
     def fail(self, message: Message[EventT], what: str, why: str) -> None:
         """Have SQS deliver this message again, or park it after its last attempt.
@@ -113,17 +142,27 @@ class Batch(Generic[EventT]):
             why: the reason, in words an operator can act on.
         """
         self._failed[message.id] = (message.receipt_handle, message.attempt)
-        telemetry.warning(
-            what, order_id=message.event.order_id, attempt=message.attempt, reason=why
-        )
+        telemetry.warning(what, order_id=message.order_id, attempt=message.attempt, reason=why)
+
+    def announce(self, message: Message[EventT], outcome: msgspec.Struct) -> None:
+        """Have an event published when the batch is done: what has become of a message.
+
+        The state it tells of is written already. A redelivered message announces again, so that
+        nothing is lost when the function ends between the two.
+        """
+        self._outcomes.append((message, outcome))
 
     @property
     def failures(self) -> int:
         """How many messages have failed so far."""
         return len(self._failed)
 
-    def response(self, retry: Retry) -> BatchResponse:
-        """The answer to SQS, after the failed messages were told when to come back."""
+    def finish(self, bus: Bus, retry: Retry) -> BatchResponse:
+        """Publish what was announced, and answer to SQS."""
+        refusals = bus.publish([outcome for _, outcome in self._outcomes])
+        for (message, _), refusal in zip(self._outcomes, refusals, strict=True):
+            if refusal:
+                self.fail(message, "outcome not published", refusal)
         if self._failed:
             retry.delay(self._failed)
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in self._failed]}

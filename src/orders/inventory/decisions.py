@@ -2,7 +2,56 @@
 
 from __future__ import annotations
 
-from orders.events import OrderLine
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orders.events import (
+    Command,
+    InventoryRejected,
+    InventoryReleased,
+    InventoryReserved,
+    OrderLine,
+    OrderPlacedEvent,
+)
+from orders.inventory.reservations import Reservation
+
+if TYPE_CHECKING:
+    import msgspec
+
+
+def wanted(reservation: Reservation | None, event: Command, *, at: str) -> Reservation:
+    """The reservation as an event wants it to be.
+
+    A cancel that overtakes its own order leaves a voided reservation, so that the late order
+    reserves nothing.
+
+    Args:
+        reservation: what is on record for the order, if anything.
+        event: the order was placed, or it was cancelled.
+        at: the time.
+
+    Returns:
+        The very reservation on record when there is nothing to do.
+    """
+    order_id = event.detail.order_id
+    if isinstance(event, OrderPlacedEvent):
+        if reservation is None:
+            return Reservation(order_id, "reserved", event.detail.items, reason=None, at=at)
+    elif reservation is None:
+        return Reservation(order_id, "voided", (), reason=None, at=at)
+    elif reservation.state == "reserved":
+        return replace(reservation, state="released", at=at)
+    return reservation
+
+
+def rejected(reservation: Reservation, available: dict[str, int | None]) -> Reservation:
+    """The reservation that could not be had, with the reason.
+
+    Args:
+        reservation: what was wanted.
+        available: what there is of each SKU that fell short; None for a SKU that is not known.
+    """
+    return replace(reservation, state="rejected", reason=shortage(reservation.lines, available))
 
 
 def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> str:
@@ -12,8 +61,24 @@ def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> 
         lines: what was ordered.
         available: what there is of each SKU that fell short; None for a SKU that is not known.
     """
-    wanted = {line.sku: line.quantity for line in lines}
+    quantities = {line.sku: line.quantity for line in lines}
     return "; ".join(
-        f"unknown SKU {sku}" if there is None else f"{sku}: {wanted[sku]} wanted, {there} available"
+        f"unknown SKU {sku}"
+        if there is None
+        else f"{sku}: {quantities[sku]} wanted, {there} available"
         for sku, there in available.items()
     )
+
+
+def outcome(reservation: Reservation) -> msgspec.Struct | None:
+    """The event that tells of a reservation's state; a voided one is nobody's news."""
+    order_id, lines = reservation.order_id, reservation.lines
+    match reservation.state:
+        case "reserved":
+            return InventoryReserved(order_id=order_id, items=lines)
+        case "rejected":
+            return InventoryRejected(order_id=order_id, reason=reservation.reason or "")
+        case "released":
+            return InventoryReleased(order_id=order_id, items=lines)
+        case "voided":
+            return None

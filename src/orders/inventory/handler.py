@@ -1,105 +1,144 @@
-"""``inventory-processor``: the queue ``inventory`` in, reservations out."""
+"""``inventory-processor``: the queue ``inventory`` in, reservations and releases out."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
+from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
-from orders.aws.dynamodb import DUPLICATE_ITEM
+from orders.aws.dynamodb import CONFLICTS
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
-from orders.events import OrderPlaced, decode_order_placed
-from orders.inventory.decisions import shortage
+from orders.events import Command, decode_command
+from orders.inventory.decisions import outcome, rejected, wanted
 from orders.inventory.reservations import (
     BusyError,
-    OutOfStock,
+    ConflictError,
+    OutOfStockError,
     Reservation,
     Reservations,
-    Taken,
 )
 
 if TYPE_CHECKING:
     from orders.aws.context import Context
 
-Orders = list[tuple[Message[OrderPlaced], Reservation]]
+_Change = tuple[Message[Command], Reservation | None, Reservation]
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryProcessor:
-    """Reserves the stock of every order of a batch that has no reservation yet."""
+    """Reserves the stock of every placed order once, and releases that of every cancelled one."""
 
     reservations: Reservations
+    bus: Bus
     retry: Retry
+    now: Callable[[], str] = utc_now
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
         telemetry.begin(context)
-        batch = Batch.read(event["Records"], decode_order_placed)
-        recorded: Counter[str] = Counter()
-        for messages in batch.rounds():
-            orders = [(message, reservation_of(message.event, utc_now())) for message in messages]
-            recorded += self._record(batch, [o for o in orders if not o[1].lines])
-            recorded += self._take(batch, [o for o in orders if o[1].lines], context)
-        telemetry.count(
-            OrdersReserved=recorded["reserved"],
-            OrdersRejected=recorded["rejected"],
-            ReservationsFailed=batch.failures,
-        )
-        return batch.response(self.retry)
-
-    def _take(self, batch: Batch[OrderPlaced], orders: Orders, context: Context) -> Counter[str]:
-        """Take the stock of each order in a transaction of its own; record what falls short."""
-        reserved: Counter[str] = Counter()
-        rejected: Orders = []
-        for message, reservation in orders:
-            if time_is_up(context):
-                batch.fail(message, "not reserved", "the function is about to time out")
-                continue
-            try:
-                outcome = self.reservations.take(reservation)
-            except (BusyError, *AWS_ERRORS) as error:
-                batch.fail(message, "not reserved", reason(error))
-                continue
-            if isinstance(outcome, OutOfStock):
-                why = shortage(reservation.lines, outcome.available)
-                rejected.append((message, replace(reservation, state="rejected", reason=why)))
-            elif isinstance(outcome, Taken):
-                _log(message, reservation)
-                reserved["reserved"] += 1
-            else:
-                _log_known(message)
-        return reserved + self._record(batch, rejected)
-
-    def _record(self, batch: Batch[OrderPlaced], orders: Orders) -> Counter[str]:
-        """Write reservations that take no stock, all with one call."""
+        batch = Batch.read(event["Records"], decode_command)
         written: Counter[str] = Counter()
-        try:
-            codes = self.reservations.record([reservation for _, reservation in orders])
-        except AWS_ERRORS as error:
-            for message, _ in orders:
-                batch.fail(message, "reservation not recorded", reason(error))
-            return written
-        for (message, reservation), code in zip(orders, codes, strict=True):
-            if code is None:
-                _log(message, reservation)
-                written[reservation.state] += 1
-            elif code == DUPLICATE_ITEM:
-                _log_known(message)
+        for messages in batch.rounds():
+            try:
+                written += self._settle(batch, messages, context)
+            except AWS_ERRORS as error:
+                for message in messages:
+                    batch.fail(message, "inventory not settled", reason(error))
+        response = batch.finish(self.bus, self.retry)
+        telemetry.count(
+            OrdersReserved=written["reserved"],
+            OrdersRejected=written["rejected"],
+            OrdersReleased=written["released"],
+            InventoryFailed=batch.failures,
+        )
+        return response
+
+    def _settle(
+        self, batch: Batch[Command], messages: list[Message[Command]], context: Context
+    ) -> Counter[str]:
+        """Look, move the stock, record. No order stands twice in ``messages``."""
+        found, unanswered = self.reservations.find([message.order_id for message in messages])
+        moved: list[_Change] = []
+        unmoved: list[_Change] = []
+        for message in messages:
+            if message.order_id in unanswered:
+                batch.fail(
+                    message, "inventory not settled", "DynamoDB did not answer for this order"
+                )
+                continue
+            before = found.get(message.order_id)
+            now = wanted(before, message.event, at=self.now())
+            if now == before or not now.lines:
+                unmoved.append((message, before, now))
+            elif time_is_up(context):
+                batch.fail(message, "inventory not settled", "the function is about to time out")
             else:
-                batch.fail(message, "reservation not recorded", f"{code} from DynamoDB")
+                self._move(batch, (message, before, now), moved, unmoved)
+        return self._done(batch, moved) + self._record(batch, unmoved)
+
+    def _move(
+        self,
+        batch: Batch[Command],
+        change: _Change,
+        moved: list[_Change],
+        unmoved: list[_Change],
+    ) -> None:
+        """Take an order's lines from the stock or put them back, in a transaction of its own."""
+        message, before, now = change
+        try:
+            if before is None:
+                self.reservations.take(now)
+            else:
+                self.reservations.put_back(now)
+        except ConflictError:
+            batch.again(message)
+        except OutOfStockError as error:
+            unmoved.append((message, before, rejected(now, error.available)))
+        except (BusyError, *AWS_ERRORS) as error:
+            batch.fail(message, "stock not moved", reason(error))
+        else:
+            moved.append(change)
+
+    def _record(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
+        """Write what is new and moves no stock, all with one call."""
+        new = [change for change in changes if change[1] != change[2]]
+        try:
+            codes = self.reservations.write([(before, now) for _, before, now in new])
+        except AWS_ERRORS as error:
+            for message, _, _ in new:
+                batch.fail(message, "reservation not recorded", reason(error))
+            return self._done(batch, [change for change in changes if change not in new])
+        answers = {message.id: code for (message, _, _), code in zip(new, codes, strict=True)}
+        recorded = []
+        for change in changes:
+            code = answers.get(change[0].id)
+            if code in CONFLICTS:
+                batch.again(change[0])
+            elif code is not None:
+                batch.fail(change[0], "reservation not recorded", f"{code} from DynamoDB")
+            else:
+                recorded.append(change)
+        return self._done(batch, recorded)
+
+    def _done(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
+        """Announce what is on record, new or not."""
+        written: Counter[str] = Counter()
+        for message, before, now in changes:
+            if now != before:
+                _log(message, now)
+                written[now.state] += 1
+            if event := outcome(now):
+                batch.announce(message, event)
         return written
 
 
-def reservation_of(order: OrderPlaced, at: str) -> Reservation:
-    """The reservation an order asks for."""
-    return Reservation(order.order_id, "reserved", order.items, reason=None, at=at)
-
-
-def _log(message: Message[OrderPlaced], reservation: Reservation) -> None:
+def _log(message: Message[Command], reservation: Reservation) -> None:
     telemetry.info(
         reservation.state,
         order_id=reservation.order_id,
@@ -109,13 +148,10 @@ def _log(message: Message[OrderPlaced], reservation: Reservation) -> None:
     )
 
 
-def _log_known(message: Message[OrderPlaced]) -> None:
-    telemetry.info("already recorded", order_id=message.event.order_id, attempt=message.attempt)
-
-
 handler = InventoryProcessor(
     reservations=Reservations(
         clients.dynamodb(), os.environ["RESERVATIONS_TABLE"], os.environ["STOCK_TABLE"]
     ),
+    bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

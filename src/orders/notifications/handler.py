@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from orders.aws import clients, telemetry
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.events import (
-    ORDER_PLACED,
+    Milestone,
+    OrderCancelledEvent,
+    OrderConfirmedEvent,
     OrderPlacedEvent,
     OrderUpdate,
     UnreadableEventError,
-    convert_order_placed,
+    convert_milestone,
     encode,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
     from orders.aws.context import Context
 
@@ -29,7 +32,7 @@ class NotificationFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Publishes an update for every event, in order per order, and once."""
+    """Publishes an update for every milestone, in order per order, and once."""
 
     client: SNSClient
     topic_arn: str
@@ -45,36 +48,57 @@ class Notifications:
         """
         telemetry.begin(context)
         try:
-            placed = convert_order_placed(event)
-            self._publish(update_of(placed))
+            updates = updates_of(convert_milestone(event))
+            refusals = self._publish(updates)
         except (UnreadableEventError, *AWS_ERRORS) as error:
-            telemetry.error("not notified", event_id=event.get("id"), reason=reason(error))
-            raise NotificationFailedError(reason(error)) from None
+            refusals = [reason(error)]
+        if refusals:
+            telemetry.error("not notified", event_id=event.get("id"), reason=refusals[0])
+            raise NotificationFailedError(refusals[0])
+        telemetry.info("notified", order_id=updates[-1].order_id, status=updates[-1].status)
         telemetry.count(UpdatesPublished=1)
 
-    def _publish(self, update: OrderUpdate) -> None:
-        # One order's updates stay in order (its group); a repeated event is dropped by its id.
-        self.client.publish(
+    def _publish(self, updates: list[OrderUpdate]) -> list[str]:
+        """Publish updates of one order, and return why any was refused."""
+        answer = self.client.publish_batch(
             TopicArn=self.topic_arn,
-            Message=encode(update),
-            MessageGroupId=update.order_id,
-            MessageDeduplicationId=f"{update.order_id}:{ORDER_PLACED}",
-            MessageAttributes={"status": {"DataType": "String", "StringValue": update.status}},
+            PublishBatchRequestEntries=[_entry(update) for update in updates],
         )
-        telemetry.info("notified", order_id=update.order_id, status=update.status)
+        return [f"{failed['Code']} from PublishBatch" for failed in answer.get("Failed", [])]
 
 
-def update_of(event: OrderPlacedEvent) -> OrderUpdate:
-    """What a shop's services are told of a placed order."""
-    order = event.detail
-    return OrderUpdate(
-        order_id=order.order_id,
-        status="placed",
-        at=event.time,
-        amount=order.amount,
-        currency=order.currency,
-        customer_id=order.customer_id,
-    )
+def updates_of(event: Milestone) -> list[OrderUpdate]:
+    """What a shop's services are told of a milestone: it, and before it what led there.
+
+    The function gets events in any order. So each update brings its predecessor along, and the
+    FIFO topic drops what it has had within its five minutes: ``placed`` always comes first.
+    """
+    match event:
+        case OrderPlacedEvent(detail=order):
+            return [OrderUpdate(order_id=order.order_id, status="placed", at=event.time)]
+        case OrderConfirmedEvent(detail=confirmed):
+            ended = OrderUpdate(order_id=confirmed.order_id, status="confirmed", at=event.time)
+            placed_at = confirmed.placed_at
+        case OrderCancelledEvent(detail=cancelled):
+            ended = OrderUpdate(
+                order_id=cancelled.order_id,
+                status="cancelled",
+                at=event.time,
+                reason=cancelled.reason,
+            )
+            placed_at = cancelled.placed_at
+    placed = OrderUpdate(order_id=ended.order_id, status="placed", at=placed_at or event.time)
+    return [placed, ended]
+
+
+def _entry(update: OrderUpdate) -> PublishBatchRequestEntryTypeDef:
+    return {
+        "Id": update.status,
+        "Message": encode(update),
+        "MessageGroupId": update.order_id,
+        "MessageDeduplicationId": f"{update.order_id}:{update.status}",
+        "MessageAttributes": {"status": {"DataType": "String", "StringValue": update.status}},
+    }
 
 
 handler = Notifications(clients.sns(), os.environ["ORDER_UPDATES_TOPIC"])

@@ -1,4 +1,4 @@
-"""``order-api``: ``POST /orders`` in, ``order.placed`` out."""
+"""``order-api``: the REST API in, ``order.placed`` and cancel requests out."""
 
 from __future__ import annotations
 
@@ -6,44 +6,113 @@ import base64
 import binascii
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from orders.aws import clients, telemetry
-from orders.aws.bus import Bus, PublishRefusedError
+from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
-from orders.events import ORDER_PLACED, ORDERS
-from orders.order_api.responses import Response, accepted, invalid, unavailable
+from orders.aws.clock import utc_now
+from orders.aws.order_table import Order, OrderExistsError, OrderTable, Step
+from orders.events import ORDER_PLACED, OrderCancelRequested, OrderPlaced
+from orders.order_api import responses
+from orders.order_api.responses import Response
 from orders.order_api.validation import Fault, InvalidOrderError, parse_order
 
 if TYPE_CHECKING:
+    import msgspec
+
     from orders.aws.context import Context
+
+
+class NotTakenError(Exception):
+    """AWS did not take it; the same call may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderApi:
-    """Takes an order: checks it, and answers 202 once it is on the bus."""
+    """The front door: takes orders, shows them, and takes requests to cancel them."""
 
+    orders: OrderTable
     bus: Bus
+    now: Callable[[], str] = utc_now
+    new_order_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def __call__(self, event: dict[str, Any], context: Context) -> Response:
         """Handle one request of the REST API (Lambda proxy integration, payload format 1.0)."""
         telemetry.begin(context)
+        order_id = unquote((event.get("pathParameters") or {}).get("order_id", ""))
         try:
-            order = parse_order(_body(event), new_order_id=str(uuid.uuid4()))
+            match event["httpMethod"]:
+                case "GET":
+                    return self._show(order_id)
+                case "DELETE":
+                    return self._cancel(order_id)
+                case _:
+                    return self._place(event)
+        except (NotTakenError, *AWS_ERRORS) as error:
+            telemetry.error("request not served", order_id=order_id or None, reason=reason(error))
+            telemetry.count(RequestsNotServed=1)
+            return responses.unavailable()
+
+    def _place(self, event: dict[str, Any]) -> Response:
+        """Record the order, then publish it.
+
+        A call that was repeated meets its own record. Unless the order is known to be on its way
+        it is published once more: the function may have ended between the two.
+        """
+        try:
+            placed = parse_order(_body(event), self.new_order_id())
         except InvalidOrderError as error:
             telemetry.info("order invalid", reason=str(error))
             telemetry.count(OrdersInvalid=1)
-            return invalid(error.faults)
+            return responses.invalid(error.faults)
         try:
-            self.bus.publish(ORDERS, ORDER_PLACED, order)
-        except (PublishRefusedError, *AWS_ERRORS) as error:
-            telemetry.error("order not taken", order_id=order.order_id, reason=reason(error))
-            telemetry.count(OrdersNotTaken=1)
-            return unavailable(order.order_id)
-        telemetry.info("placed", order_id=order.order_id, amount=str(order.amount))
+            self.orders.create(first_record(placed, self.now()))
+        except OrderExistsError as error:
+            known = error.order
+            if known.ordered != placed:
+                telemetry.info("order id taken", order_id=placed.order_id)
+                return responses.taken(placed.order_id)
+            if known.payment or known.inventory or known.status != "placed":
+                return responses.accepted(placed.order_id)
+        self._publish(placed)
+        telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
         telemetry.count(OrdersPlaced=1)
-        return accepted(order.order_id)
+        return responses.accepted(placed.order_id)
+
+    def _show(self, order_id: str) -> Response:
+        order = self.orders.get(order_id)
+        return responses.shown(order) if order else responses.unknown(order_id)
+
+    def _cancel(self, order_id: str) -> Response:
+        """Ask the tracker to cancel an order that it has not decided yet."""
+        order = self.orders.get(order_id)
+        if order is None:
+            return responses.unknown(order_id)
+        if order.status == "confirmed":
+            return responses.too_late(order_id)
+        if order.status == "placed":
+            self._publish(OrderCancelRequested(order_id=order_id))
+            telemetry.info("cancel requested", order_id=order_id)
+        return responses.cancelling(order)
+
+    def _publish(self, detail: msgspec.Struct) -> None:
+        (refusal,) = self.bus.publish([detail])
+        if refusal:
+            raise NotTakenError(refusal)
+
+
+def first_record(placed: OrderPlaced, at: str) -> Order:
+    """An order as it is recorded before it is published."""
+    return Order(
+        order_id=placed.order_id,
+        placed_at=at,
+        history=(Step(ORDER_PLACED, at),),
+        ordered=placed,
+    )
 
 
 def _body(event: dict[str, Any]) -> str:
@@ -61,4 +130,7 @@ def _body(event: dict[str, Any]) -> str:
         raise InvalidOrderError(Fault("", "must be UTF-8 text")) from error
 
 
-handler = OrderApi(bus=Bus(clients.events(), os.environ["EVENT_BUS"]))
+handler = OrderApi(
+    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
+)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+import msgspec
+
+from orders.events import encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orders.aws.order_table import Order
     from orders.order_api.validation import Fault
 
 RETRY_AFTER_SECONDS: Final = 2
@@ -40,17 +45,58 @@ def invalid(faults: Sequence[Fault]) -> Response:
     )
 
 
-def unavailable(order_id: str) -> Response:
-    """503: the order was not taken; the same call may be repeated."""
+def taken(order_id: str) -> Response:
+    """409: another order has this id."""
+    detail = f"The order id {order_id} is taken by a different order. Choose another id."
+    return _problem(409, "The order id is taken", {"detail": detail, "order_id": order_id})
+
+
+def unavailable() -> Response:
+    """503: AWS did not take it; the same call may be repeated."""
     return _problem(
         503,
-        "The order was not taken",
-        {
-            "detail": "Nothing was charged or reserved. Send the same order again.",
-            "order_id": order_id,
-        },
+        "The request was not served",
+        {"detail": "Send the same request again: it takes effect once, however often it is sent."},
         {"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
+
+
+def unknown(order_id: str) -> Response:
+    """404: no such order."""
+    detail = "There is no order with this id."
+    return _problem(404, "Unknown order", {"detail": detail, "order_id": order_id})
+
+
+def too_late(order_id: str) -> Response:
+    """409: a confirmed order is not cancelled any more."""
+    detail = "The order is confirmed; it can no longer be cancelled."
+    return _problem(409, "Too late to cancel", {"detail": detail, "order_id": order_id})
+
+
+def cancelling(order: Order) -> Response:
+    """202: the order is cancelled, or will be unless it is confirmed first."""
+    body = {"order_id": order.order_id, "status": order.status, "cancel": "requested"}
+    return _answer(202, "application/json", body, {"Location": f"/orders/{order.order_id}"})
+
+
+def shown(order: Order) -> Response:
+    """200: how an order stands."""
+    steps = [
+        {"type": step.type, "at": step.at, **({"reason": step.reason} if step.reason else {})}
+        for step in order.history
+    ]
+    body = {
+        "order_id": order.order_id,
+        "status": order.status,
+        "payment": order.payment,
+        "inventory": order.inventory,
+        "reason": order.reason,
+        "placed_at": order.placed_at,
+        "history": steps,
+    }
+    # Decimals stay decimals: an amount is exact to the digit on its way out, too.
+    ordered = msgspec.to_builtins(order.ordered, builtin_types=(Decimal,)) if order.ordered else {}
+    return _answer(200, "application/json", {**ordered, **body}, {})
 
 
 def _problem(
@@ -67,5 +113,5 @@ def _answer(
     return {
         "statusCode": status,
         "headers": {"Content-Type": content_type, **headers},
-        "body": json.dumps(body),
+        "body": encode(body),
     }

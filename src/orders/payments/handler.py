@@ -1,43 +1,48 @@
-"""``payments-processor``: the queue ``payments`` in, charges out."""
+"""``payments-processor``: the queue ``payments`` in, charges and refunds out."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
+from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
-from orders.aws.dynamodb import DUPLICATE_ITEM
+from orders.aws.dynamodb import CONFLICTS
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
-from orders.events import OrderPlaced, decode_order_placed
+from orders.events import Command, OrderPlacedEvent, decode_command
+from orders.payments.decisions import Step, answered, cancelled, next_step, outcome
 from orders.payments.ledger import Ledger, Payment
 from orders.payments.provider import (
     CardProcessor,
-    Charged,
-    ChargeFailedError,
-    Declined,
+    ProcessorFailedError,
     SimulatedCardProcessor,
 )
 
 if TYPE_CHECKING:
     from orders.aws.context import Context
 
+_Change = tuple[Message[Command], Payment | None, Payment]
+
 
 @dataclass(frozen=True, slots=True)
 class PaymentsProcessor:
-    """Charges every order of a batch that has no payment yet."""
+    """Charges every placed order once, and gives the money of every cancelled one back."""
 
     ledger: Ledger
     processor: CardProcessor
+    bus: Bus
     retry: Retry
+    now: Callable[[], str] = utc_now
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
         telemetry.begin(context)
-        batch = Batch.read(event["Records"], decode_order_placed)
+        batch = Batch.read(event["Records"], decode_command)
         settled: Counter[str] = Counter()
         for messages in batch.rounds():
             try:
@@ -45,76 +50,80 @@ class PaymentsProcessor:
             except AWS_ERRORS as error:
                 for message in messages:
                     batch.fail(message, "payment not settled", reason(error))
+        response = batch.finish(self.bus, self.retry)
         telemetry.count(
             PaymentsCharged=settled["charged"],
             PaymentsDeclined=settled["declined"],
+            PaymentsRefunded=settled["refunded"],
             PaymentsFailed=batch.failures,
         )
-        return batch.response(self.retry)
+        return response
 
     def _settle(
-        self,
-        batch: Batch[OrderPlaced],
-        messages: list[Message[OrderPlaced]],
-        context: Context,
+        self, batch: Batch[Command], messages: list[Message[Command]], context: Context
     ) -> Counter[str]:
-        """Look, charge, record. No order stands twice in ``messages``."""
-        settled, unanswered = self.ledger.settled([m.event.order_id for m in messages])
-        answered: list[tuple[Message[OrderPlaced], Payment]] = []
+        """Look, ask the card processor, record. No order stands twice in ``messages``."""
+        payments, unanswered = self.ledger.find([message.order_id for message in messages])
+        changes: list[_Change] = []
         for message in messages:
-            order_id = message.event.order_id
-            if order_id in settled:
-                telemetry.info("already settled", order_id=order_id, attempt=message.attempt)
-            elif order_id in unanswered:
+            if message.order_id in unanswered:
                 batch.fail(message, "payment not settled", "DynamoDB did not answer for this order")
-            elif time_is_up(context):
+                continue
+            if time_is_up(context):
                 batch.fail(message, "payment not settled", "the function is about to time out")
+                continue
+            before = payments.get(message.order_id)
+            try:
+                payment = self._ask(message, before)
+            except ProcessorFailedError as error:
+                placed = isinstance(message.event, OrderPlacedEvent)
+                batch.fail(message, "charge failed" if placed else "refund failed", str(error))
             else:
-                try:
-                    answered.append((message, self._charge(message)))
-                except ChargeFailedError as error:
-                    batch.fail(message, "charge failed", str(error))
-        return self._record(batch, answered)
+                changes.append((message, before, payment))
+        return self._record(batch, changes)
 
-    def _charge(self, message: Message[OrderPlaced]) -> Payment:
-        order = message.event
-        answer = self.processor.charge(order.order_id, order.amount, order.currency)
-        return payment_of(order, answer, attempt=message.attempt, at=utc_now())
+    def _ask(self, message: Message[Command], before: Payment | None) -> Payment:
+        """The payment as it is to be, after what the card processor had to do for it."""
+        step = next_step(before, message.event)
+        if step is Step.CHARGE and isinstance(message.event, OrderPlacedEvent):
+            order = message.event.detail
+            answer = self.processor.charge(order.order_id, order.amount, order.currency)
+            return answered(order, answer, attempt=message.attempt, at=self.now())
+        if step is Step.CANCEL or before is None:
+            self.processor.cancel(message.order_id)
+            return cancelled(before, message.order_id, at=self.now())
+        return before
 
-    def _record(
-        self, batch: Batch[OrderPlaced], answered: list[tuple[Message[OrderPlaced], Payment]]
-    ) -> Counter[str]:
-        """Write what the processor answered; log each payment only once it is on record."""
+    def _record(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
+        """Write what is new, then announce what is on record, new or not."""
         recorded: Counter[str] = Counter()
-        codes = self.ledger.record([payment for _, payment in answered])
-        for (message, payment), code in zip(answered, codes, strict=True):
-            if code not in (None, DUPLICATE_ITEM):
+        new = [change for change in changes if change[1] != change[2]]
+        codes = self.ledger.write([(before, payment) for _, before, payment in new])
+        answers = {message.id: code for (message, _, _), code in zip(new, codes, strict=True)}
+        for message, before, payment in changes:
+            code = answers.get(message.id)
+            if code in CONFLICTS:
+                batch.again(message)
+                continue
+            if code is not None:
                 batch.fail(message, "payment not recorded", f"{code} from DynamoDB")
                 continue
-            telemetry.info(
-                payment.state,
-                order_id=payment.order_id,
-                amount=str(payment.amount),
-                currency=payment.currency,
-                attempt=payment.attempt,
-                reason=payment.reason,
-            )
-            recorded[payment.state] += 1
+            if payment != before:
+                _log(message, payment)
+                recorded[payment.state] += 1
+            if event := outcome(payment):
+                batch.announce(message, event)
         return recorded
 
 
-def payment_of(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at: str) -> Payment:
-    """The payment that a final answer of the card processor makes of an order."""
-    charged = isinstance(answer, Charged)
-    return Payment(
-        order_id=order.order_id,
-        state="charged" if charged else "declined",
-        amount=order.amount,
-        currency=order.currency,
-        charge_id=answer.charge_id if isinstance(answer, Charged) else None,
-        reason=answer.reason if isinstance(answer, Declined) else None,
-        attempt=attempt,
-        at=at,
+def _log(message: Message[Command], payment: Payment) -> None:
+    telemetry.info(
+        payment.state,
+        order_id=payment.order_id,
+        amount=None if payment.amount is None else str(payment.amount),
+        currency=payment.currency,
+        attempt=message.attempt,
+        reason=payment.reason,
     )
 
 
@@ -124,5 +133,6 @@ handler = PaymentsProcessor(
         failure_rate=float(os.environ["CHARGE_FAILURE_RATE"]),
         decline_rate=float(os.environ["CHARGE_DECLINE_RATE"]),
     ),
+    bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

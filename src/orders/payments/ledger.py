@@ -1,32 +1,36 @@
-"""The table ``payments``: one item an order, written once."""
+"""The table ``payments``: one item an order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from orders.aws.dynamodb import insert_all
+from orders.aws.dynamodb import Item, Statement, insert, read_all, update, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+PaymentState = Literal["charged", "declined", "refunded", "voided"]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """How an order's payment ended."""
+    """Where an order's payment stands."""
 
     order_id: str
-    state: Literal["charged", "declined"]
-    amount: Decimal
-    currency: str
-    charge_id: str | None
-    reason: str | None
-    attempt: int
-    """The delivery that brought the answer: 1 unless earlier attempts failed."""
+    state: PaymentState
     at: str
+    """Since when."""
+    amount: Decimal | None = None
+    """None for a payment that was voided before anybody knew the amount; so the rest."""
+    currency: str | None = None
+    charge_id: str | None = None
+    reason: str | None = None
+    attempt: int | None = None
+    """The delivery that brought the answer: 1 unless earlier attempts failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +40,73 @@ class Ledger:
     client: DynamoDBClient
     table: str
 
-    def settled(self, order_ids: Sequence[str]) -> tuple[set[str], set[str]]:
-        """Which of these orders have a payment already, with one read.
+    def find(self, order_ids: Sequence[str]) -> tuple[dict[str, Payment], set[str]]:
+        """Read the payments of orders, with one call.
 
         Args:
             order_ids: at most 100, each once.
 
         Returns:
-            The settled ones, and those that DynamoDB did not answer for.
+            The payments that exist, by order id; and the orders DynamoDB did not answer for.
 
         Raises:
             ClientError, BotoCoreError: the call failed.
         """
-        answer = self.client.batch_get_item(
-            RequestItems={
-                self.table: {
-                    "Keys": [{"order_id": {"S": order_id}} for order_id in order_ids],
-                    "ProjectionExpression": "order_id",
-                    "ConsistentRead": True,
-                }
-            }
-        )
-        found = {item["order_id"]["S"] for item in answer["Responses"].get(self.table, [])}
-        unanswered = answer.get("UnprocessedKeys", {}).get(self.table, {"Keys": []})["Keys"]
-        return found, {str(key["order_id"]["S"]) for key in unanswered}
+        items, left_out = read_all(self.client, self.table, order_ids)
+        return {order_id: _payment(item) for order_id, item in items.items()}, left_out
 
-    def record(self, payments: Sequence[Payment]) -> list[str | None]:
-        """Write payments that are not there yet, with one call.
+    def write(self, changes: Sequence[tuple[Payment | None, Payment]]) -> list[str | None]:
+        """Write payments, with one call, each only if its record is still what it was.
+
+        Args:
+            changes: what is on record (None: nothing), and what is to be.
 
         Returns:
-            For each payment None, or DynamoDB's error code; ``DuplicateItem`` when another
-            delivery of the same order wrote first.
+            For each None, or DynamoDB's error code; one of CONFLICTS if somebody wrote first.
 
         Raises:
             ClientError, BotoCoreError: the whole call failed.
         """
-        return insert_all(self.client, self.table, [_item(payment) for payment in payments])
+        return write_all(self.client, [self._statement(before, now) for before, now in changes])
+
+    def _statement(self, before: Payment | None, now: Payment) -> Statement:
+        if before is None:
+            return insert(self.table, _item(now))
+        return update(
+            self.table,
+            ("order_id", now.order_id),
+            {"state": {"S": now.state}, "at": {"S": now.at}},
+            condition=("state", {"S": before.state}),
+        )
 
 
-def _item(payment: Payment) -> dict[str, Any]:
-    return {
-        "order_id": {"S": payment.order_id},
-        "state": {"S": payment.state},
-        "amount": {"N": str(payment.amount)},
-        "currency": {"S": payment.currency},
-        **({"charge_id": {"S": payment.charge_id}} if payment.charge_id else {}),
-        **({"reason": {"S": payment.reason}} if payment.reason else {}),
-        "attempt": {"N": str(payment.attempt)},
-        "at": {"S": payment.at},
+def _item(payment: Payment) -> Item:
+    texts = {
+        "order_id": payment.order_id,
+        "state": payment.state,
+        "at": payment.at,
+        "currency": payment.currency,
+        "charge_id": payment.charge_id,
+        "reason": payment.reason,
     }
+    numbers = {"amount": payment.amount, "attempt": payment.attempt}
+    return {
+        **{name: {"S": text} for name, text in texts.items() if text is not None},
+        **{name: {"N": str(number)} for name, number in numbers.items() if number is not None},
+    }
+
+
+def _payment(item: Item) -> Payment:
+    def text(name: str) -> str | None:
+        return item[name]["S"] if name in item else None
+
+    return Payment(
+        order_id=item["order_id"]["S"],
+        state=item["state"]["S"],
+        at=item["at"]["S"],
+        amount=Decimal(item["amount"]["N"]) if "amount" in item else None,
+        currency=text("currency"),
+        charge_id=text("charge_id"),
+        reason=text("reason"),
+        attempt=int(item["attempt"]["N"]) if "attempt" in item else None,
+    )

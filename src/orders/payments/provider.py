@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Protocol
 
 
-class ChargeFailedError(Exception):
-    """The attempt failed; whether the card was charged is not known. The same key may try again."""
+class ProcessorFailedError(Exception):
+    """The attempt failed; whether it took effect is not known. The same key may try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,18 @@ class CardProcessor(Protocol):
             currency: ISO 4217.
 
         Raises:
-            ChargeFailedError: no final answer this time.
+            ProcessorFailedError: no final answer this time.
+        """
+        ...
+
+    def cancel(self, idempotency_key: str) -> None:
+        """Give back what was charged under a key, and refuse to charge it from now on.
+
+        Nothing charged is no error, and to cancel again changes nothing. The refusal matters: a
+        charge may be on its way while its order is cancelled.
+
+        Raises:
+            ProcessorFailedError: no final answer this time.
         """
         ...
 
@@ -61,9 +72,16 @@ class SimulatedCardProcessor:
 
     def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> Charged | Declined:
         """See CardProcessor; nothing is charged to anybody."""
-        if self.draw() < self.failure_rate:
-            raise ChargeFailedError("the card processor did not answer (simulated)")
+        self._attempt()
         digest = hashlib.sha256(idempotency_key.encode()).digest()
         if int.from_bytes(digest[:4], "big") / 2**32 < self.decline_rate:
             return Declined("card declined (simulated)")
         return Charged(f"ch_{digest[4:16].hex()}")
+
+    def cancel(self, idempotency_key: str) -> None:
+        """See CardProcessor; there is nothing to give back."""
+        self._attempt()
+
+    def _attempt(self) -> None:
+        if self.draw() < self.failure_rate:
+            raise ProcessorFailedError("the card processor did not answer (simulated)")

@@ -6,41 +6,45 @@ from typing import Any
 import pytest
 
 from orders.aws.sqs import Batch, Retry, time_is_up
-from orders.events import decode_order_placed
+from orders.events import decode_command
 from support import aws
+from support.aws import TappedBus
 from support.lambdas import Context, order_placed, sqs_event
 
 Logged = Callable[[], list[dict[str, Any]]]
 
 
 class TestBatch:
-    def test_reads_what_can_be_read_and_fails_the_rest_alone(self, retry: Retry) -> None:
+    def test_reads_what_can_be_read_and_fails_the_rest_alone(
+        self, tap: TappedBus, retry: Retry
+    ) -> None:
         event = sqs_event(order_placed("a"), "not JSON", order_placed("b"), order_placed(amount=-1))
-        batch = Batch.read(event["Records"], decode_order_placed)
-        assert [m.event.order_id for m in batch.messages] == ["a", "b"]
-        assert batch.response(retry) == {
+        batch = Batch.read(event["Records"], decode_command)
+        (messages,) = batch.rounds()
+        assert [message.order_id for message in messages] == ["a", "b"]
+        assert batch.finish(tap.bus, retry) == {
             "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]
         }
 
     def test_says_why_a_message_cannot_be_read(self, logged: Logged) -> None:
-        Batch.read(sqs_event(order_placed(amount=-1))["Records"], decode_order_placed)
+        Batch.read(sqs_event(order_placed(amount=-1))["Records"], decode_command)
         (line,) = logged()
         assert line["level"] == "ERROR"
         assert line["message_id"] == "m0"
         assert "amount must be from 0" in line["reason"]
 
-    def test_nothing_failed_is_an_empty_list(self, retry: Retry) -> None:
-        batch = Batch.read(sqs_event(order_placed())["Records"], decode_order_placed)
-        assert batch.response(retry) == {"batchItemFailures": []}
+    def test_nothing_failed_is_an_empty_list(self, tap: TappedBus, retry: Retry) -> None:
+        batch = Batch.read(sqs_event(order_placed())["Records"], decode_command)
+        assert batch.finish(tap.bus, retry) == {"batchItemFailures": []}
 
     def test_an_order_stands_once_in_a_round(self) -> None:
         event = sqs_event(*(order_placed(order_id) for order_id in "abaac"))
-        batch = Batch.read(event["Records"], decode_order_placed)
+        batch = Batch.read(event["Records"], decode_command)
         rounds = [[m.id for m in messages] for messages in batch.rounds()]
         assert rounds == [["m0", "m1", "m4"], ["m2"], ["m3"]]
 
     def test_an_empty_batch_has_no_round(self) -> None:
-        assert list(Batch.read([], decode_order_placed).rounds()) == []
+        assert list(Batch.read([], decode_command).rounds()) == []
 
 
 class TestRetry:

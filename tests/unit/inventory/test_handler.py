@@ -8,23 +8,24 @@ from botocore.exceptions import ClientError
 
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations
-from support.lambdas import Context, failed, order_placed, sqs_event
+from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from orders.aws.sqs import Retry
+    from support.aws import TappedBus
 
 Logged = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def handler(dynamodb: DynamoDBClient, retry: Retry) -> InventoryProcessor:
+def handler(dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry) -> InventoryProcessor:
     for sku, available in (("apple", "10"), ("pear", "3")):
         dynamodb.put_item(
             TableName="stock", Item={"sku": {"S": sku}, "available": {"N": available}}
         )
-    return InventoryProcessor(Reservations(dynamodb, "reservations", "stock"), retry)
+    return InventoryProcessor(Reservations(dynamodb, "reservations", "stock"), tap.bus, retry)
 
 
 def order(order_id: str, **lines: int) -> dict[str, Any]:
@@ -164,10 +165,7 @@ def test_a_refused_call_fails_the_messages_and_says_why(
     assert sorted(failed(handler(event, Context()))) == ["m0", "m1"]
     lines = logged()
     told = {line["order_id"]: line["reason"] for line in lines}
-    assert told == {
-        "a": "ResourceNotFound from DynamoDB",
-        "b": "ResourceNotFoundException from TransactWriteItems",
-    }
+    assert told == dict.fromkeys("ab", "ResourceNotFoundException from BatchGetItem")
 
 
 def test_no_transaction_is_begun_when_time_is_up(
@@ -175,3 +173,72 @@ def test_no_transaction_is_begun_when_time_is_up(
 ) -> None:
     assert failed(handler(sqs_event(order("a", apple=1)), Context(1000))) == ["m0"]
     assert stock(dynamodb)["apple"] == 10
+
+
+class TestOutcomes:
+    def test_a_reservation_is_told_of_and_told_again(
+        self, handler: InventoryProcessor, tap: TappedBus
+    ) -> None:
+        for attempt in (1, 2):
+            handler(sqs_event(order("a", apple=1), order("b"), attempt=attempt), Context())
+        published = tap.take()
+        with_items = {"order_id": "a", "items": [{"sku": "apple", "quantity": 1}]}
+        assert published.count(("inventory.reserved", with_items)) == 2
+        assert published.count(("inventory.reserved", {"order_id": "b", "items": []})) == 2
+
+    def test_a_rejection_is_told_of_with_its_reason(
+        self, handler: InventoryProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", plum=1)), Context())
+        assert tap.take() == [
+            ("inventory.rejected", {"order_id": "a", "reason": "unknown SKU plum"})
+        ]
+
+
+class TestCancel:
+    def test_puts_the_stock_back(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", apple=4, pear=1), order("b")), Context())
+        event = sqs_event(order_cancelled("a"), order_cancelled("b"))
+        assert failed(handler(event, Context())) == []
+        assert stock(dynamodb) == {"apple": 10, "pear": 3}
+        assert states(dynamodb) == {"a": "released", "b": "released"}
+        assert [t for t, _ in tap.take()].count("inventory.released") == 2
+
+    def test_twice_puts_the_stock_back_once(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        handler(sqs_event(order("a", apple=4)), Context())
+        handler(sqs_event(order_cancelled("a"), order_cancelled("a")), Context())
+        handler(sqs_event(order_cancelled("a"), attempt=2), Context())
+        assert stock(dynamodb)["apple"] == 10
+
+    def test_that_overtakes_its_order_leaves_a_voided_reservation(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order_cancelled("a")), Context())
+        assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
+        assert stock(dynamodb)["apple"] == 10
+        assert states(dynamodb) == {"a": "voided"}
+        assert tap.take() == []
+
+    def test_of_a_rejected_order_changes_nothing(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        handler(sqs_event(order("a", plum=1), order_cancelled("a")), Context())
+        assert states(dynamodb) == {"a": "rejected"}
+
+    def test_that_comes_while_the_order_is_looked_at_wins(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        """The cancel comes between the look and the transaction."""
+
+        def cancel(**_: object) -> None:
+            dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel)
+            handler(sqs_event(order_cancelled("a")), Context())
+
+        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+        assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
+        assert states(dynamodb) == {"a": "voided"}
+        assert stock(dynamodb)["apple"] == 10

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
 from orders.notifications.handler import NotificationFailedError, Notifications
-from support.lambdas import Context, order_placed
+from support.lambdas import Context, event_of, order_placed
 
 CLIENT = boto3.client("sns")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:order-updates.fifo"
@@ -26,36 +27,64 @@ def handler() -> Notifications:
     return Notifications(CLIENT, TOPIC)
 
 
+def entry(order_id: str, status: str, **fields: str) -> dict[str, Any]:
+    update = {"order_id": order_id, "status": status, **fields}
+    return {
+        "Id": status,
+        "Message": json.dumps(update, separators=(",", ":")),
+        "MessageGroupId": order_id,
+        "MessageDeduplicationId": f"{order_id}:{status}",
+        "MessageAttributes": {"status": {"DataType": "String", "StringValue": status}},
+    }
+
+
+def expect(sns: Stubber, *entries: dict[str, Any]) -> None:
+    expected = {"TopicArn": TOPIC, "PublishBatchRequestEntries": list(entries)}
+    sns.add_response("publish_batch", {"Successful": [], "Failed": []}, expected)
+
+
 def test_an_update_is_ordered_by_its_order_and_deduplicated(
     handler: Notifications, sns: Stubber
 ) -> None:
-    update = {
-        "order_id": "order-1",
-        "status": "placed",
-        "at": "2026-08-18T09:30:00Z",
-        "amount": 12.34,
-        "currency": "USD",
-    }
-    expected = {
-        "TopicArn": TOPIC,
-        "Message": json.dumps(update, separators=(",", ":")),
-        "MessageGroupId": "order-1",
-        "MessageDeduplicationId": "order-1:order.placed",
-        "MessageAttributes": {"status": {"DataType": "String", "StringValue": "placed"}},
-    }
-    sns.add_response("publish", {"MessageId": "1", "SequenceNumber": "1"}, expected)
+    expect(sns, entry("order-1", "placed", at="2026-08-18T09:30:00Z"))
     handler(order_placed("order-1", 12.34), Context())
     sns.assert_no_pending_responses()
 
 
-def test_a_refused_update_fails_the_invocation_with_its_reason(
+def test_an_end_brings_its_beginning_along(handler: Notifications, sns: Stubber) -> None:
+    expect(
+        sns,
+        entry("a", "placed", at="earlier"),
+        entry("a", "confirmed", at="2026-08-18T09:30:00Z"),
+    )
+    handler(event_of("order.confirmed", "a", placed_at="earlier"), Context())
+    expect(
+        sns,
+        entry("b", "placed", at="2026-08-18T09:30:00Z"),
+        entry("b", "cancelled", at="2026-08-18T09:30:00Z", reason="no funds"),
+    )
+    handler(event_of("order.cancelled", "b", reason="no funds"), Context())
+    sns.assert_no_pending_responses()
+
+
+def test_a_refused_call_fails_the_invocation_with_its_reason(
     handler: Notifications, sns: Stubber
 ) -> None:
-    sns.add_client_error("publish", "AuthorizationError")
-    with pytest.raises(NotificationFailedError, match="AuthorizationError from Publish"):
+    sns.add_client_error("publish_batch", "AuthorizationError")
+    with pytest.raises(NotificationFailedError, match="AuthorizationError from PublishBatch"):
         handler(order_placed(), Context())
 
 
-def test_an_event_that_cannot_be_read_fails_the_invocation(handler: Notifications) -> None:
-    with pytest.raises(NotificationFailedError, match="amount must be"):
-        handler(order_placed(amount=-1), Context())
+def test_a_refused_entry_fails_the_invocation(handler: Notifications, sns: Stubber) -> None:
+    refused = [{"Id": "placed", "Code": "InternalError", "SenderFault": False}]
+    sns.add_response("publish_batch", {"Successful": [], "Failed": refused})
+    with pytest.raises(NotificationFailedError, match="InternalError from PublishBatch"):
+        handler(order_placed(), Context())
+
+
+@pytest.mark.parametrize("event", [order_placed(amount=-1), event_of("order.unheard_of"), {}])
+def test_an_event_that_cannot_be_read_fails_the_invocation(
+    handler: Notifications, event: dict[str, Any]
+) -> None:
+    with pytest.raises(NotificationFailedError):
+        handler(event, Context())

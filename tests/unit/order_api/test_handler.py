@@ -1,100 +1,203 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.stub import ANY, Stubber
+from botocore.exceptions import ClientError
 
-from orders.aws.bus import Bus
+from orders.aws.order_table import Order, OrderTable
 from orders.order_api.handler import OrderApi
 from support.lambdas import Context
 
-CLIENT = boto3.client("events")
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from support.aws import TappedBus
+
 Logged = Callable[[], list[dict[str, Any]]]
 
 
-def request(body: str | None, **fields: object) -> dict[str, Any]:
+def post(body: str | None, **fields: object) -> dict[str, Any]:
     return {"httpMethod": "POST", "resource": "/orders", "body": body, **fields}
 
 
-@pytest.fixture
-def events() -> Stubber:
-    """EventBridge, answering as its documentation says; a call that is not expected fails."""
-    return Stubber(CLIENT)
+def on_order(method: str, order_id: str) -> dict[str, Any]:
+    return {"httpMethod": method, "pathParameters": {"order_id": order_id}, "body": None}
 
 
 @pytest.fixture
-def api() -> OrderApi:
-    return OrderApi(Bus(CLIENT, "order-events"))
+def api(dynamodb: DynamoDBClient, tap: TappedBus) -> OrderApi:
+    numbers = itertools.count(1)
+    return OrderApi(
+        OrderTable(dynamodb, "orders"),
+        tap.bus,
+        now=lambda: "2026-08-18T09:30:00.000Z",
+        new_order_id=lambda: f"made-{next(numbers)}",
+    )
 
 
-def test_a_valid_order_is_on_the_bus_before_it_is_accepted(api: OrderApi, events: Stubber) -> None:
-    entry = {
-        "EventBusName": "order-events",
-        "Source": "com.myapp.orders",
-        "DetailType": "order.placed",
-        "Detail": '{"order_id":"order-1","amount":12.30,"currency":"USD","items":[]}',
-    }
-    taken = {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
-    events.add_response("put_events", taken, {"Entries": [entry]})
-    with events:
-        answer = api(request('{"order_id":"order-1","amount":12.30}'), Context())
-    events.assert_no_pending_responses()
-    assert answer["statusCode"] == 202
-    assert answer["headers"]["Location"] == "/orders/order-1"
-    assert json.loads(answer["body"]) == {"order_id": "order-1", "status": "placed"}
+def change(api: OrderApi, order_id: str, **changes: Any) -> None:  # noqa: ANN401
+    """Write what the tracker would."""
+    order = api.orders.get(order_id)
+    assert order is not None
+    assert api.orders.write([replace(order, **changes)]) == [None]
 
 
-def test_a_base64_body_is_decoded(api: OrderApi, events: Stubber) -> None:
-    events.add_response("put_events", {"FailedEntryCount": 0, "Entries": []}, {"Entries": ANY})
-    body = base64.b64encode(b'{"amount":1}').decode()
-    with events:
-        assert api(request(body, isBase64Encoded=True), Context())["statusCode"] == 202
+class TestPlace:
+    def test_an_order_is_recorded_and_on_the_bus_before_it_is_accepted(
+        self, api: OrderApi, tap: TappedBus
+    ) -> None:
+        answer = api(post('{"order_id":"order-1","amount":12.34}'), Context())
+        assert answer["statusCode"] == 202
+        assert answer["headers"]["Location"] == "/orders/order-1"
+        assert json.loads(answer["body"]) == {"order_id": "order-1", "status": "placed"}
+        detail = {"order_id": "order-1", "amount": 12.34, "currency": "USD", "items": []}
+        assert tap.take() == [("order.placed", detail)]
+        recorded = api.orders.get("order-1")
+        assert recorded is not None
+        assert (recorded.status, str(recorded.ordered.amount if recorded.ordered else "")) == (
+            "placed",
+            "12.34",
+        )
+
+    def test_an_order_without_an_id_gets_one(self, api: OrderApi) -> None:
+        answer = api(post('{"amount":1}'), Context())
+        assert json.loads(answer["body"])["order_id"] == "made-1"
+
+    def test_the_same_order_again_gets_the_same_answer(self, api: OrderApi) -> None:
+        body = '{"order_id":"a","amount":1,"items":[{"sku":"x","quantity":2}],"customer_id":"c"}'
+        first = api(post(body), Context())
+        assert api(post(body.replace('"amount":1,', '"amount":1.00,')), Context()) == first
+
+    def test_the_same_order_again_has_no_effect_once_it_is_on_its_way(
+        self, api: OrderApi, tap: TappedBus
+    ) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        change(api, "a", payment="charged")
+        tap.take()
+        assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 202
+        assert tap.take() == []
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            '"amount":2',
+            '"amount":1,"currency":"EUR"',
+            '"amount":1,"customer_id":"c"',
+            '"amount":1,"items":[{"sku":"x","quantity":1}]',
+        ],
+    )
+    def test_a_different_order_under_a_taken_id_is_a_409(
+        self, api: OrderApi, tap: TappedBus, other: str
+    ) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        tap.take()
+        answer = api(post(f'{{"order_id":"a",{other}}}'), Context())
+        assert answer["statusCode"] == 409
+        assert "a is taken" in json.loads(answer["body"])["detail"]
+        assert tap.take() == []
+
+    def test_an_id_that_another_publisher_used_is_a_409(self, api: OrderApi) -> None:
+        api.orders.write([Order(order_id="a", placed_at="t", payment="charged")])
+        assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 409
+
+    def test_a_refused_publish_is_a_503_that_the_same_call_mends(
+        self, api: OrderApi, tap: TappedBus, logged: Logged
+    ) -> None:
+        def refuse(parsed: dict[str, Any], **_: object) -> None:
+            parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "ThrottlingException"}])
+
+        tap.client.meta.events.register("after-call.events.PutEvents", refuse)
+        answer = api(post('{"order_id":"a","amount":1}'), Context())
+        assert answer["statusCode"] == 503
+        assert int(answer["headers"]["Retry-After"]) > 0
+        assert "ThrottlingException from PutEvents" in logged()[-1]["reason"]
+        tap.client.meta.events.unregister("after-call.events.PutEvents", refuse)
+        tap.take()
+        assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 202
+        assert [detail_type for detail_type, _ in tap.take()] == ["order.placed"]
+
+    def test_a_refused_record_is_a_503_and_nothing_is_published(
+        self, api: OrderApi, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+
+        dynamodb.meta.events.register("before-call.dynamodb.PutItem", refuse)
+        assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 503
+        assert tap.take() == []
+
+    def test_a_base64_body_is_decoded(self, api: OrderApi) -> None:
+        body = base64.b64encode(b'{"amount":1}').decode()
+        assert api(post(body, isBase64Encoded=True), Context())["statusCode"] == 202
+
+    @pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "e30"])
+    def test_a_base64_body_that_is_none_is_refused(self, api: OrderApi, body: str) -> None:
+        assert api(post(body, isBase64Encoded=True), Context())["statusCode"] == 400
+
+    @pytest.mark.parametrize("body", [None, "", "[]", '{"order_id":"a","amount":-1}'])
+    def test_an_invalid_order_is_neither_recorded_nor_published(
+        self, api: OrderApi, tap: TappedBus, body: str | None
+    ) -> None:
+        answer = api(post(body), Context())
+        assert answer["statusCode"] == 400
+        assert answer["headers"]["Content-Type"] == "application/problem+json"
+        problem = json.loads(answer["body"])
+        assert (problem["type"], problem["status"]) == ("about:blank", 400)
+        assert all(set(error) == {"field", "detail"} for error in problem["errors"])
+        assert (tap.take(), api.orders.get("a")) == ([], None)
 
 
-@pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "e30"])
-def test_a_base64_body_that_is_none_is_refused(api: OrderApi, events: Stubber, body: str) -> None:
-    with events:
-        assert api(request(body, isBase64Encoded=True), Context())["statusCode"] == 400
+class TestShow:
+    def test_an_order_with_what_was_ordered_and_what_happened(self, api: OrderApi) -> None:
+        api(post('{"order_id":"a","amount":12.34,"items":[{"sku":"x","quantity":2}]}'), Context())
+        answer = api(on_order("GET", "a"), Context())
+        assert answer["statusCode"] == 200
+        assert '"amount":12.34' in answer["body"], "exact to the digit"
+        assert json.loads(answer["body"]) == {
+            "order_id": "a",
+            "status": "placed",
+            "amount": 12.34,
+            "currency": "USD",
+            "items": [{"sku": "x", "quantity": 2}],
+            "payment": None,
+            "inventory": None,
+            "reason": None,
+            "placed_at": "2026-08-18T09:30:00.000Z",
+            "history": [{"type": "order.placed", "at": "2026-08-18T09:30:00.000Z"}],
+        }
+
+    def test_an_unknown_order_is_a_404(self, api: OrderApi) -> None:
+        assert api(on_order("GET", "nobody"), Context())["statusCode"] == 404
 
 
-@pytest.mark.parametrize("body", [None, "", "[]", '{"amount":-1}'])
-def test_an_invalid_order_never_reaches_the_bus(
-    api: OrderApi, events: Stubber, body: str | None
-) -> None:
-    with events:
-        answer = api(request(body), Context())
-    assert answer["statusCode"] == 400
-    assert answer["headers"]["Content-Type"] == "application/problem+json"
-    problem = json.loads(answer["body"])
-    assert (problem["type"], problem["status"]) == ("about:blank", 400)
-    assert all(set(error) == {"field", "detail"} for error in problem["errors"])
+class TestCancel:
+    def test_a_pending_order_asks_the_tracker(self, api: OrderApi, tap: TappedBus) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        tap.take()
+        answer = api(on_order("DELETE", "a"), Context())
+        assert answer["statusCode"] == 202
+        assert [(t, d["order_id"]) for t, d in tap.take()] == [("order.cancel_requested", "a")]
 
+    def test_a_confirmed_order_is_a_409(self, api: OrderApi, tap: TappedBus) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        change(api, "a", status="confirmed")
+        tap.take()
+        assert api(on_order("DELETE", "a"), Context())["statusCode"] == 409
+        assert tap.take() == []
 
-def refuse_the_entry(events: Stubber) -> None:
-    refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}
-    events.add_response("put_events", {"FailedEntryCount": 1, "Entries": [refused]})
+    def test_a_cancelled_order_stays_cancelled(self, api: OrderApi, tap: TappedBus) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        change(api, "a", status="cancelled")
+        tap.take()
+        answer = api(on_order("DELETE", "a"), Context())
+        assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (202, "cancelled")
+        assert tap.take() == []
 
-
-def refuse_the_call(events: Stubber) -> None:
-    events.add_client_error("put_events", "AccessDeniedException", http_status_code=400)
-
-
-@pytest.mark.parametrize("refuse", [refuse_the_entry, refuse_the_call])
-def test_a_bus_that_does_not_take_the_order_is_a_503(
-    api: OrderApi,
-    events: Stubber,
-    refuse: Callable[[Stubber], None],
-    logged: Logged,
-) -> None:
-    refuse(events)
-    with events:
-        answer = api(request('{"order_id":"a","amount":1}'), Context())
-    assert answer["statusCode"] == 503
-    assert int(answer["headers"]["Retry-After"]) > 0
-    assert json.loads(answer["body"])["order_id"] == "a"
-    assert logged()[-1]["message"] == "order not taken"
+    def test_an_unknown_order_is_a_404(self, api: OrderApi) -> None:
+        assert api(on_order("DELETE", "nobody"), Context())["statusCode"] == 404

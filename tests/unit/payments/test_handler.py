@@ -10,13 +10,14 @@ from botocore.exceptions import ClientError
 
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
-from orders.payments.provider import Charged, ChargeFailedError, Declined
-from support.lambdas import Context, failed, order_placed, sqs_event
+from orders.payments.provider import Charged, Declined, ProcessorFailedError
+from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from orders.aws.sqs import Retry
+    from support.aws import TappedBus
 
 Logged = Callable[[], list[dict[str, Any]]]
 
@@ -29,18 +30,28 @@ class Processor:
     fails: set[str] = field(default_factory=set)
     loses_reply: set[str] = field(default_factory=set)
     charged: dict[str, Decimal] = field(default_factory=dict)
+    """What each card has paid; nothing any more once it was cancelled."""
+    refused: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
 
     def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> Charged | Declined:
         self.asked.append(idempotency_key)
         if idempotency_key in self.fails:
-            raise ChargeFailedError("no answer")
+            raise ProcessorFailedError("no answer")
         if idempotency_key in self.declines:
             return Declined("no funds")
+        if idempotency_key in self.refused:
+            return Declined("cancelled")
         self.charged[idempotency_key] = amount
         if idempotency_key in self.loses_reply:
-            raise ChargeFailedError("reply lost")
+            raise ProcessorFailedError("reply lost")
         return Charged(f"ch_{idempotency_key}")
+
+    def cancel(self, idempotency_key: str) -> None:
+        if idempotency_key in self.fails:
+            raise ProcessorFailedError("no answer")
+        self.charged.pop(idempotency_key, None)
+        self.refused.add(idempotency_key)
 
 
 @pytest.fixture
@@ -49,8 +60,10 @@ def processor() -> Processor:
 
 
 @pytest.fixture
-def handler(dynamodb: DynamoDBClient, processor: Processor, retry: Retry) -> PaymentsProcessor:
-    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, retry)
+def handler(
+    dynamodb: DynamoDBClient, processor: Processor, tap: TappedBus, retry: Retry
+) -> PaymentsProcessor:
+    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry)
 
 
 def payments(dynamodb: DynamoDBClient) -> dict[str, dict[str, Any]]:
@@ -130,7 +143,7 @@ def test_a_delivery_that_wrote_first_wins(
     handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
 ) -> None:
     """Two deliveries at once: both look and find nothing, and the second one's write is refused."""
-    racing = PaymentsProcessor(handler.ledger, processor, handler.retry)
+    racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry)
 
     def race(**_: object) -> None:
         dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", race)
@@ -184,3 +197,130 @@ def test_every_charge_and_every_failed_attempt_has_a_log_line(
     assert told["a"].items() >= {"amount": "5", "attempt": 2, "request_id": "request-1"}.items()
     assert told["b"]["message"] == "charge failed"
     assert told["b"]["reason"] == "no answer"
+
+
+def types(published: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [detail_type for detail_type, _ in published]
+
+
+class TestOutcomes:
+    def test_a_charge_is_told_of_after_it_is_on_record(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order_placed("a", 12.34)), Context())
+        charged = {"order_id": "a", "amount": 12.34, "currency": "USD", "charge_id": "ch_a"}
+        assert tap.take() == [("payment.charged", charged)]
+
+    def test_a_redelivery_tells_again(self, handler: PaymentsProcessor, tap: TappedBus) -> None:
+        for attempt in (1, 2):
+            handler(sqs_event(order_placed("a"), attempt=attempt), Context())
+        assert types(tap.take()) == ["payment.charged", "payment.charged"]
+
+    def test_a_decline_is_told_of_with_its_reason(
+        self, handler: PaymentsProcessor, processor: Processor, tap: TappedBus
+    ) -> None:
+        processor.declines = {"a"}
+        handler(sqs_event(order_placed("a")), Context())
+        assert tap.take() == [("payment.declined", {"order_id": "a", "reason": "no funds"})]
+
+    def test_a_batch_is_told_of_in_one_call(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        calls = []
+        tap.client.meta.events.register(
+            "before-call.events.PutEvents", lambda **_: calls.append("PutEvents")
+        )
+        handler(sqs_event(*(order_placed(f"o{n}") for n in range(10))), Context())
+        assert (len(tap.take()), len(calls)) == (10, 1)
+
+    def test_only_the_messages_behind_refused_events_fail(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        def refuse_the_second(parsed: dict[str, Any], **_: object) -> None:
+            parsed["FailedEntryCount"] = 1
+            parsed["Entries"][1] = {"ErrorCode": "InternalFailure"}
+
+        tap.client.meta.events.register("after-call.events.PutEvents", refuse_the_second)
+        event = sqs_event(order_placed("a"), order_placed("b"), order_placed("c"))
+        assert failed(handler(event, Context())) == ["m1"]
+
+
+class TestCancel:
+    def test_gives_the_money_back(
+        self,
+        handler: PaymentsProcessor,
+        processor: Processor,
+        dynamodb: DynamoDBClient,
+        tap: TappedBus,
+    ) -> None:
+        handler(sqs_event(order_placed("a", 5)), Context())
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert processor.charged == {}
+        assert payments(dynamodb)["a"]["state"] == "refunded"
+        refunded = {"order_id": "a", "amount": 5, "currency": "USD"}
+        assert tap.take()[1:] == [("payment.refunded", refunded)]
+
+    def test_that_overtakes_its_order_leaves_a_voided_payment(
+        self,
+        handler: PaymentsProcessor,
+        processor: Processor,
+        dynamodb: DynamoDBClient,
+        tap: TappedBus,
+    ) -> None:
+        handler(sqs_event(order_cancelled("a")), Context())
+        assert failed(handler(sqs_event(order_placed("a")), Context())) == []
+        assert payments(dynamodb)["a"]["state"] == "voided"
+        assert (processor.charged, processor.asked, tap.take()) == ({}, [], [])
+
+    @pytest.mark.parametrize(
+        "order", [(order_placed, order_cancelled), (order_cancelled, order_placed)]
+    )
+    def test_in_one_batch_with_its_order_in_either_order(
+        self,
+        handler: PaymentsProcessor,
+        processor: Processor,
+        order: Any,  # noqa: ANN401
+    ) -> None:
+        assert failed(handler(sqs_event(*(make("a") for make in order)), Context())) == []
+        assert processor.charged == {}
+
+    def test_of_a_declined_payment_changes_nothing(
+        self, handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
+    ) -> None:
+        processor.declines = {"a"}
+        handler(sqs_event(order_placed("a"), order_cancelled("a")), Context())
+        assert payments(dynamodb)["a"]["state"] == "declined"
+
+    def test_that_fails_is_tried_again(
+        self, handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
+    ) -> None:
+        handler(sqs_event(order_placed("a")), Context())
+        processor.fails = {"a"}
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == ["m0"]
+        assert payments(dynamodb)["a"]["state"] == "charged"
+        processor.fails = set()
+        assert failed(handler(sqs_event(order_cancelled("a"), attempt=2), Context())) == []
+        assert payments(dynamodb)["a"]["state"] == "refunded"
+
+    def test_while_the_charge_is_under_way_gives_the_money_back_at_once(
+        self, handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
+    ) -> None:
+        """The cancel comes between the charge and its record."""
+
+        def cancel(**_: object) -> None:
+            dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", cancel)
+            handler(sqs_event(order_cancelled("a")), Context())
+
+        dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", cancel)
+        assert failed(handler(sqs_event(order_placed("a")), Context())) == []
+        assert processor.charged == {}
+        assert payments(dynamodb)["a"]["state"] == "voided"
+
+    def test_meets_a_charge_whose_reply_was_lost(
+        self, handler: PaymentsProcessor, processor: Processor
+    ) -> None:
+        processor.loses_reply = {"a"}
+        assert failed(handler(sqs_event(order_placed("a")), Context())) == ["m0"]
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert failed(handler(sqs_event(order_placed("a"), attempt=2), Context())) == []
+        assert processor.charged == {}

@@ -6,8 +6,8 @@ import pytest
 
 from orders.payments.provider import (
     Charged,
-    ChargeFailedError,
     Declined,
+    ProcessorFailedError,
     SimulatedCardProcessor,
 )
 
@@ -37,6 +37,6 @@ def test_the_decline_rate_is_the_share_of_cards() -> None:
 def test_an_attempt_fails_when_the_draw_falls_below_the_failure_rate() -> None:
     draws = iter([0.0999, 0.1])
     processor = SimulatedCardProcessor(0.1, 0, draw=lambda: next(draws))
-    with pytest.raises(ChargeFailedError):
+    with pytest.raises(ProcessorFailedError):
         answer(processor, "a")
     assert isinstance(answer(processor, "a"), Charged)

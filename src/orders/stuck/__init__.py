@@ -1,0 +1,1 @@
+"""Counts the orders that should have ended by now."""

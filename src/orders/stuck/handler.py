@@ -1,0 +1,59 @@
+"""``stuck-orders``: once a minute, counts the orders that should have ended by now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orders.aws import clients, telemetry
+from orders.aws.clock import timestamp
+from orders.aws.order_table import OrderTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+    from orders.aws.context import Context
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StuckOrders:
+    """Reports how many orders are older than an order should get before it ends."""
+
+    orders: OrderTable
+    cloudwatch: CloudWatchClient
+    event_bus: str
+    after: timedelta
+    now: Callable[[], datetime] = _now
+
+    def __call__(self, event: dict[str, Any], context: Context) -> None:
+        """Count, and report the metric the alarm looks at; zero is reported, too."""
+        telemetry.begin(context)
+        stuck = self.orders.count_unfinished(timestamp(self.now() - self.after))
+        self.cloudwatch.put_metric_data(
+            Namespace=telemetry.NAMESPACE,
+            MetricData=[
+                {
+                    "MetricName": "StuckOrders",
+                    "Dimensions": [{"Name": "EventBus", "Value": self.event_bus}],
+                    "Value": stuck,
+                    "Unit": "Count",
+                }
+            ],
+        )
+        if stuck:
+            telemetry.warning("orders are stuck", orders=stuck)
+
+
+handler = StuckOrders(
+    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    cloudwatch=clients.cloudwatch(),
+    event_bus=os.environ["EVENT_BUS"],
+    after=timedelta(minutes=float(os.environ["STUCK_AFTER_MINUTES"])),
+)

@@ -1,0 +1,1 @@
+"""Follows every order and decides, once, how it ends."""

@@ -1,0 +1,114 @@
+"""``order-tracker``: the queue ``order-outcomes`` in, decisions out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orders.aws import clients, telemetry
+from orders.aws.bus import Bus
+from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.dynamodb import CONFLICTS
+from orders.aws.order_table import Order, OrderTable
+from orders.aws.sqs import Batch, BatchResponse, Message, Retry
+from orders.events import Outcome, decode_outcome
+from orders.tracker.decisions import follow, news
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from orders.aws.context import Context
+
+_Messages = list[Message[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTracker:
+    """Follows every order; the only place that decides how one ends."""
+
+    orders: OrderTable
+    bus: Bus
+    retry: Retry
+
+    def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
+        """Handle one SQS event; only the messages that failed are reported."""
+        telemetry.begin(context)
+        batch = Batch.read(event["Records"], decode_outcome)
+        decided: Counter[str] = Counter()
+        for groups in batch.orders():
+            try:
+                decided += self._follow(batch, groups)
+            except AWS_ERRORS as error:
+                for messages in groups.values():
+                    _fail(batch, messages, reason(error))
+        response = batch.finish(self.bus, self.retry)
+        telemetry.count(
+            OrdersConfirmed=decided["confirmed"],
+            OrdersCancelled=decided["cancelled"],
+            OutcomesFailed=batch.failures,
+        )
+        return response
+
+    def _follow(self, batch: Batch[Outcome], groups: dict[str, _Messages]) -> Counter[str]:
+        """Look, follow each order's events, record, announce what was decided."""
+        found, unanswered = self.orders.find(list(groups))
+        changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]] = []
+        for order_id, messages in groups.items():
+            if order_id in unanswered:
+                _fail(batch, messages, "DynamoDB did not answer for this order")
+                continue
+            before = found.get(order_id) or Order(
+                order_id=order_id, placed_at=messages[0].event.time
+            )
+            after, tell = _after(before, [message.event for message in messages])
+            if after != before:
+                changed.append((before, after, messages, tell))
+            elif tell:
+                batch.announce(messages[0], tell)
+        return self._record(batch, changed)
+
+    def _record(
+        self,
+        batch: Batch[Outcome],
+        changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]],
+    ) -> Counter[str]:
+        decided: Counter[str] = Counter()
+        codes = self.orders.write([after for _, after, _, _ in changed])
+        for (before, after, messages, tell), code in zip(changed, codes, strict=True):
+            if code in CONFLICTS:
+                for message in reversed(messages):
+                    batch.again(message)
+                continue
+            if code is not None:
+                _fail(batch, messages, f"{code} from DynamoDB")
+                continue
+            if before.status != after.status:
+                telemetry.info(after.status, order_id=after.order_id, reason=after.reason)
+                decided[after.status] += 1
+            if tell:
+                batch.announce(messages[0], tell)
+        return decided
+
+
+def _after(before: Order, events: list[Outcome]) -> tuple[Order, msgspec.Struct | None]:
+    """The order after its events of this batch, and what is to be published of them."""
+    order, tell = before, None
+    for event in events:
+        after = follow(order, event)
+        tell = news(order, after, event) or tell
+        order = after
+    return order, tell
+
+
+def _fail(batch: Batch[Outcome], messages: _Messages, why: str) -> None:
+    for message in messages:
+        batch.fail(message, "order not followed", why)
+
+
+handler = OrderTracker(
+    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
+    retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
+)

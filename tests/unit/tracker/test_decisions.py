@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.aws.order_table import Order
+from orders.events import OrderCancelled, OrderConfirmed, Outcome, decode_outcome
+from orders.tracker.decisions import follow, news
+from support.lambdas import event_of
+
+CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
+DECLINED = event_of("payment.declined", reason="no funds")
+REFUNDED = event_of("payment.refunded", amount=1, currency="USD")
+RESERVED = event_of("inventory.reserved")
+REJECTED = event_of("inventory.rejected", reason="unknown SKU x")
+RELEASED = event_of("inventory.released")
+REQUESTED = event_of("order.cancel_requested", reason="changed my mind")
+CANCELLED = event_of("order.cancelled", reason="said the shop")
+
+
+def outcome(event: dict[str, Any]) -> Outcome:
+    return decode_outcome(json.dumps(event))
+
+
+def after(*events: dict[str, Any]) -> Order:
+    order = Order(order_id="order-1", placed_at="earlier")
+    for event in events:
+        order = follow(order, outcome(event))
+    return order
+
+
+def told(*events: dict[str, Any]) -> Any:  # noqa: ANN401
+    """What the last of the events has published."""
+    before = after(*events[:-1])
+    last = outcome(events[-1])
+    return news(before, follow(before, last), last)
+
+
+@pytest.mark.parametrize("events", [[CHARGED, RESERVED], [RESERVED, CHARGED]])
+def test_charged_and_reserved_is_confirmed(events: list[dict[str, Any]]) -> None:
+    assert after(*events).status == "confirmed"
+    assert told(events[0]) is None
+    assert told(*events) == OrderConfirmed(order_id="order-1", placed_at="earlier")
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([DECLINED], "payment declined: no funds"),
+        ([RESERVED, DECLINED], "payment declined: no funds"),
+        ([CHARGED, REJECTED], "out of stock: unknown SKU x"),
+        ([REQUESTED], "changed my mind"),
+        ([CHARGED, REQUESTED], "changed my mind"),
+    ],
+)
+def test_a_decline_a_rejection_and_a_request_cancel(
+    events: list[dict[str, Any]], reason: str
+) -> None:
+    assert (after(*events).status, after(*events).reason) == ("cancelled", reason)
+    assert told(*events) == OrderCancelled(order_id="order-1", reason=reason, placed_at="earlier")
+
+
+@pytest.mark.parametrize(
+    "late", [DECLINED, REJECTED, REQUESTED, CHARGED, RESERVED], ids=lambda e: e["detail-type"]
+)
+def test_a_confirmed_order_stays_confirmed(late: dict[str, Any]) -> None:
+    assert after(CHARGED, RESERVED, late).status == "confirmed"
+
+
+def test_a_cancelled_order_stays_cancelled_whatever_comes_late() -> None:
+    order = after(REQUESTED, CHARGED, RESERVED)
+    assert (order.status, order.payment, order.inventory) == ("cancelled", "charged", "reserved")
+    assert not order.is_finished
+    order = after(REQUESTED, CHARGED, RESERVED, REFUNDED, RELEASED)
+    assert (order.payment, order.inventory, order.is_finished) == ("refunded", "released", True)
+
+
+def test_a_refund_that_overtakes_its_charge_stands() -> None:
+    assert after(REQUESTED, REFUNDED, CHARGED).payment == "refunded"
+
+
+def test_what_is_known_already_changes_nothing() -> None:
+    once = after(CHARGED, RESERVED)
+    assert after(CHARGED, CHARGED, RESERVED, RESERVED, CHARGED) == once
+
+
+def test_a_decision_is_told_again_when_its_cause_comes_again() -> None:
+    assert told(CHARGED, RESERVED, RESERVED) == told(CHARGED, RESERVED)
+    assert told(DECLINED, DECLINED) == told(DECLINED)
+    assert told(REQUESTED, REQUESTED) == told(REQUESTED)
+
+
+@pytest.mark.parametrize("event", [REFUNDED, RELEASED, CANCELLED], ids=lambda e: e["detail-type"])
+def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> None:
+    """Otherwise tracker and processors would answer each other for ever."""
+    assert told(DECLINED, event) is None
+    assert told(DECLINED, event, event) is None
+
+
+def test_a_cancel_by_another_publisher_is_a_fact() -> None:
+    assert after(CANCELLED).status == "cancelled"
+    assert after(CHARGED, RESERVED, CANCELLED).status == "cancelled"
+    assert told(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
+
+
+def test_the_history_tells_each_step_once_in_its_order() -> None:
+    order = after(CHARGED, CHARGED, REJECTED, REFUNDED, CANCELLED)
+    assert [step.type for step in order.history] == [
+        "payment.charged",
+        "inventory.rejected",
+        "order.cancelled",
+        "payment.refunded",
+    ]
+    assert order.history[2].reason == "out of stock: unknown SKU x"

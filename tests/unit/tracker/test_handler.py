@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orders.aws.order_table import Order, OrderTable, Step
+from orders.tracker.handler import OrderTracker
+from support.lambdas import Context, event_of, failed, sqs_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from orders.aws.sqs import Retry
+    from support.aws import TappedBus
+
+
+def charged(order_id: str) -> dict[str, Any]:
+    return event_of("payment.charged", order_id, amount=1, currency="USD", charge_id="ch")
+
+
+def reserved(order_id: str) -> dict[str, Any]:
+    return event_of("inventory.reserved", order_id)
+
+
+@pytest.fixture
+def tracker(dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry) -> OrderTracker:
+    return OrderTracker(OrderTable(dynamodb, "orders"), tap.bus, retry)
+
+
+def status(tracker: OrderTracker, order_id: str) -> str:
+    order = tracker.orders.get(order_id)
+    return order.status if order else "unknown"
+
+
+def types(tap: TappedBus) -> list[tuple[str, str]]:
+    return [(detail_type, detail["order_id"]) for detail_type, detail in tap.take()]
+
+
+def test_an_order_that_another_publisher_placed_is_tracked_too(
+    tracker: OrderTracker, tap: TappedBus
+) -> None:
+    assert failed(tracker(sqs_event(charged("a")), Context())) == []
+    assert (status(tracker, "a"), types(tap)) == ("placed", [])
+    assert failed(tracker(sqs_event(reserved("a")), Context())) == []
+    assert (status(tracker, "a"), types(tap)) == ("confirmed", [("order.confirmed", "a")])
+
+
+def test_a_recorded_order_keeps_what_was_ordered(tracker: OrderTracker) -> None:
+    tracker.orders.create(Order(order_id="a", placed_at="t", history=(Step("order.placed", "t"),)))
+    tracker(sqs_event(charged("a"), reserved("a")), Context())
+    order = tracker.orders.get("a")
+    assert order is not None
+    assert [step.type for step in order.history] == [
+        "order.placed",
+        "payment.charged",
+        "inventory.reserved",
+        "order.confirmed",
+    ]
+    assert order.placed_at == "t"
+
+
+def test_many_orders_of_a_batch_take_three_calls(
+    tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    calls: list[str] = []
+    for client in (dynamodb, tap.client):
+        client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+    events = [make(f"o{n}") for n in range(5) for make in (charged, reserved)]
+    assert failed(tracker(sqs_event(*events), Context())) == []
+    assert calls == ["BatchGetItem", "BatchExecuteStatement", "PutEvents"]
+    assert len(types(tap)) == 5
+
+
+def test_two_trackers_at_once_decide_once(
+    tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    """Another invocation writes between this one's look and its write."""
+
+    def race(**_: object) -> None:
+        dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", race)
+        tracker(sqs_event(event_of("order.cancel_requested", "a")), Context())
+
+    tracker(sqs_event(charged("a")), Context())
+    dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", race)
+    assert failed(tracker(sqs_event(reserved("a")), Context())) == []
+    assert status(tracker, "a") == "cancelled"
+    assert types(tap) == [("order.cancelled", "a")]
+    order = tracker.orders.get("a")
+    assert order is not None
+    assert order.inventory == "reserved", "noted, for the release that is to come"
+
+
+def test_a_refused_publish_is_made_good_by_the_redelivery(
+    tracker: OrderTracker, tap: TappedBus
+) -> None:
+    def refuse(parsed: dict[str, Any], **_: object) -> None:
+        parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "InternalFailure"}])
+
+    tap.client.meta.events.register("after-call.events.PutEvents", refuse)
+    event = sqs_event(event_of("payment.declined", "a", reason="no funds"))
+    assert failed(tracker(event, Context())) == ["m0"]
+    tap.client.meta.events.unregister("after-call.events.PutEvents", refuse)
+    tap.take()
+    assert failed(tracker(event, Context())) == []
+    assert types(tap) == [("order.cancelled", "a")]
+
+
+def test_an_unreadable_message_fails_alone(tracker: OrderTracker) -> None:
+    event = sqs_event(charged("a"), "nonsense", event_of("order.placed", "b"))
+    assert failed(tracker(event, Context())) == ["m1", "m2"]
+    assert status(tracker, "a") == "placed"
+
+
+def test_an_order_leaves_the_index_of_the_unfinished_when_it_has_ended(
+    tracker: OrderTracker,
+) -> None:
+    def unfinished() -> int:
+        return tracker.orders.count_unfinished("2099")
+
+    tracker(sqs_event(charged("a"), charged("b")), Context())
+    assert unfinished() == 2
+    tracker(sqs_event(reserved("a")), Context())
+    assert unfinished() == 1
+    tracker(sqs_event(event_of("order.cancel_requested", "b")), Context())
+    assert unfinished() == 1, "the money is not back yet"
+    tracker(sqs_event(event_of("payment.refunded", "b", amount=1, currency="USD")), Context())
+    assert unfinished() == 0
