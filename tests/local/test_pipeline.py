@@ -25,24 +25,24 @@ def order(order_id: str, **items: int) -> dict[str, Any]:
     return {"order_id": order_id, "amount": 9.99, **({"items": lines} if lines else {})}
 
 
-def updates_of(pipeline: PipelineUnderTest, ids: list[str]) -> list[str]:
-    seen = []
-    while updates := pipeline.take_updates():
-        seen += [update["order_id"] for update in updates if update["order_id"] in ids]
-    return seen
+def collect_updates(pipeline: PipelineUnderTest, ids: list[str]) -> dict[str, list[str]]:
+    """Receive updates until each order's end was told, and a moment longer."""
+    seen: dict[str, list[str]] = {order_id: [] for order_id in ids}
 
+    def take() -> None:
+        while updates := pipeline.take_updates():
+            for update in updates:
+                if update["order_id"] in seen:
+                    seen[update["order_id"]].append(update["status"])
 
-def collect_updates(pipeline: PipelineUnderTest, ids: list[str]) -> list[str]:
-    """Receive updates until each order had one, and a moment longer."""
-    seen: list[str] = []
+    def all_ended() -> bool:
+        take()
+        return all({"confirmed", "cancelled"} & set(statuses) for statuses in seen.values())
 
-    def all_seen() -> bool:
-        seen.extend(updates_of(pipeline, ids))
-        return set(seen) == set(ids)
-
-    eventually(all_seen)
+    eventually(all_ended)
     time.sleep(1)
-    return seen + updates_of(pipeline, ids)
+    take()
+    return seen
 
 
 def post(pipeline: PipelineUnderTest, body: bytes, **headers: str) -> tuple[int, Any]:
@@ -51,6 +51,16 @@ def post(pipeline: PipelineUnderTest, body: bytes, **headers: str) -> tuple[int,
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def get(pipeline: PipelineUnderTest, order_id: str, method: str = "GET") -> tuple[int, Any]:
+    url = f"{pipeline.outputs['ApiUrl']}/orders/{order_id}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method)) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:
@@ -67,7 +77,18 @@ class TestTheWayOfAnOrder:
         assert (answer.status, answer.body) == (202, {"order_id": order_id, "status": "placed"})
         eventually(lambda: pipeline.charged([order_id]) and pipeline.reserved([order_id]))
         assert pipeline.available()["way-of-an-order"] == 3
-        assert collect_updates(pipeline, [order_id]) == [order_id]
+        assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
+        status, shown = get(pipeline, order_id)
+        assert (status, shown["status"], shown["payment"], shown["inventory"]) == (
+            200,
+            "confirmed",
+            "charged",
+            "reserved",
+        )
+        assert [step["type"] for step in shown["history"]][::3] == [
+            "order.placed",
+            "order.confirmed",
+        ]
 
     @pytest.mark.parametrize(
         "body",
@@ -154,7 +175,104 @@ class TestOutsidePublishers:
         assert pipeline.available()["plenty"] == 975
 
 
+class TestCancel:
+    @pytest.mark.parametrize("when", ["before", "between", "after"])
+    def test_a_cancel_by_raw_event_leaves_nothing_charged_or_reserved(
+        self, pipeline: PipelineUnderTest, when: str
+    ) -> None:
+        sku = f"cancelled-{when}"
+        pipeline.set_stock({sku: 10})
+        ids = pipeline.ids(5)
+        placed = [("order.placed", order(i, **{sku: 2})) for i in ids]
+        cancelled = [("order.cancelled", {"order_id": i, "reason": "raw"}) for i in ids]
+        if when == "before":
+            pipeline.publish_events(cancelled + placed)
+        elif when == "between":
+            pipeline.publish_events(
+                [e for pair in zip(placed, cancelled, strict=True) for e in pair]
+            )
+        else:
+            pipeline.publish_events(placed)
+            eventually(lambda: len(pipeline.reserved(ids)) == 5)
+            pipeline.publish_events(cancelled)
+        eventually(lambda: pipeline.statuses(ids) == dict.fromkeys(ids, "cancelled"))
+        eventually(lambda: pipeline.idle() and len(pipeline.payments(ids)) == 5)
+        assert {p["state"] for p in pipeline.payments(ids).values()} <= {"voided", "refunded"}
+        assert {r["state"] for r in pipeline.reservations(ids).values()} <= {"voided", "released"}
+        assert pipeline.available()[sku] == 10
+
+    def test_a_pending_order_is_cancelled_through_the_api(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        (order_id,) = pipeline.ids(1)
+        with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
+            pipeline.place(order(order_id))
+            eventually(lambda: pipeline.reserved([order_id]))
+            assert get(pipeline, order_id, "DELETE")[0] == 202
+            eventually(lambda: pipeline.statuses([order_id]) == {order_id: "cancelled"})
+        eventually(lambda: pipeline.reservations([order_id])[order_id]["state"] == "released")
+        assert get(pipeline, order_id)[1]["reason"] == "cancel requested"
+
+    def test_a_confirmed_order_is_not(self, pipeline: PipelineUnderTest) -> None:
+        (order_id,) = pipeline.ids(1)
+        pipeline.place(order(order_id))
+        eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
+        status, problem = get(pipeline, order_id, "DELETE")
+        assert (status, problem["title"]) == (409, "Too late to cancel")
+
+    def test_nobody_knows_an_unknown_order(self, pipeline: PipelineUnderTest) -> None:
+        assert get(pipeline, "nobody")[0] == get(pipeline, "nobody", "DELETE")[0] == 404
+
+
+class TestTheFrontDoor:
+    def test_the_same_order_again_and_a_different_one(self, pipeline: PipelineUnderTest) -> None:
+        (order_id,) = pipeline.ids(1)
+        first = pipeline.place(order(order_id))
+        assert pipeline.place(order(order_id)) == first
+        assert pipeline.place({**order(order_id), "amount": 10}).status == 409
+        eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
+        assert pipeline.place(order(order_id)) == first
+        assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
+
+
 class TestLoadAndCrashes:
+    def test_the_books_balance_after_failures_declines_scarce_stock_and_kills(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        artifact = package.build(Target.this_machine())
+        rates = {"ChargeFailureRate": "0.3", "ChargeDeclineRate": "0.2"}
+        pipeline.cloud.deploy(artifact, parameters=rates)
+        pipeline.set_stock({"rare": 150})
+        ids = pipeline.ids(300)
+        for start in range(0, 300, 100):
+            pipeline.publish(*[order(i, rare=1) for i in ids[start : start + 100]])
+            kill_workers("order-tracker")
+            kill_workers("payments-processor")
+            kill_workers("inventory-processor")
+        pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])
+
+        def settled() -> bool:
+            for output in ("PaymentsDLQUrl", "InventoryDLQUrl", "OutcomesDLQUrl"):
+                if pipeline.depth(output) and pipeline.idle():
+                    pipeline.redrive(output)
+            ended = set(pipeline.statuses(ids).values()) <= {"confirmed", "cancelled"}
+            return ended and len(pipeline.statuses(ids)) == 300 and pipeline.idle()
+
+        eventually(settled, within=180)
+        pipeline.cloud.deploy(
+            artifact, parameters={"ChargeFailureRate": "0", "ChargeDeclineRate": "0"}
+        )
+        for order_id, status in pipeline.statuses(ids).items():
+            payment = pipeline.payments([order_id])[order_id]["state"]
+            reservation = pipeline.reservations([order_id])[order_id]["state"]
+            if status == "confirmed":
+                assert (payment, reservation) == ("charged", "reserved"), order_id
+            else:
+                assert payment in {"declined", "refunded", "voided"}, order_id
+                assert reservation in {"rejected", "released", "voided"}, order_id
+        assert pipeline.available()["rare"] + len(pipeline.reserved(ids)) == 150
+        assert not pipeline.unfinished()
+
     def test_a_burst_of_a_thousand_orders_with_workers_killed_meanwhile(
         self, pipeline: PipelineUnderTest
     ) -> None:
@@ -228,7 +346,7 @@ class TestThingsGoWrong:
         with pipeline.without_permission("OrderApiRole", "events:PutEvents"):
             answer = pipeline.place(order(order_id))
             assert answer.status == 503
-            assert "Send the same order again" in answer.body["detail"]
+            assert "Send the same request again" in answer.body["detail"]
         assert pipeline.place(order(order_id)).status == 202
         eventually(lambda: pipeline.charged([order_id]))
 
@@ -268,4 +386,4 @@ class TestThingsGoWrong:
 def test_the_same_event_twice_is_one_update(pipeline: PipelineUnderTest) -> None:
     ids = pipeline.ids(2)
     pipeline.publish(*map(order, ids * 3))
-    assert sorted(collect_updates(pipeline, ids)) == ids
+    assert collect_updates(pipeline, ids) == {i: ["placed", "confirmed"] for i in ids}

@@ -52,16 +52,20 @@ class PipelineUnderTest(Pipeline):
 
     def publish(self, *details: Mapping[str, Any]) -> None:
         """Put ``order.placed`` events on the bus, as any publisher could."""
-        for group in in_tens(details):
+        self.publish_events([("order.placed", detail) for detail in details])
+
+    def publish_events(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Put events of an order on the bus: their detail-types and details."""
+        for group in in_tens(events):
             answer = self.events.put_events(
                 Entries=[
                     {
                         "EventBusName": self.outputs["EventBusName"],
                         "Source": "com.myapp.orders",
-                        "DetailType": "order.placed",
+                        "DetailType": detail_type,
                         "Detail": json.dumps(detail),
                     }
-                    for detail in group
+                    for detail_type, detail in group
                 ]
             )
             assert answer["FailedEntryCount"] == 0
@@ -87,7 +91,19 @@ class PipelineUnderTest(Pipeline):
 
     def idle(self) -> bool:
         """Whether no message is on its way in the queues of the consumers."""
-        return not any(self.depth(output) for output in ("PaymentsQueueUrl", "InventoryQueueUrl"))
+        queues = ("PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl")
+        return not any(self.depth(queue) for queue in queues)
+
+    def statuses(self, ids: Sequence[str]) -> dict[str, str]:
+        """How these orders stand; those that are not tracked yet are left out."""
+        return {order_id: order["status"] for order_id, order in self.orders(ids).items()}
+
+    def unfinished(self) -> list[str]:
+        """The orders in the index of the unfinished."""
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.outputs["OrdersTableName"], IndexName="unfinished"
+        )
+        return [item["order_id"]["S"] for page in pages for item in page["Items"]]
 
     def log_lines(self, function: str) -> list[dict[str, Any]]:
         """Every structured line a function has logged."""

@@ -19,7 +19,7 @@ from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline import Pipeline
 
-_STOCK = {"apple": 100, "pear": 100}
+_STOCK = {"mug": 100, "tea": 100}
 _PATIENCE_SECONDS = 120.0
 _ALARM_PATIENCE_SECONDS = 20.0
 _REFRESH_SECONDS = 0.15
@@ -29,9 +29,12 @@ _STYLES = {
     "202": "green",
     "charged": "green",
     "reserved": "green",
-    "sent": "green",
+    "confirmed": "green",
     "declined": "yellow",
     "rejected": "yellow",
+    "refunded": "yellow",
+    "released": "yellow",
+    "cancelled": "yellow",
 }
 
 
@@ -47,7 +50,8 @@ class _Order:
     answer: str = _WAITING
     payment: str = _WAITING
     reservation: str = _WAITING
-    update: str = _WAITING
+    status: str = _WAITING
+    updates: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -55,7 +59,8 @@ class _Order:
 
     @property
     def ended(self) -> bool:
-        return _WAITING not in (self.payment, self.reservation, self.update)
+        """Decided, and that was announced."""
+        return len(self.updates) > 1
 
 
 def run(count: int, parameters: Mapping[str, str]) -> None:
@@ -116,15 +121,17 @@ class _Run:
         ids = [order.id for order in self._orders]
         payments = self._pipeline.payments(ids)
         reservations = self._pipeline.reservations(ids)
-        updated = {update["order_id"] for update in self._pipeline.take_updates()}
+        orders = self._pipeline.orders(ids)
+        updates = self._pipeline.take_updates()
         for order in self._orders:
             if payment := payments.get(order.id):
                 attempt = int(payment["attempt"])
                 order.payment = payment["state"] + (f" (try {attempt})" if attempt > 1 else "")
             if reservation := reservations.get(order.id):
                 order.reservation = reservation["state"]
-            if order.id in updated:
-                order.update = "sent"
+            if tracked := orders.get(order.id):
+                order.status = tracked["status"]
+            order.updates += tuple(u["status"] for u in updates if u["order_id"] == order.id)
 
     def _redrive_payments(self) -> None:
         """Show what an operator would do about a parked payment."""
@@ -140,19 +147,19 @@ class _Run:
 
     def _check(self, took: float) -> None:
         orders = self._orders
-        charged = sum(order.payment.startswith("charged") for order in orders)
-        reserved = sum(order.reservation == "reserved" for order in orders)
         again = sum("try" in order.payment for order in orders)
         console.out().print()
-        self._say(all(o.answer == "202" for o in orders), f"{len(orders)} orders accepted with 202")
-        self._say(
-            charged == len(orders),
-            f"{charged} of {len(orders)} charged, each once"
-            + (f"; {again} after a failed attempt" if again else ""),
+        self._count("accepted with 202", [order.answer == "202" for order in orders])
+        self._count(
+            f"charged, each once{f', {again} after a failed attempt' if again else ''}",
+            [order.payment.startswith("charged") for order in orders],
         )
-        self._say(reserved == len(orders), f"{reserved} of {len(orders)} reserved")
-        sent = sum(order.update == "sent" for order in orders)
-        self._say(sent == len(orders), f"{sent} of {len(orders)} announced on order-updates.fifo")
+        self._count("reserved", [order.reservation == "reserved" for order in orders])
+        self._count("confirmed", [order.status == "confirmed" for order in orders])
+        self._count(
+            "announced on order-updates.fifo: placed, then confirmed",
+            [order.updates == ("placed", "confirmed") for order in orders],
+        )
         self._check_stock()
         parked = {name: depth for name, depth in self._pipeline.parked().items() if depth}
         self._say(not parked, f"dead-letter queues: {_listed(parked) or 'all empty'}")
@@ -160,6 +167,9 @@ class _Run:
         ringing = self._ringing()
         self._say(not ringing, f"alarms: {_listed(ringing) or 'all OK'}")
         console.out().print(Text(f"\n{len(orders)} orders in {took:.1f} s.", style="dim"))
+
+    def _count(self, what: str, holds: list[bool]) -> None:
+        self._say(all(holds), f"{sum(holds)} of {len(holds)} orders {what}")
 
     def _check_stock(self) -> None:
         taken = dict.fromkeys(_STOCK, 0)
@@ -185,8 +195,8 @@ class _Run:
         console.out().print(Text.assemble(mark, what))
 
     def _table(self) -> Table:
-        table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-        for name in ("order", "amount", "items", "API", "payment", "inventory", "update"):
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for name in ("order", "amount", "items", "API", "payment", "inventory", "status"):
             table.add_column(name, justify="right" if name == "amount" else "left", no_wrap=True)
         for order in self._orders:
             items = order.body.get("items", [])
@@ -194,7 +204,7 @@ class _Run:
                 order.id,
                 f"{order.body['amount']:.2f}",
                 ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
-                *map(_styled, (order.answer, order.payment, order.reservation, order.update)),
+                *map(_styled, (order.answer, order.payment, order.reservation, order.status)),
             )
         return table
 

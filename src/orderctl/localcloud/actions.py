@@ -1,7 +1,8 @@
 """The IAM actions that batch calls and PartiQL statements are checked as.
 
 MiniStack 1.5.33 names an IAM action after the API operation. On AWS a batch call of SQS needs the
-permission of its single call ("Amazon SQS API permissions", SQS developer guide), and a PartiQL
+permission of its single call ("Amazon SQS API permissions", SQS developer guide), so does one of
+SNS ("Actions, resources, and condition keys for Amazon SNS"), and a PartiQL
 statement needs `dynamodb:PartiQLInsert`, `PartiQLUpdate`, `PartiQLDelete` or `PartiQLSelect` on the
 table it names ("IAM security policies with PartiQL for DynamoDB", DynamoDB developer guide). There
 are no actions `sqs:DeleteMessageBatch` and `dynamodb:BatchExecuteStatement` that a policy could
@@ -18,6 +19,7 @@ from ministack.core import iam_actions
 from orderctl.localcloud import seams
 
 _BATCH_CALLS = {
+    "sns:PublishBatch": "sns:Publish",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:SendMessageBatch": "sqs:SendMessage",

@@ -10,6 +10,7 @@ from orders.events import (
     InventoryRejected,
     InventoryReleased,
     InventoryReserved,
+    OrderCancelledEvent,
     OrderLine,
     OrderPlacedEvent,
 )
@@ -70,8 +71,14 @@ def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> 
     )
 
 
-def outcome(reservation: Reservation) -> msgspec.Struct | None:
-    """The event that tells of a reservation's state; a voided one is nobody's news."""
+def outcome(reservation: Reservation, event: Command) -> msgspec.Struct | None:
+    """The event that tells of a reservation's state; a voided one is nobody's news.
+
+    A cancel is answered by a release or not at all: the tracker answers a rejection with a
+    cancel, and the two would go on for ever.
+    """
+    if isinstance(event, OrderCancelledEvent) and reservation.state != "released":
+        return None
     order_id, lines = reservation.order_id, reservation.lines
     match reservation.state:
         case "reserved":

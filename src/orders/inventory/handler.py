@@ -133,7 +133,7 @@ class InventoryProcessor:
             if now != before:
                 _log(message, now)
                 written[now.state] += 1
-            if event := outcome(now):
+            if event := outcome(now, message.event):
                 batch.announce(message, event)
         return written
 

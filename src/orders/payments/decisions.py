@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orders.events import (
     Command,
+    OrderCancelledEvent,
     OrderPlaced,
     OrderPlacedEvent,
     PaymentCharged,
@@ -73,8 +74,14 @@ def cancelled(payment: Payment | None, order_id: str, *, at: str) -> Payment:
     return payment
 
 
-def outcome(payment: Payment) -> msgspec.Struct | None:
-    """The event that tells of a payment's state; a voided payment is nobody's news."""
+def outcome(payment: Payment, event: Command) -> msgspec.Struct | None:
+    """The event that tells of a payment's state; a voided payment is nobody's news.
+
+    A cancel is answered by a refund or not at all: the tracker answers a decline with a cancel,
+    and the two would go on for ever.
+    """
+    if isinstance(event, OrderCancelledEvent) and payment.state != "refunded":
+        return None
     order_id, amount, currency = payment.order_id, payment.amount, payment.currency
     if payment.state == "declined":
         return PaymentDeclined(order_id=order_id, reason=payment.reason or "")

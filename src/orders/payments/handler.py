@@ -111,7 +111,7 @@ class PaymentsProcessor:
             if payment != before:
                 _log(message, payment)
                 recorded[payment.state] += 1
-            if event := outcome(payment):
+            if event := outcome(payment, message.event):
                 batch.announce(message, event)
         return recorded
 

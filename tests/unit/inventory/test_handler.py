@@ -224,10 +224,13 @@ class TestCancel:
         assert tap.take() == []
 
     def test_of_a_rejected_order_changes_nothing(
-        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
     ) -> None:
-        handler(sqs_event(order("a", plum=1), order_cancelled("a")), Context())
+        handler(sqs_event(order("a", plum=1)), Context())
+        tap.take()
+        handler(sqs_event(order_cancelled("a")), Context())
         assert states(dynamodb) == {"a": "rejected"}
+        assert tap.take() == [], "the tracker would answer with a cancel, and so for ever"
 
     def test_that_comes_while_the_order_is_looked_at_wins(
         self, handler: InventoryProcessor, dynamodb: DynamoDBClient

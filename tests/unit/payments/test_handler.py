@@ -285,11 +285,18 @@ class TestCancel:
         assert processor.charged == {}
 
     def test_of_a_declined_payment_changes_nothing(
-        self, handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
+        self,
+        handler: PaymentsProcessor,
+        processor: Processor,
+        dynamodb: DynamoDBClient,
+        tap: TappedBus,
     ) -> None:
         processor.declines = {"a"}
-        handler(sqs_event(order_placed("a"), order_cancelled("a")), Context())
+        handler(sqs_event(order_placed("a")), Context())
+        tap.take()
+        handler(sqs_event(order_cancelled("a")), Context())
         assert payments(dynamodb)["a"]["state"] == "declined"
+        assert tap.take() == [], "the tracker would answer with a cancel, and so for ever"
 
     def test_that_fails_is_tried_again(
         self, handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
