@@ -33,6 +33,13 @@ format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+SEEDS ?= 2000
+simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+schemas: setup ## write docs/schemas from src/orders/events.py
+	@$(BIN)/orderctl schemas
+
 lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
 	uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/lambda.in -o requirements/lambda.txt
@@ -40,4 +47,4 @@ lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove what was built (not .venv)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test lint format lock clean
+.PHONY: help setup run test lint format simulate schemas lock clean

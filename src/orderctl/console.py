@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import cache
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 
 _TITLE_WIDTH = 34
 _BAR_WIDTH = 24
+_GAP = "   "
 
 
 @cache
@@ -40,6 +42,42 @@ def summary(rows: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         out().print(Text.assemble("  ", (f"{name:<{width}}", "bold"), "   ", value))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print rows under a header, in columns as wide as they have to be; nothing is cut short."""
+    cells = [[text(cell) for cell in row] for row in rows]
+    lines = [[Text(name, style="bold") for name in header], *cells]
+    widths = [max(line[column].cell_len for line in lines) for column in range(len(header))]
+    for line in lines:
+        out().print(aligned(line, widths))
+
+
+def aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    """Cells side by side, each filled up to its width."""
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        line.append_text(cell).append(" " * (width - cell.cell_len + len(_GAP)))
+    line.rstrip()
+    return line
+
+
+def text(value: str | Text) -> Text:
+    """A value as it may be shown: one that comes from elsewhere cannot command the terminal."""
+    if isinstance(value, Text):
+        return value
+    return Text("".join(character if character.isprintable() else "�" for character in value))
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in its two largest units, such as 3 h 20 min."""
+    minutes, seconds = divmod(max(int(length.total_seconds()), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    while len(units) > 1 and units[0][0] == 0:
+        del units[0]
+    return " ".join(f"{number} {unit}" for number, unit in units[:2] if number or len(units) == 1)
 
 
 class Step:

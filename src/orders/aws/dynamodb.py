@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orders.aws.clients import AWS_ERRORS, reason
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 """An item as the low-level API spells it: ``{"order_id": {"S": "order-1"}}``."""
 
-CONFLICTS: Final = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
-"""The error codes of a write whose condition did not hold: somebody else wrote first."""
+CONFLICT: Final = "somebody else wrote first"
+"""What has become of a write whose condition did not hold."""
+_CONFLICT_CODES: Final = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,24 @@ def write_all(client: DynamoDBClient, statements: Sequence[Statement]) -> list[s
         statements: at most 25, no two for one item.
 
     Returns:
-        For each statement its error code, or None when it was written.
-
-    Raises:
-        ClientError, BotoCoreError: the whole call failed.
+        For each statement None when it was written, CONFLICT when its condition did not hold, or
+        why else it was not written.
     """
     if not statements:
         return []
-    answer = client.batch_execute_statement(
-        Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in statements]
-    )
-    return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+    try:
+        answer = client.batch_execute_statement(
+            Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in statements]
+        )
+    except AWS_ERRORS as error:
+        return [reason(error)] * len(statements)
+    return [_refusal(response.get("Error", {}).get("Code")) for response in answer["Responses"]]
+
+
+def _refusal(code: str | None) -> str | None:
+    if code in _CONFLICT_CODES:
+        return CONFLICT
+    return code and f"{code} from BatchExecuteStatement"
 
 
 def read_all(

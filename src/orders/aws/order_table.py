@@ -150,10 +150,7 @@ class OrderTable:
         """Write orders, with one call, each only if nobody wrote it since it was read.
 
         Returns:
-            For each None, or DynamoDB's error code; one of CONFLICTS if somebody wrote first.
-
-        Raises:
-            ClientError, BotoCoreError: the whole call failed.
+            For each None, CONFLICT if somebody wrote first, or why else it was not written.
         """
         return write_all(self.client, [self._statement(order) for order in orders])
 

@@ -12,7 +12,7 @@ from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
-from orders.aws.dynamodb import CONFLICTS
+from orders.aws.dynamodb import CONFLICT
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
 from orders.events import Command, decode_command
 from orders.inventory.decisions import outcome, rejected, wanted
@@ -108,20 +108,15 @@ class InventoryProcessor:
     def _record(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
         """Write what is new and moves no stock, all with one call."""
         new = [change for change in changes if change[1] != change[2]]
-        try:
-            codes = self.reservations.write([(before, now) for _, before, now in new])
-        except AWS_ERRORS as error:
-            for message, _, _ in new:
-                batch.fail(message, "reservation not recorded", reason(error))
-            return self._done(batch, [change for change in changes if change not in new])
-        answers = {message.id: code for (message, _, _), code in zip(new, codes, strict=True)}
+        refusals = self.reservations.write([(before, now) for _, before, now in new])
+        refused = {message.id: why for (message, _, _), why in zip(new, refusals, strict=True)}
         recorded = []
         for change in changes:
-            code = answers.get(change[0].id)
-            if code in CONFLICTS:
+            why = refused.get(change[0].id)
+            if why == CONFLICT:
                 batch.again(change[0])
-            elif code is not None:
-                batch.fail(change[0], "reservation not recorded", f"{code} from DynamoDB")
+            elif why:
+                batch.fail(change[0], "reservation not recorded", why)
             else:
                 recorded.append(change)
         return self._done(batch, recorded)

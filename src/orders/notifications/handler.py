@@ -21,7 +21,6 @@ from orders.events import (
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
     from orders.aws.context import Context
 
@@ -49,22 +48,23 @@ class Notifications:
         telemetry.begin(context)
         try:
             updates = updates_of(convert_milestone(event))
-            refusals = self._publish(updates)
+            for update in updates:
+                self._publish(update)
         except (UnreadableEventError, *AWS_ERRORS) as error:
-            refusals = [reason(error)]
-        if refusals:
-            telemetry.error("not notified", event_id=event.get("id"), reason=refusals[0])
-            raise NotificationFailedError(refusals[0])
+            telemetry.error("not notified", event_id=event.get("id"), reason=reason(error))
+            raise NotificationFailedError(reason(error)) from None
         telemetry.info("notified", order_id=updates[-1].order_id, status=updates[-1].status)
         telemetry.count(UpdatesPublished=1)
 
-    def _publish(self, updates: list[OrderUpdate]) -> list[str]:
-        """Publish updates of one order, and return why any was refused."""
-        answer = self.client.publish_batch(
+    def _publish(self, update: OrderUpdate) -> None:
+        # Not PublishBatch: it can refuse one update and take the next, which then comes first.
+        self.client.publish(
             TopicArn=self.topic_arn,
-            PublishBatchRequestEntries=[_entry(update) for update in updates],
+            Message=encode(update),
+            MessageGroupId=update.order_id,
+            MessageDeduplicationId=f"{update.order_id}:{update.status}",
+            MessageAttributes={"status": {"DataType": "String", "StringValue": update.status}},
         )
-        return [f"{failed['Code']} from PublishBatch" for failed in answer.get("Failed", [])]
 
 
 def updates_of(event: Milestone) -> list[OrderUpdate]:
@@ -89,16 +89,6 @@ def updates_of(event: Milestone) -> list[OrderUpdate]:
             placed_at = cancelled.placed_at
     placed = OrderUpdate(order_id=ended.order_id, status="placed", at=placed_at or event.time)
     return [placed, ended]
-
-
-def _entry(update: OrderUpdate) -> PublishBatchRequestEntryTypeDef:
-    return {
-        "Id": update.status,
-        "Message": encode(update),
-        "MessageGroupId": update.order_id,
-        "MessageDeduplicationId": f"{update.order_id}:{update.status}",
-        "MessageAttributes": {"status": {"DataType": "String", "StringValue": update.status}},
-    }
 
 
 handler = Notifications(clients.sns(), os.environ["ORDER_UPDATES_TOPIC"])

@@ -12,7 +12,7 @@ from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
-from orders.aws.dynamodb import CONFLICTS
+from orders.aws.dynamodb import CONFLICT
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
 from orders.events import Command, OrderPlacedEvent, decode_command
 from orders.payments.decisions import Step, answered, cancelled, next_step, outcome
@@ -98,15 +98,15 @@ class PaymentsProcessor:
         """Write what is new, then announce what is on record, new or not."""
         recorded: Counter[str] = Counter()
         new = [change for change in changes if change[1] != change[2]]
-        codes = self.ledger.write([(before, payment) for _, before, payment in new])
-        answers = {message.id: code for (message, _, _), code in zip(new, codes, strict=True)}
+        refusals = self.ledger.write([(before, payment) for _, before, payment in new])
+        refused = {message.id: why for (message, _, _), why in zip(new, refusals, strict=True)}
         for message, before, payment in changes:
-            code = answers.get(message.id)
-            if code in CONFLICTS:
+            why = refused.get(message.id)
+            if why == CONFLICT:
                 batch.again(message)
                 continue
-            if code is not None:
-                batch.fail(message, "payment not recorded", f"{code} from DynamoDB")
+            if why:
+                batch.fail(message, "payment not recorded", why)
                 continue
             if payment != before:
                 _log(message, payment)

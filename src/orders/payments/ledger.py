@@ -62,10 +62,7 @@ class Ledger:
             changes: what is on record (None: nothing), and what is to be.
 
         Returns:
-            For each None, or DynamoDB's error code; one of CONFLICTS if somebody wrote first.
-
-        Raises:
-            ClientError, BotoCoreError: the whole call failed.
+            For each None, CONFLICT if somebody wrote first, or why else it was not written.
         """
         return write_all(self.client, [self._statement(before, now) for before, now in changes])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
-from orders.aws.dynamodb import CONFLICTS
+from orders.aws.dynamodb import CONFLICT
 from orders.aws.order_table import Order, OrderTable
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry
 from orders.events import Outcome, decode_outcome
@@ -75,14 +75,14 @@ class OrderTracker:
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]],
     ) -> Counter[str]:
         decided: Counter[str] = Counter()
-        codes = self.orders.write([after for _, after, _, _ in changed])
-        for (before, after, messages, tell), code in zip(changed, codes, strict=True):
-            if code in CONFLICTS:
+        refusals = self.orders.write([after for _, after, _, _ in changed])
+        for (before, after, messages, tell), why in zip(changed, refusals, strict=True):
+            if why == CONFLICT:
                 for message in reversed(messages):
                     batch.again(message)
                 continue
-            if code is not None:
-                _fail(batch, messages, f"{code} from DynamoDB")
+            if why:
+                _fail(batch, messages, why)
                 continue
             if before.status != after.status:
                 telemetry.info(after.status, order_id=after.order_id, reason=after.reason)
@@ -97,6 +97,8 @@ def _after(before: Order, events: list[Outcome]) -> tuple[Order, msgspec.Struct 
     order, tell = before, None
     for event in events:
         after = follow(order, event)
+        if after.status != order.status:
+            tell = None  # overtaken by a cancel from outside
         tell = news(order, after, event) or tell
         order = after
     return order, tell

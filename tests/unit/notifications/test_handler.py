@@ -27,10 +27,10 @@ def handler() -> Notifications:
     return Notifications(CLIENT, TOPIC)
 
 
-def entry(order_id: str, status: str, **fields: str) -> dict[str, Any]:
+def message(order_id: str, status: str, **fields: str) -> dict[str, Any]:
     update = {"order_id": order_id, "status": status, **fields}
     return {
-        "Id": status,
+        "TopicArn": TOPIC,
         "Message": json.dumps(update, separators=(",", ":")),
         "MessageGroupId": order_id,
         "MessageDeduplicationId": f"{order_id}:{status}",
@@ -38,15 +38,15 @@ def entry(order_id: str, status: str, **fields: str) -> dict[str, Any]:
     }
 
 
-def expect(sns: Stubber, *entries: dict[str, Any]) -> None:
-    expected = {"TopicArn": TOPIC, "PublishBatchRequestEntries": list(entries)}
-    sns.add_response("publish_batch", {"Successful": [], "Failed": []}, expected)
+def expect(sns: Stubber, *messages: dict[str, Any]) -> None:
+    for message in messages:
+        sns.add_response("publish", {"MessageId": "1", "SequenceNumber": "1"}, message)
 
 
 def test_an_update_is_ordered_by_its_order_and_deduplicated(
     handler: Notifications, sns: Stubber
 ) -> None:
-    expect(sns, entry("order-1", "placed", at="2026-08-18T09:30:00Z"))
+    expect(sns, message("order-1", "placed", at="2026-08-18T09:30:00Z"))
     handler(order_placed("order-1", 12.34), Context())
     sns.assert_no_pending_responses()
 
@@ -54,32 +54,34 @@ def test_an_update_is_ordered_by_its_order_and_deduplicated(
 def test_an_end_brings_its_beginning_along(handler: Notifications, sns: Stubber) -> None:
     expect(
         sns,
-        entry("a", "placed", at="earlier"),
-        entry("a", "confirmed", at="2026-08-18T09:30:00Z"),
+        message("a", "placed", at="earlier"),
+        message("a", "confirmed", at="2026-08-18T09:30:00Z"),
     )
     handler(event_of("order.confirmed", "a", placed_at="earlier"), Context())
     expect(
         sns,
-        entry("b", "placed", at="2026-08-18T09:30:00Z"),
-        entry("b", "cancelled", at="2026-08-18T09:30:00Z", reason="no funds"),
+        message("b", "placed", at="2026-08-18T09:30:00Z"),
+        message("b", "cancelled", at="2026-08-18T09:30:00Z", reason="no funds"),
     )
     handler(event_of("order.cancelled", "b", reason="no funds"), Context())
     sns.assert_no_pending_responses()
 
 
-def test_a_refused_call_fails_the_invocation_with_its_reason(
+def test_a_refused_update_fails_the_invocation_with_its_reason(
     handler: Notifications, sns: Stubber
 ) -> None:
-    sns.add_client_error("publish_batch", "AuthorizationError")
-    with pytest.raises(NotificationFailedError, match="AuthorizationError from PublishBatch"):
+    sns.add_client_error("publish", "AuthorizationError")
+    with pytest.raises(NotificationFailedError, match="AuthorizationError from Publish"):
         handler(order_placed(), Context())
 
 
-def test_a_refused_entry_fails_the_invocation(handler: Notifications, sns: Stubber) -> None:
-    refused = [{"Id": "placed", "Code": "InternalError", "SenderFault": False}]
-    sns.add_response("publish_batch", {"Successful": [], "Failed": refused})
-    with pytest.raises(NotificationFailedError, match="InternalError from PublishBatch"):
-        handler(order_placed(), Context())
+def test_an_end_is_not_told_when_its_beginning_was_refused(
+    handler: Notifications, sns: Stubber
+) -> None:
+    sns.add_client_error("publish", "InternalError")
+    with pytest.raises(NotificationFailedError):
+        handler(event_of("order.confirmed"), Context())
+    sns.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("event", [order_placed(amount=-1), event_of("order.unheard_of"), {}])

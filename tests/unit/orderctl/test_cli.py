@@ -23,9 +23,23 @@ def test_version(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout.split()[0]) == (0, "orderctl")
 
 
-@pytest.mark.parametrize("command", ["up", "down", "env"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "down",
+        "env",
+        "order",
+        "orders",
+        "cancel",
+        "updates",
+        "dlq list",
+        "dlq redrive",
+        "schemas",
+    ],
+)
 def test_every_command_has_an_example(command: str, tmp_path: Path) -> None:
-    result = orderctl(command, "--help", state=tmp_path)
+    result = orderctl(*command.split(), "--help", state=tmp_path)
     assert result.returncode == 0
     assert "Example: " in result.stdout
     assert f"orderctl {command}" in result.stdout.partition("Example: ")[2]
@@ -35,6 +49,23 @@ def test_env_without_a_local_cloud_prints_nothing_to_evaluate(tmp_path: Path) ->
     result = orderctl("env", state=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("error: No local cloud is running. Start one with: ")
+
+
+@pytest.mark.parametrize(
+    "command", ["order a", "orders", "cancel a", "updates", "dlq list", "dlq redrive"]
+)
+def test_a_command_without_a_local_cloud_says_how_to_start_one(
+    command: str, tmp_path: Path
+) -> None:
+    result = orderctl(*command.split(), state=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: No local cloud is running. Start one with: ")
+
+
+def test_updates_are_not_followed_without_being_taken(tmp_path: Path) -> None:
+    result = orderctl("updates", "--follow", "--peek", state=tmp_path)
+    assert result.returncode == 2
+    assert "goes not with --follow" in result.stderr
 
 
 def test_down_without_a_local_cloud_is_no_error(tmp_path: Path) -> None:

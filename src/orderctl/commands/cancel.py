@@ -1,0 +1,114 @@
+"""`orderctl cancel`: asks for an order to be cancelled, and says how that ends."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+from orderctl import console, paths
+from orderctl.commands.connection import connected, print_json
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import Pipeline
+
+_PATIENCE_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+
+
+class NotCancelledError(OrderctlError):
+    """The order is not cancelled, or not yet."""
+
+
+def cancel(order_id: str, wait: bool, as_json: bool) -> None:
+    """Ask for an order to be cancelled.
+
+    Args:
+        order_id: Which.
+        wait: Whether to wait until that is decided.
+        as_json: Whether to print JSON.
+
+    Raises:
+        NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
+    """
+    with connected() as pipeline:
+        status = pipeline.cancel(order_id).status
+        order: dict[str, Any] = {}
+        if status == HTTPStatus.ACCEPTED:
+            order = _decided(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
+    if as_json:
+        print_json(
+            {
+                "order_id": order_id,
+                "http_status": status,
+                "status": order.get("status"),
+                "reason": order.get("reason"),
+            }
+        )
+    if refusal := refusal_of(status, order_id):
+        raise NotCancelledError(refusal)
+    if wait and (failure := failure_of(order, order_id)):
+        raise NotCancelledError(failure)
+    if not as_json:
+        console.out().print(console.text(success_of(order, order_id)))
+
+
+def refusal_of(status: int, order_id: str) -> str | None:
+    """Why the API did not take the request; None when it did.
+
+    Args:
+        status: The HTTP status of its answer.
+        order_id: Which order was to be cancelled.
+    """
+    match status:
+        case HTTPStatus.ACCEPTED:
+            return None
+        case HTTPStatus.CONFLICT:
+            return f"Too late: {order_id} is confirmed, and can no longer be cancelled."
+        case HTTPStatus.NOT_FOUND:
+            return f"There is no order {order_id}."
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return "The request was not served. Try again in a few seconds: it takes effect once."
+        case _:
+            return f"The API answered {status}, and took no request to cancel {order_id}."
+
+
+def failure_of(order: dict[str, Any], order_id: str) -> str | None:
+    """Why an order is not cancelled though that was requested; None when it is.
+
+    Args:
+        order: How it stands, as the API shows it.
+        order_id: Which order it is.
+    """
+    match order.get("status"):
+        case "cancelled":
+            return None
+        case "confirmed":
+            return f"Too late: {order_id} was confirmed before the request came."
+        case _:
+            return (
+                f"Requested, but not decided after {_PATIENCE_SECONDS:.0f} s. The request stands; "
+                f"see how it ends with: {paths.orderctl()} order {order_id}"
+            )
+
+
+def success_of(order: dict[str, Any], order_id: str) -> str:
+    """What to say of a request that was taken.
+
+    Args:
+        order: How the order stands, as the API shows it.
+        order_id: Which order it is.
+    """
+    if order.get("status") == "cancelled":
+        return f"Cancelled {order_id}: {order['reason'] or 'no reason given'}."
+    return f"Requested the cancellation of {order_id}."
+
+
+def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict[str, Any]:
+    """How the order stands when it is decided, or when that takes too long."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        answer = pipeline.show(order_id)
+        order = answer.body if answer.status == HTTPStatus.OK else {}
+        if order.get("status") in ("cancelled", "confirmed") or time.monotonic() > deadline:
+            return order
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,129 @@
+"""`orderctl schemas`: the contract as JSON Schemas, for everyone who does not write Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orderctl import console, paths
+from orderctl.errors import OrderctlError
+from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate
+
+DIRECTORY = paths.ROOT / "docs" / "schemas"
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# Names the schemas; a domain that nobody can own, as there is nothing to be fetched from it.
+_ID = "https://orders.example/schemas/"
+
+
+class SchemasDriftedError(OrderctlError):
+    """The schemas on file are not those of the contract."""
+
+
+def schemas(check: bool) -> None:
+    """Write the schemas to `docs/schemas`.
+
+    Args:
+        check: Whether to only say which of them are not as they should be.
+
+    Raises:
+        SchemasDriftedError: With `check`, some are not.
+    """
+    texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
+    outdated = drifted(texts, DIRECTORY)
+    where = paths.shown(DIRECTORY)
+    if check and outdated:
+        raise SchemasDriftedError(
+            f"Not as src/orders/events.py has it: {', '.join(outdated)} in {where}. "
+            "Run: make schemas"
+        )
+    if not check:
+        DIRECTORY.mkdir(parents=True, exist_ok=True)
+        for name in outdated:
+            if name in texts:
+                (DIRECTORY / name).write_text(texts[name])
+            else:
+                (DIRECTORY / name).unlink()
+    changed = f", {len(outdated)} of them changed" if outdated else ""
+    console.out().print(f"{len(texts)} schemas in {where} are up to date{changed}.")
+
+
+def drifted(texts: Mapping[str, str], directory: Path) -> list[str]:
+    """The files that are not as they should be, are missing, or should not be there.
+
+    Args:
+        texts: What should be there, by file name.
+        directory: Where.
+    """
+    there = {path.name: path.read_text() for path in directory.glob("*.json")}
+    return sorted(
+        name for name in texts.keys() | there.keys() if texts.get(name) != there.get(name)
+    )
+
+
+def text(schema: Mapping[str, Any]) -> str:
+    """A schema as it stands in its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Every schema, by its name: the detail of each event, the order update, the API's body."""
+    found = {
+        detail_type: _document(detail_type, detail_type, detail, f"Source: `{source}`.")
+        for detail, (source, detail_type) in ROUTING.items()
+    }
+    found["order-update"] = _document("order-update", "order update", OrderUpdate)
+    found["place-order"] = _place_order()
+    return found
+
+
+def _place_order() -> dict[str, Any]:
+    """What `POST /orders` takes: as `order.placed`, but strict, and the order id may be absent."""
+    schema = _document("place-order", "POST /orders", OrderPlaced)
+    schema["description"] = "An order as the API takes it; without an order_id it is given one."
+    schema["required"].remove("order_id")
+    properties = schema["properties"]
+    properties["currency"] = {
+        **{k: v for k, v in properties["currency"].items() if k != "pattern"},
+        "enum": sorted(CURRENCIES),
+    }
+    del properties["items"]["default"]
+    properties["items"]["minItems"] = 1
+    for objects in (schema, *schema["$defs"].values()):
+        objects["additionalProperties"] = False
+    return schema
+
+
+def _document(
+    name: str, title: str, kind: type[msgspec.Struct], remark: str = ""
+) -> dict[str, Any]:
+    generated = _plain(msgspec.json.schema(kind))
+    definitions = generated["$defs"]
+    root = definitions.pop(kind.__name__)
+    return {
+        "$schema": _DIALECT,
+        "$id": f"{_ID}{name}.json",
+        **root,
+        "title": title,
+        "description": f"{root['description']} {remark}".strip(),
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def _plain(schema: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A schema as our JSON is: decimals are numbers; and its texts without Python's markup."""
+    match schema:
+        case {"type": "string", "format": "decimal", **rest}:
+            return _plain({"type": "number", **rest})
+        case dict():
+            return {name: _plain(value) for name, value in schema.items()}
+        case list():
+            return [_plain(value) for value in schema]
+        case str():
+            return schema.replace("``", "`")
+        case _:
+            return schema

@@ -1,0 +1,104 @@
+"""The command behind ``make simulate``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from simulation import runner
+from simulation.runner import Tally
+from simulation.simulation import Result
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Run what the command line asks for; the exit status is 1 when something did not hold."""
+    parser = argparse.ArgumentParser(
+        prog="make simulate",
+        description="Run the real handlers under seeded deliveries and faults.",
+    )
+    parser.add_argument(
+        "seeds",
+        nargs="?",
+        type=_seeds,
+        default=range(2000),
+        metavar="SEEDS",
+        help="so many seeds from 0 on, or a range such as 123..456 (both included)",
+    )
+    parser.add_argument("--seed", type=int, help="run one seed and print its whole schedule")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
+    arguments = parser.parse_args()
+    if arguments.seed is not None:
+        return _replay(arguments.seed)
+    return _search(arguments.seeds, arguments.jobs)
+
+
+def _seeds(text: str) -> range:
+    """The seeds that are meant by ``2000`` or ``123..456``."""
+    first, dots, last = text.partition("..")
+    try:
+        seeds = range(int(first), int(last) + 1) if dots else range(int(first))
+    except ValueError:
+        seeds = range(0)
+    if not seeds or seeds[0] < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a range like 123..456")
+    return seeds
+
+
+def _replay(seed: int) -> int:
+    result = runner.replay(seed)
+    sys.stdout.write(result.story + "\n")
+    if result.violation:
+        sys.stdout.write(f"\nSeed {seed} breaks a rule. {result.violation}\n")
+        return 1
+    sys.stdout.write(f"\nSeed {seed}: everything holds.\n")
+    return 0
+
+
+def _search(seeds: range, jobs: int) -> int:
+    started = time.monotonic()
+    total = Tally()
+    columns = (
+        TextColumn("Simulating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("seeds"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_console, transient=True) as progress:
+        task = progress.add_task("", total=len(seeds))
+        for tally in runner.search_on_all_cores(seeds, jobs):
+            total.merge(tally)
+            progress.update(task, completed=total.seeds)
+    _summarize(total, time.monotonic() - started)
+    if total.failure:
+        _tell(total.failure)
+        return 1
+    return 0
+
+
+def _summarize(total: Tally, seconds: float) -> None:
+    _console.print(
+        f"{total.seeds:,} seeds, {total.orders:,} orders, {total.invocations:,} invocations, "
+        f"{total.struck.total():,} faults, in {seconds:.0f} s."
+    )
+    for kind, times in total.struck.most_common():
+        _console.print(f"{times:>10,}  {kind}")
+
+
+def _tell(failure: Result) -> None:
+    _console.print(f"\n[bold red]Seed {failure.seed} breaks a rule.[/] ", end="")
+    _console.print(failure.violation, markup=False)
+    _console.print("What happened to it:\n")
+    _console.print(failure.short_story, markup=False)
+    _console.print(f"\nThe whole schedule: make simulate SEED={failure.seed}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""A card processor with books of its own, which are what an order's money is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from simulation.requests import Request
+from simulation.rules import CHARGED_ONCE
+from simulation.story import Violation
+from simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Money that went from a card (positive) or back to it."""
+
+    amount: Decimal
+    currency: str
+
+
+class CardProcessor:
+    """Charges a key at most once, and never after the key was cancelled."""
+
+    def __init__(self, world: World, declined: Collection[str]) -> None:
+        """Open the books.
+
+        Args:
+            world: the run's.
+            declined: the orders whose cards are declined.
+        """
+        self.books: dict[str, list[Movement]] = {}
+        """The movements of money by key."""
+        self.declines: set[str] = set()
+        """The keys that were refused a charge."""
+        self._world = world
+        self._declined = declined
+        self._cancelled: set[str] = set()
+
+    def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
+        """``charge`` and ``cancel``: the answer is a charge's id, or None."""
+        key = request.arguments["idempotency_key"]
+        if request.operation == "cancel":
+            self._cancel(key)
+            return None
+        movements = self.books.setdefault(key, [])
+        if key in self._declined or key in self._cancelled:
+            self.declines.add(key)
+            return None
+        charge = Movement(request.arguments["amount"], request.arguments["currency"])
+        if not movements:
+            movements.append(charge)
+            self._world.story.tell(
+                "card processor", f"charges {charge.amount} {charge.currency} ({key})"
+            )
+        elif movements[0] != charge:
+            raise Violation(CHARGED_ONCE, f"{key} is charged anew, for {charge}")
+        return f"ch_{key}"
+
+    def _cancel(self, key: str) -> None:
+        self._cancelled.add(key)
+        movements = self.books.setdefault(key, [])
+        if len(movements) == 1:
+            back = Movement(-movements[0].amount, movements[0].currency)
+            movements.append(back)
+            self._world.story.tell(
+                "card processor", f"gives {movements[0].amount} {back.currency} back ({key})"
+            )

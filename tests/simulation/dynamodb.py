@@ -1,0 +1,126 @@
+"""DynamoDB: MiniStack's, in this process, and watched.
+
+Every condition is evaluated by MiniStack. Added is only what it lacks: a read that is not
+consistent may be old.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Final
+
+from ministack.services import dynamodb as ministack
+
+from simulation.clients import refusal
+from simulation.requests import Request
+
+Item = dict[str, Any]
+Watcher = Callable[[str, str, Item | None, Item | None], None]
+"""Is told of each change: table, key, item before, item after."""
+
+_READS: Final = {"BatchGetItem", "GetItem", "Query", "Scan"}
+_OLD_READS: Final = 0.5
+"""The share of reads that are old, of those that may be."""
+
+
+class DynamoDB:
+    """The pipeline's tables."""
+
+    def __init__(self, tables: Mapping[str, str], random: Random, watcher: Watcher) -> None:
+        """Make the tables, empty.
+
+        Args:
+            tables: the key attribute by table name.
+            random: decides which reads are old.
+            watcher: is told of each change.
+        """
+        self._keys = dict(tables)
+        self._random = random
+        self._watcher = watcher
+        self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
+        self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
+        ministack.reset()
+        for table, key in tables.items():
+            _call(
+                "CreateTable",
+                {
+                    "TableName": table,
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                    "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+                },
+            )
+
+    def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
+        """Have a request take effect.
+
+        Raises:
+            ClientError: DynamoDB refuses it.
+        """
+        status, answer = _call(request.operation, request.arguments)
+        if request.operation not in _READS:
+            self._watch(request)
+        if status != 200:
+            code = answer.pop("__type").rpartition("#")[2]
+            raise refusal(request, code, answer.pop("message", ""), **answer)
+        if request.operation == "BatchGetItem":
+            for table, wanted in request.arguments["RequestItems"].items():
+                items = answer["Responses"][table]
+                answer["Responses"][table] = self._aged(table, items, wanted)
+        if request.operation == "GetItem" and "Item" in answer:
+            aged = self._aged(request.arguments["TableName"], [answer["Item"]], request.arguments)
+            answer = {"Item": aged[0]} if aged else {}
+        return answer
+
+    def put(self, table: str, item: Item) -> None:
+        """Have an item in a table from the beginning."""
+        _call("PutItem", {"TableName": table, "Item": item})
+        self._now[table][item[self._keys[table]]["S"]] = item
+
+    def items(self, table: str) -> dict[str, Item]:
+        """What is in a table, by key."""
+        return self._now[table]
+
+    def _watch(self, request: Request) -> None:
+        """Look at the tables that a write names, and tell of what has changed."""
+        text = json.dumps(request.arguments)
+        for table, key in self._keys.items():
+            if f'"{table}"' not in text.replace('\\"', '"'):
+                continue
+            _, answer = _call("Scan", {"TableName": table, "ConsistentRead": True})
+            before, after = self._now[table], {i[key]["S"]: i for i in answer["Items"]}
+            self._now[table] = after
+            for name in sorted(before.keys() | after.keys()):
+                if before.get(name) != after.get(name):
+                    self._before[table][name] = before.get(name)
+                    self._watcher(table, name, before.get(name), after.get(name))
+
+    def _aged(self, table: str, items: list[Item], read: Mapping[str, Any]) -> list[Item]:
+        """What an eventually consistent read may give instead: items as they were before."""
+        if read.get("ConsistentRead"):
+            return items
+        aged: list[Item | None] = []
+        for item in items:
+            key = item[self._keys[table]]["S"]
+            old = key in self._before[table] and self._random.random() < _OLD_READS
+            aged.append(self._before[table][key] if old else item)
+        return [item for item in aged if item is not None]
+
+
+def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Call MiniStack's service; it never waits for anything, so no event loop is needed."""
+    coroutine = ministack.handle_request(
+        "POST",
+        "/",
+        {"x-amz-target": f"DynamoDB_20120810.{operation}"},
+        json.dumps(arguments).encode(),
+        {},
+    )
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        status, _, body = end.value
+        return status, json.loads(body)
+    raise AssertionError("MiniStack's DynamoDB waits for something")

@@ -1,0 +1,233 @@
+"""Lambda: runs the handlers, one AWS call at a time, and lets them die."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
+from simulation.faults import Faults
+from simulation.requests import Request, listed, orders_in
+from simulation.rooms import Rooms
+from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE
+from simulation.story import Violation
+from simulation.template import FunctionSpec
+from simulation.weather import SLOW_CALL, THROTTLED_INVOCATION
+from simulation.world import World
+
+_MOST_CALLS: Final = 500
+
+
+class Invocation:
+    """One call of a function: the owner of its coroutine, and its Lambda context."""
+
+    def __init__(self, world: World, spec: FunctionSpec, number: int, event: object) -> None:
+        self.function = spec.name
+        self.name = f"{spec.name}#{number}"
+        self.tables = set(spec.environment.values()) & set(world.topology.tables)
+        """The tables it works on."""
+        self.aws_request_id = self.name
+        self.orders = orders_in(event)
+        """The orders that its event names."""
+        self.began = world.scheduler.now
+        self.excused: set[str] = set()
+        """The orders whose messages may fail, because of a fault or of another invocation."""
+        self.alive = True
+        self.calls = 0
+        self.coroutine: Coroutine | None = None
+        self._world = world
+        self._deadline = world.scheduler.now + spec.timeout
+        self._tokens = 0
+
+    def ask(self, request: Request) -> Any:  # noqa: ANN401 - the service's answer
+        """Have a request answered; called by the handler's clients."""
+        assert self.coroutine is not None
+        return self.coroutine.ask(request)
+
+    def say(self, message: str, facts: Mapping[str, object]) -> None:
+        """Take a log line of the handler."""
+        told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        self._world.story.tell(self.name, f'logs "{message}"' + (f": {told}" if told else ""))
+
+    def instant(self) -> datetime:
+        """The time, as the handler sees it."""
+        return self._world.scheduler.instant()
+
+    def new_token(self) -> str:
+        """An id that follows from the seed."""
+        self._tokens += 1
+        return f"{self.name}-{self._tokens}"
+
+    def new_uuid(self) -> UUID:
+        """A UUID that follows from the seed."""
+        return UUID(int=self._world.random.getrandbits(128), version=4)
+
+    def meet(self, other: Invocation) -> None:
+        """Take note that another invocation runs at the same time."""
+        if self.tables & other.tables:
+            self.excused |= other.orders
+            other.excused |= self.orders
+
+    def check_excuse(self, orders: frozenset[str], what: str) -> None:
+        """Check that what failed has failed for a reason.
+
+        Args:
+            orders: the orders it was about.
+            what: what the invocation did.
+
+        Raises:
+            Violation: no fault and no other invocation touched these orders.
+        """
+        if not orders & self.excused:
+            raise Violation(
+                ONE_MESSAGE,
+                f"{self.name} {what}, though no fault and nobody else touched it{listed(orders)}",
+            )
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The milliseconds left until the function times out."""
+        return max(0, int((self._deadline - self._world.scheduler.now) * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The function returned this."""
+
+    value: Any
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function raised an exception."""
+
+    error: BaseException
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The function's process ended, or its time did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The function was not run at all."""
+
+
+End = Answered | Failed | Died | Throttled
+OnEnd = Callable[[End], None]
+Perform = Callable[[Request, Invocation], Any]
+"""Has an invocation's request take effect."""
+
+
+class Lambdas:
+    """The functions of the pipeline."""
+
+    def __init__(self, world: World, rooms: Rooms, faults: Faults, perform: Perform) -> None:
+        """Take the handlers, and what answers their calls."""
+        self._world = world
+        self._rooms = rooms
+        self._faults = faults
+        self._perform = perform
+        self._running: list[Invocation] = []
+        self._numbers = dict.fromkeys(world.topology.functions, 0)
+
+    def invoke(self, function: str, event: dict[str, Any], what: str, on_end: OnEnd) -> None:
+        """Run a function.
+
+        Args:
+            function: its name.
+            event: what it is called with.
+            what: the same for the story.
+            on_end: is told how it ended.
+        """
+        world = self._world
+        spec = world.topology.functions[function]
+        if world.weather.strikes(THROTTLED_INVOCATION):
+            world.story.tell(function, f"is throttled: {what}")
+            on_end(Throttled())
+            return
+        self._numbers[function] += 1
+        # What the handler gets is its own: it went over the wire.
+        event = json.loads(json.dumps(event))
+        invocation = Invocation(world, spec, self._numbers[function], event)
+        world.witness.invocations += 1
+        world.story.tell(invocation.name, f"begins: {what}")
+        for other in self._running:
+            invocation.meet(other)
+        self._running.append(invocation)
+        handler = self._rooms.handlers[function]
+        invocation.coroutine = Coroutine(partial(handler, event, invocation), invocation)
+        world.scheduler.after(spec.timeout, partial(self._time_out, invocation, on_end))
+        self._step(invocation, invocation.coroutine.start(), on_end)
+
+    def end_all(self) -> None:
+        """Let nothing run on when the run is over."""
+        for invocation in self._running:
+            self._kill(invocation)
+
+    def _step(self, invocation: Invocation, step: Step, on_end: OnEnd) -> None:
+        """Go on from where the handler has stopped."""
+        if isinstance(step, Asked):
+            invocation.calls += 1
+            if invocation.calls > _MOST_CALLS:
+                raise Violation(
+                    COMES_TO_AN_END,
+                    f"{invocation.name} has made {_MOST_CALLS} calls{listed(invocation.orders)}",
+                )
+            takes = self._world.weather.latency()
+            if self._world.weather.strikes(SLOW_CALL):
+                takes = self._world.random.uniform(1, 9)
+                invocation.excused |= invocation.orders
+            self._world.scheduler.after(
+                takes / 2, partial(self._answer, invocation, step.question, takes / 2, on_end)
+            )
+            return
+        self._end(invocation)
+        if isinstance(step, Raised):
+            self._world.story.tell(invocation.name, f"raises {step.error!r}")
+            on_end(Failed(step.error, invocation))
+        else:
+            on_end(Answered(step.value, invocation))
+
+    def _answer(self, invocation: Invocation, request: Request, rest: float, on_end: OnEnd) -> None:
+        """Have a call take effect; it is on its way even if the function has timed out."""
+        answer = self._faults.answer(request, lambda r: self._perform(r, invocation))
+        invocation.excused |= answer.blamed
+        self._world.story.tell(invocation.name, request.operation + answer.told)
+        if isinstance(answer.value, Crash):
+            self._die(invocation, on_end)
+        else:
+            self._world.scheduler.after(
+                rest, partial(self._resume, invocation, answer.value, on_end)
+            )
+
+    def _resume(self, invocation: Invocation, value: object, on_end: OnEnd) -> None:
+        if invocation.alive:
+            assert invocation.coroutine is not None
+            self._step(invocation, invocation.coroutine.resume(value), on_end)
+
+    def _time_out(self, invocation: Invocation, on_end: OnEnd) -> None:
+        if invocation.alive:
+            self._world.story.tell(invocation.name, "times out")
+            self._die(invocation, on_end)
+
+    def _die(self, invocation: Invocation, on_end: OnEnd) -> None:
+        if invocation.alive:
+            self._kill(invocation)
+            self._end(invocation)
+            on_end(Died())
+
+    def _kill(self, invocation: Invocation) -> None:
+        assert invocation.coroutine is not None
+        invocation.coroutine.kill()
+
+    def _end(self, invocation: Invocation) -> None:
+        invocation.alive = False
+        self._running.remove(invocation)

@@ -1,0 +1,244 @@
+"""SQS: standard queues, and the event source mappings that hand their messages to functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from simulation.clients import refusal
+from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas
+from simulation.requests import Request, listed, orders_in
+from simulation.rules import ONE_MESSAGE, UNREADABLE
+from simulation.story import Violation
+from simulation.template import FunctionSpec, QueueSpec
+from simulation.weather import EARLY_RETURN, UNDELETED
+from simulation.witness import Handled
+from simulation.world import World
+
+
+@dataclass(slots=True)
+class Message:
+    """A message on a queue."""
+
+    id: str
+    body: str
+    what: str
+    """Its kind, for the story: a detail-type, mostly."""
+    unreadable: bool
+    """Whether no handler can do anything with it."""
+    visible_at: float = 0.0
+    receives: int = 0
+    orders: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.orders = orders_in(self.body)
+
+    @property
+    def receipt(self) -> str:
+        """The handle of the last receive; an older one is stale."""
+        return f"{self.id}/{self.receives}"
+
+    def __str__(self) -> str:
+        return self.what + listed(self.orders)
+
+
+class Queue:
+    """A standard queue."""
+
+    def __init__(self, world: World, spec: QueueSpec, dead_letter_queue: Queue | None) -> None:
+        self.spec = spec
+        self.messages: list[Message] = []
+        self.reader: EventSource | None = None
+        self._world = world
+        self._dead_letter_queue = dead_letter_queue
+
+    def send(self, message: Message) -> None:
+        """Take a message."""
+        message.visible_at = self._world.scheduler.now
+        self.messages.append(message)
+        if self.reader:
+            self.reader.wake(0)
+
+    def receive(self, most: int) -> list[Message]:
+        """Hand out some of the visible messages, and hide them for the visibility timeout."""
+        now = self._world.scheduler.now
+        visible = [message for message in self.messages if message.visible_at <= now]
+        limit = self.spec.max_receive_count
+        batch = []
+        for message in self._world.random.sample(visible, min(most, len(visible))):
+            if limit is not None and message.receives >= limit:
+                self._park(message)
+                continue
+            message.receives += 1
+            hidden = self.spec.visibility_timeout
+            if self._world.weather.strikes(EARLY_RETURN):
+                hidden = self._world.random.uniform(0.01, 8)
+            self.hide(message, hidden)
+            batch.append(message)
+        return batch
+
+    def hide(self, message: Message, seconds: float) -> None:
+        """Have a message come back in that many seconds, unless it is deleted by then."""
+        message.visible_at = self._world.scheduler.now + seconds
+        if self.reader:
+            self.reader.wake(seconds)
+
+    def delete(self, message: Message, receipt: str) -> None:
+        """Take a message off the queue, unless it has been received again since."""
+        if message.receipt != receipt:
+            self._world.story.tell(self.spec.name, f"keeps {message}: received again since")
+        elif message in self.messages and not self._world.weather.strikes(UNDELETED):
+            self.messages.remove(message)
+
+    def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
+        """``ChangeMessageVisibilityBatch``."""
+        assert request.operation == "ChangeMessageVisibilityBatch", request.operation
+        by_receipt = {message.receipt: message for message in self.messages}
+        answer: dict[str, list[Any]] = {"Successful": [], "Failed": []}
+        for entry in request.arguments["Entries"]:
+            message = by_receipt.get(entry["ReceiptHandle"])
+            if message is None:
+                code = "ReceiptHandleIsInvalid"
+                answer["Failed"].append({"Id": entry["Id"], "Code": code, "SenderFault": True})
+            else:
+                self.hide(message, entry["VisibilityTimeout"])
+                answer["Successful"].append({"Id": entry["Id"]})
+        return answer
+
+    def _park(self, message: Message) -> None:
+        assert self._dead_letter_queue is not None
+        self._world.story.tell(
+            self.spec.name, f"parks {message} in {self._dead_letter_queue.spec.name}"
+        )
+        self.messages.remove(message)
+        self._dead_letter_queue.send(message)
+
+
+class Queues:
+    """All queues, as the API of SQS."""
+
+    def __init__(self, world: World) -> None:
+        self._by_name: dict[str, Queue] = {}
+        specs = world.topology.queues.values()
+        for spec in sorted(specs, key=lambda spec: spec.dead_letter_queue is not None):
+            parked = spec.dead_letter_queue
+            self._by_name[spec.name] = Queue(world, spec, self._by_name[parked] if parked else None)
+
+    def __getitem__(self, name: str) -> Queue:
+        return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter(self._by_name.values())
+
+    def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
+        """Have the queue that is meant answer.
+
+        Raises:
+            ClientError: there is no such queue.
+        """
+        for queue in self:
+            if queue.spec.url == request.arguments["QueueUrl"]:
+                return queue.perform(request)
+        raise refusal(request, "AWS.SimpleQueueService.NonExistentQueue")
+
+    def left(self) -> Mapping[str, list[Message]]:
+        """What is on the queues, by queue."""
+        return {queue.spec.name: queue.messages for queue in self if queue.messages}
+
+
+class EventSource:
+    """The mapping of a queue to a function, with ``ReportBatchItemFailures``."""
+
+    def __init__(
+        self, world: World, queue: Queue, function: FunctionSpec, lambdas: Lambdas
+    ) -> None:
+        self._world = world
+        self._queue = queue
+        self._function = function
+        self._lambdas = lambdas
+        queue.reader = self
+
+    def wake(self, seconds: float) -> None:
+        """Look for messages in that many seconds, or somewhat later."""
+        self._world.scheduler.after(seconds + self._world.weather.poll(), self._poll)
+
+    def _poll(self) -> None:
+        batch = self._queue.receive(self._world.random.randint(1, self._function.batch_size))
+        now = self._world.scheduler.now
+        if any(message.visible_at <= now for message in self._queue.messages):
+            self.wake(0)
+        if not batch:
+            return
+        receipts = {message.id: message.receipt for message in batch}
+        records = [self._record(message) for message in batch]
+        what = ", ".join(map(str, batch))
+        self._lambdas.invoke(
+            self._function.name,
+            {"Records": records},
+            what,
+            partial(self._ended, batch, receipts),
+        )
+
+    def _record(self, message: Message) -> dict[str, Any]:
+        return {
+            "messageId": message.id,
+            "receiptHandle": message.receipt,
+            "body": message.body,
+            "attributes": {"ApproximateReceiveCount": str(message.receives)},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{self._queue.spec.name}",
+            "awsRegion": "us-east-1",
+        }
+
+    def _ended(self, batch: list[Message], receipts: Mapping[str, str], end: End) -> None:
+        """Delete what is done. The rest comes back when its visibility timeout runs out."""
+        if isinstance(end, Failed):
+            raise Violation(
+                ONE_MESSAGE,
+                f"{end.invocation.name} raised {end.error!r}, and with it failed"
+                + listed(frozenset().union(*(message.orders for message in batch))),
+            )
+        if not isinstance(end, Answered):
+            return
+        failed = self._failed(end.value, receipts, end.invocation)
+        names = [str(message) for message in batch if message.id in failed]
+        self._world.story.tell(
+            end.invocation.name, f"ends; failed: {', '.join(names)}" if names else "ends"
+        )
+        for message in batch:
+            if message.id in failed:
+                if not message.unreadable:
+                    end.invocation.check_excuse(message.orders, f"failed {message}")
+            else:
+                self._check_readable(message, end.invocation)
+                self._world.witness.handled += [
+                    Handled(self._world.scheduler.now, self._queue.spec.name, message.what, order)
+                    for order in message.orders
+                ]
+                self._queue.delete(message, receipts[message.id])
+
+    def _failed(
+        self, response: object, receipts: Mapping[str, str], invocation: Invocation
+    ) -> set[str]:
+        """The ids in a partial batch response; one that is not as SQS wants it breaks the rule."""
+        failures = response.get("batchItemFailures") if isinstance(response, dict) else None
+        ids = [failure.get("itemIdentifier") for failure in failures or []]
+        if not isinstance(failures, list) or not set(ids) <= set(receipts):
+            raise Violation(
+                ONE_MESSAGE,
+                f"{invocation.name} answered {response!r}{listed(invocation.orders)}",
+            )
+        return set(ids)
+
+    def _check_readable(self, message: Message, invocation: Invocation) -> None:
+        if message.unreadable:
+            raise Violation(
+                UNREADABLE,
+                f"{invocation.name} reported {message} as done",
+            )

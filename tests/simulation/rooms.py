@@ -1,0 +1,220 @@
+"""The real handlers, loaded as Lambda loads them: from the template's handler and environment.
+
+They are loaded anew, beside what tests may have imported, so that their clients and their clock
+lead into the simulation, and so that a sabotage breaks nobody else's code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from types import CodeType, ModuleType, SimpleNamespace
+from typing import Any, Final
+from unittest import mock
+
+import boto3
+import msgspec
+
+from simulation.clients import Client
+from simulation.coroutines import owner_here
+from simulation.faults import ProcessorFailure
+from simulation.requests import CARD_PROCESSOR, Request
+from simulation.template import Topology
+
+_PACKAGE: Final = "orders"
+API: Final = "order-api"
+
+Handler = Callable[[dict[str, Any], Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """A small piece of the handlers' source, and what stands there instead."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+class NothingToSabotageError(Exception):
+    """The text that a sabotage replaces is not there just once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The handlers by function name."""
+
+    handlers: Mapping[str, Handler]
+
+
+def load(topology: Topology, *sabotages: Sabotage) -> Rooms:
+    """Load the handlers of all functions that the simulation plays.
+
+    Raises:
+        NothingToSabotageError: a sabotage does not fit the source.
+    """
+    played = {API, *(route.target for route in topology.routes)}
+    handlers: dict[str, Handler] = {}
+    with _afresh(sabotages), mock.patch.object(boto3, "client", lambda name, **_: Client(name)):
+        for function in topology.functions.values():
+            if function.queue is None and function.name not in played:
+                continue  # on a schedule: it only counts
+            module_name, _, attribute = function.handler.rpartition(".")
+            with mock.patch.dict("os.environ", function.environment):
+                module = importlib.import_module(module_name)
+            handlers[function.name] = _with_our_processor(getattr(module, attribute))
+        _lead_into_the_simulation()
+        _resolve_types()
+    return Rooms(handlers)
+
+
+@contextmanager
+def _afresh(sabotages: Sequence[Sabotage]) -> Iterator[None]:
+    """Have the package's modules imported anew, and afterwards those back that were there."""
+    before = {name: module for name, module in sys.modules.items() if _is_ours(name)}
+    for name in before:
+        del sys.modules[name]
+    finders = [_Saboteur(sabotage) for sabotage in sabotages]
+    sys.meta_path[:0] = finders
+    try:
+        yield
+        for sabotage in sabotages:
+            if sabotage.module not in sys.modules:
+                raise NothingToSabotageError(f"no handler imports {sabotage.module}")
+    finally:
+        for finder in finders:
+            sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if _is_ours(name)]:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == _PACKAGE
+
+
+def _lead_into_the_simulation() -> None:
+    """Give the modules the run's clock, ids and ears."""
+    telemetry = importlib.import_module("orders.aws.telemetry")
+    for level in ("info", "warning", "error"):
+        setattr(telemetry, level, _say)
+    for silent in ("begin", "count"):
+        assert hasattr(telemetry, silent)
+        setattr(telemetry, silent, _nothing)
+    _replace(importlib.import_module("orders.aws.clock"), "datetime", _Datetime)
+    _replace(
+        importlib.import_module("orders.order_api.handler"),
+        "uuid",
+        SimpleNamespace(uuid4=lambda: owner_here().new_uuid()),
+    )
+
+
+def _resolve_types() -> None:
+    """Have msgspec look up the types of all fields, which it does late and by module name."""
+    for value in vars(importlib.import_module("orders.events")).values():
+        if isinstance(value, type) and issubclass(value, msgspec.Struct):
+            msgspec.json.Decoder(value)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    assert hasattr(module, name), f"{module.__name__} has no {name}"
+    setattr(module, name, value)
+
+
+class _Datetime(datetime):
+    """The run's time."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> _Datetime:
+        instant: datetime = owner_here().instant()
+        return cls.fromtimestamp(instant.timestamp(), tz)
+
+
+def _say(message: str, **facts: object) -> None:
+    owner_here().say(message, facts)
+
+
+def _nothing(*_: object, **__: object) -> None:
+    pass
+
+
+def _with_our_processor(handler: Any) -> Handler:  # noqa: ANN401 - a room
+    """The handler as it is composed, but with a card processor that keeps books."""
+    if not hasattr(handler, "processor"):
+        return handler  # type: ignore[no-any-return]
+    provider = sys.modules["orders.payments.provider"]
+    replaced: Handler = dataclasses.replace(handler, processor=_CardProcessor(provider))
+    return replaced
+
+
+class _CardProcessor:
+    """The handlers' protocol, in front of the simulation's card processor."""
+
+    def __init__(self, provider: ModuleType) -> None:
+        self._provider: Any = provider
+
+    def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> object:
+        charge_id = self._ask(
+            "charge",
+            {"idempotency_key": idempotency_key, "amount": amount, "currency": currency},
+        )
+        if charge_id is None:
+            return self._provider.Declined("card declined")
+        return self._provider.Charged(charge_id)
+
+    def cancel(self, idempotency_key: str) -> None:
+        self._ask("cancel", {"idempotency_key": idempotency_key})
+
+    def _ask(self, operation: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401
+        try:
+            return owner_here().ask(Request(CARD_PROCESSOR, operation, arguments))
+        except ProcessorFailure:
+            raise self._provider.ProcessorFailedError("no answer") from None
+
+
+class _Saboteur(importlib.abc.MetaPathFinder):
+    """Finds one module, whose source is not what it was."""
+
+    def __init__(self, sabotage: Sabotage) -> None:
+        self._sabotage = sabotage
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._sabotage.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        assert spec is not None
+        assert spec.origin is not None
+        spec.loader = _SabotagedLoader(fullname, spec.origin, self._sabotage)
+        return spec
+
+
+class _SabotagedLoader(importlib.machinery.SourceFileLoader):
+    def __init__(self, fullname: str, path: str, sabotage: Sabotage) -> None:
+        super().__init__(fullname, path)
+        self._sabotage = sabotage
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.get_source(fullname)
+        assert source is not None
+        if source.count(self._sabotage.old) != 1:
+            raise NothingToSabotageError(
+                f"{self._sabotage.name}: {self._sabotage.old!r} stands "
+                f"{source.count(self._sabotage.old)} times in {fullname}"
+            )
+        code = compile(source.replace(self._sabotage.old, self._sabotage.new), self.path, "exec")
+        assert isinstance(code, CodeType)
+        return code

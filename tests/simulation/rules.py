@@ -1,0 +1,17 @@
+"""What must hold, in the words a failing run says it with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENDS: Final = "every order ends, and nothing is left on a queue"
+CHARGED_ONCE: Final = "an order is charged at most once"
+STOCK: Final = "stock is never negative, and none is lost or made"
+BOOKS: Final = "confirmed: charged and reserved; cancelled: net charge 0 and nothing reserved"
+DECIDED_ONCE: Final = "an order is decided once, and for a reason"
+WRITTEN_FIRST: Final = "state is written, then published; what is told is so"
+ONE_MESSAGE: Final = "the unit of failure is one message"
+UNREADABLE: Final = "an unreadable message ends in the dead-letter queue"
+UPDATES: Final = "each order's updates come once and in order"
+ANSWERS: Final = "the same call again gets the same answer; a different order gets 409"
+COMES_TO_AN_END: Final = "a function comes to an end"

@@ -1,0 +1,90 @@
+"""Many seeds, on all cores, up to the first that fails."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from simulation.rooms import Rooms, load
+from simulation.simulation import Result, run
+from simulation.template import topology
+
+_CHUNK: Final = 25
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of runs came to."""
+
+    seeds: int = 0
+    orders: int = 0
+    invocations: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    """How often each kind of fault struck."""
+    failure: Result | None = None
+    """The first run in which something did not hold."""
+
+    def add(self, result: Result) -> None:
+        """Take a run into account."""
+        self.seeds += 1
+        self.orders += result.orders
+        self.invocations += result.invocations
+        self.struck += result.struck
+        if result.violation and self.failure is None:
+            self.failure = result
+
+    def merge(self, other: Tally) -> None:
+        """Take other runs into account; they come after those so far."""
+        self.seeds += other.seeds
+        self.orders += other.orders
+        self.invocations += other.invocations
+        self.struck += other.struck
+        self.failure = self.failure or other.failure
+
+
+@cache
+def rooms() -> Rooms:
+    """The handlers as they are, loaded once a process."""
+    return load(topology())
+
+
+def replay(seed: int) -> Result:
+    """Run one seed."""
+    return run(seed, topology(), rooms())
+
+
+def search(seeds: range, handlers: Rooms) -> Tally:
+    """Run seeds in this process, one after the other, up to the first that fails."""
+    tally = Tally()
+    for seed in seeds:
+        tally.add(run(seed, topology(), handlers))
+        if tally.failure:
+            break
+    return tally
+
+
+def search_on_all_cores(seeds: range, jobs: int) -> Iterator[Tally]:
+    """Run seeds in several processes; yields what every few of them came to, in their order.
+
+    Ends with the chunk in which the first seed fails.
+    """
+    chunks = [seeds[start : start + _CHUNK] for start in range(0, len(seeds), _CHUNK)]
+    # Not forked: the threads of this process would be missing in the copies.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(max_workers=min(jobs, len(chunks)), mp_context=context)
+    try:
+        for tally in executor.map(_search_here, chunks):
+            yield tally
+            if tally.failure:
+                return
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _search_here(seeds: range) -> Tally:
+    return search(seeds, rooms())

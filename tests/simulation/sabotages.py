@@ -1,0 +1,258 @@
+"""Small ways to break the handlers, each of which the simulation must notice.
+
+A sabotage replaces a piece of source text. When the source has changed so that the text is not
+there any more, loading it fails, and the sabotage must be written anew.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulation.rooms import Sabotage
+
+_API = "orders.order_api.handler"
+_BUS = "orders.aws.bus"
+_DYNAMODB = "orders.aws.dynamodb"
+_INVENTORY = "orders.inventory.handler"
+_INVENTORY_DECISIONS = "orders.inventory.decisions"
+_NOTIFICATIONS = "orders.notifications.handler"
+_ORDER_TABLE = "orders.aws.order_table"
+_PAYMENTS = "orders.payments.handler"
+_PAYMENTS_DECISIONS = "orders.payments.decisions"
+_RESERVATIONS = "orders.inventory.reservations"
+_SQS = "orders.aws.sqs"
+_TRACKER = "orders.tracker.handler"
+_TRACKER_DECISIONS = "orders.tracker.decisions"
+
+SABOTAGES: Final = (
+    # Payments
+    Sabotage(
+        "payments: charge before looking",
+        _PAYMENTS,
+        "step = next_step(before, message.event)",
+        "step = next_step(None, message.event)",
+    ),
+    Sabotage(
+        "payments: charge under a new key each time",
+        _PAYMENTS,
+        "self.processor.charge(order.order_id, ",
+        'self.processor.charge(f"{order.order_id}-{message.attempt}", ',
+    ),
+    Sabotage(
+        "payments: a failed charge counts as declined",
+        _PAYMENTS,
+        "            except ProcessorFailedError as error:\n",
+        "            except ZeroDivisionError as error:\n",
+    ),
+    Sabotage(
+        "payments: leave no voided record",
+        _PAYMENTS,
+        "new = [change for change in changes if change[1] != change[2]]",
+        'new = [c for c in changes if c[1] != c[2] and c[2].state != "voided"]',
+    ),
+    Sabotage(
+        "payments: give nothing back",
+        _PAYMENTS,
+        "            self.processor.cancel(message.order_id)\n",
+        "",
+    ),
+    Sabotage(
+        "payments: ignore a cancel that comes after the charge",
+        _PAYMENTS_DECISIONS,
+        'return Step.CANCEL if state in (None, "charged") else Step.NOTHING',
+        "return Step.CANCEL if state is None else Step.NOTHING",
+    ),
+    Sabotage(
+        "payments: take an order DynamoDB did not answer for as new",
+        _PAYMENTS,
+        "if message.order_id in unanswered:",
+        "if False:",
+    ),
+    Sabotage(
+        "payments: publish only what is new",
+        _PAYMENTS,
+        "if event := outcome(payment, message.event):",
+        "if payment != before and (event := outcome(payment, message.event)):",
+    ),
+    # Inventory
+    Sabotage(
+        "inventory: reserve without a condition",
+        _RESERVATIONS,
+        '                "ConditionExpression": "attribute_not_exists(order_id)",\n',
+        "",
+    ),
+    Sabotage(
+        "inventory: take stock that is not there",
+        _RESERVATIONS,
+        '                "ConditionExpression": "available >= :quantity",\n',
+        "",
+    ),
+    Sabotage(
+        "inventory: release without a condition",
+        _RESERVATIONS,
+        '                "ConditionExpression": "#state = :reserved",\n',
+        "",
+    ),
+    Sabotage(
+        "inventory: reject on a conflict of transactions",
+        _RESERVATIONS,
+        "return BusyError(f\"transaction cancelled: {', '.join(codes)}\")",
+        "return OutOfStockError({line.sku: 0 for line in reservation.lines})",
+    ),
+    Sabotage(
+        "inventory: leave no voided record",
+        _INVENTORY,
+        "new = [change for change in changes if change[1] != change[2]]",
+        'new = [c for c in changes if c[1] != c[2] and c[2].state != "voided"]',
+    ),
+    Sabotage(
+        "inventory: take a failed transaction as done",
+        _INVENTORY,
+        'batch.fail(message, "stock not moved", reason(error))',
+        "moved.append(change)",
+    ),
+    Sabotage(
+        "inventory: mark as released, and keep the stock",
+        _RESERVATIONS,
+        '"SET available = available + :quantity"',
+        '"SET available = available"',
+    ),
+    # The tracker
+    Sabotage(
+        "tracker: write without a condition",
+        _ORDER_TABLE,
+        'condition=("version", {"N": str(order.version)}),',
+        'condition=("order_id", {"S": order.order_id}),',
+    ),
+    Sabotage(
+        "tracker: confirm what is charged",
+        _TRACKER_DECISIONS,
+        'if noted.payment == "charged" and noted.inventory == "reserved":',
+        'if noted.payment == "charged":',
+    ),
+    Sabotage(
+        "tracker: forget cancel requests",
+        _TRACKER_DECISIONS,
+        '    ORDER_CANCEL_REQUESTED: "",\n',
+        "",
+    ),
+    Sabotage(
+        "tracker: announce a decision only once",
+        _TRACKER_DECISIONS,
+        'if after.status == "placed" or (before.status != "placed" and before != after):',
+        'if after.status == "placed" or before.status != "placed":',
+    ),
+    Sabotage(
+        "tracker: announce before writing",
+        _TRACKER,
+        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
+        "        self.bus.publish([tell for _, _, _, tell in changed if tell])\n"
+        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
+    ),
+    Sabotage(
+        "tracker: take a conflict as done",
+        _TRACKER,
+        "if why == CONFLICT:",
+        "if why == CONFLICT and (why := None):",
+    ),
+    # The order API
+    Sabotage(
+        "order-api: publish before recording",
+        _API,
+        "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
+        "        self._publish(placed)\n"
+        "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
+    ),
+    Sabotage(
+        "order-api: answer 202 though the bus refused",
+        _API,
+        "        if refusal:\n            raise NotTakenError(refusal)\n",
+        "",
+    ),
+    Sabotage(
+        "order-api: take any order under a taken id",
+        _API,
+        "if known.ordered != placed:",
+        "if False:",
+    ),
+    Sabotage(
+        "order-api: record without a condition",
+        _ORDER_TABLE,
+        '                ConditionExpression="attribute_not_exists(order_id)",\n',
+        "",
+    ),
+    Sabotage(
+        "order-api: publish a repeated order never again",
+        _API,
+        'if known.payment or known.inventory or known.status != "placed":',
+        "if True:",
+    ),
+    # Batches, tables, the bus, updates
+    Sabotage(
+        "batches: report no failures",
+        _SQS,
+        'return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in self._failed]}',
+        'return {"batchItemFailures": []}',
+    ),
+    Sabotage(
+        "batches: report nothing by the right name",
+        _SQS,
+        '[{"itemIdentifier": id_} for id_ in self._failed]',
+        '[{"itemIdentifier": ""} for id_ in self._failed]',
+    ),
+    Sabotage(
+        "batches: fail with the first unreadable message",
+        _SQS,
+        "            except UnreadableEventError as error:\n",
+        "            except ZeroDivisionError as error:\n",
+    ),
+    Sabotage(
+        "batches: forget refused outcomes",
+        _SQS,
+        "            if refusal:\n",
+        "            if False:\n",
+    ),
+    Sabotage(
+        "batches: drop the second message of an order",
+        _SQS,
+        "self._waiting = [m for m in self._waiting if first[m.order_id] is not m]",
+        "self._waiting = []",
+    ),
+    Sabotage(
+        "tables: overwrite what is there",
+        _DYNAMODB,
+        "    if code in _CONFLICT_CODES:\n        return CONFLICT\n",
+        "    if code in _CONFLICT_CODES:\n        return None\n",
+    ),
+    Sabotage(
+        "bus: look at no entry's answer",
+        _BUS,
+        'if not answer["FailedEntryCount"]:',
+        "if True:",
+    ),
+    Sabotage(
+        "bus: take a call that failed as done",
+        _BUS,
+        "return [reason(error)] * len(entries)",
+        "return [None] * len(entries)",
+    ),
+    Sabotage(
+        "updates: tell them anew each time",
+        _NOTIFICATIONS,
+        'f"{update.order_id}:{update.status}"',
+        'f"{update.order_id}:{update.status}:{update.at}"',
+    ),
+    Sabotage(
+        "updates: tell the end without the beginning",
+        _NOTIFICATIONS,
+        "return [placed, ended]",
+        "return [ended]",
+    ),
+    Sabotage(
+        "updates: take a refusal as done",
+        _NOTIFICATIONS,
+        "raise NotificationFailedError(reason(error)) from None",
+        "return",
+    ),
+)
+"""Each a name, a module, a text of its source, and what stands there instead."""

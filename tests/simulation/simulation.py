@@ -1,0 +1,196 @@
+"""One run: everything that follows from one seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from simulation.asynchronous import AsynchronousInvocations
+from simulation.bus import Bus, Event
+from simulation.card_processor import CardProcessor
+from simulation.dynamodb import DynamoDB, Item
+from simulation.faults import FAULTS, Faults
+from simulation.invariants import AtRest, Watch
+from simulation.lambdas import Invocation, Lambdas
+from simulation.queues import EventSource, Message, Queues
+from simulation.requests import CARD_PROCESSOR, Request
+from simulation.rooms import Rooms
+from simulation.rules import ENDS
+from simulation.scheduler import NeverQuietError, Scheduler
+from simulation.story import Story, Violation
+from simulation.template import Topology
+from simulation.topic import Topic
+from simulation.weather import DELIVERY, Weather
+from simulation.witness import Change, Witness, number, text
+from simulation.workload import Plan, Workload
+from simulation.world import World
+
+_REDRIVES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    seed: int
+    violation: str | None
+    """What did not hold."""
+    short_story: str
+    """The schedule of the orders that the violation is about."""
+    story: str
+    """The whole schedule."""
+    orders: int
+    invocations: int
+    struck: Counter[str]
+    """How often each kind of fault struck."""
+
+
+def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
+    """Run one seed."""
+    simulation = _Simulation(Random(seed), topology, rooms)
+    violation = simulation.run()
+    world = simulation.world
+    return Result(
+        seed=seed,
+        violation=str(violation) if violation else None,
+        short_story=world.story.about(violation.orders) if violation else "",
+        story=world.story.text(),
+        orders=len(simulation.plan.orders),
+        invocations=world.witness.invocations,
+        struck=world.weather.struck,
+    )
+
+
+class _Simulation:
+    def __init__(self, random: Random, topology: Topology, rooms: Rooms) -> None:
+        scheduler = Scheduler()
+        rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
+        self.plan = Plan.draw(random)
+        self.world = world = World(
+            random=random,
+            scheduler=scheduler,
+            weather=Weather(random, rates),
+            story=Story(scheduler),
+            witness=Witness(),
+            topology=topology,
+        )
+        self._watch = Watch(world, self.plan)
+        self._tables = DynamoDB(topology.tables, random, self._changed)
+        for sku, available in self.plan.stock.items():
+            self._tables.put("stock", {"sku": {"S": sku}, "available": {"N": str(available)}})
+        self._processor = CardProcessor(world, self.plan.declined)
+        self._topic = Topic(world)
+        self._bus = Bus(world, self._deliver, self._watch.published)
+        self._messages = 0
+        self._queues = Queues(world)
+        self._lambdas = Lambdas(world, rooms, Faults(world.weather, random), self._perform)
+        self._asynchronous = AsynchronousInvocations(world, self._lambdas, self._queues)
+        for function in topology.functions.values():
+            if function.queue:
+                EventSource(world, self._queues[function.queue], function, self._lambdas)
+        self._workload = Workload(world, self.plan, self._lambdas, self._bus, self._queues)
+
+    def run(self) -> Violation | None:
+        """Let it all happen, and check it."""
+        scheduler = self.world.scheduler
+        try:
+            self._workload.begin()
+            scheduler.run(self.plan.seconds)
+            self.world.story.tell("the weather", "is calm from here on")
+            self.world.weather.calm = True
+            scheduler.run()
+            for _ in range(_REDRIVES):
+                self._redrive()
+                scheduler.run()
+                if self._only_nonsense_is_left():
+                    break
+            for order_id in self.plan.orders:
+                self._workload.look_at(order_id)
+            scheduler.run()
+            AtRest(
+                self.plan,
+                self.world.witness,
+                self._tables,
+                self._processor,
+                self._watch.placed,
+                self._queues.left(),
+            ).check()
+        except Violation as violation:
+            return violation
+        except NeverQuietError:
+            return Violation(ENDS, "the pipeline never comes to rest")
+        finally:
+            self._lambdas.end_all()
+        return None
+
+    def _perform(self, request: Request, invocation: Invocation) -> Any:  # noqa: ANN401
+        """Have a function's call take effect."""
+        match request.service:
+            case "dynamodb":
+                try:
+                    return self._tables.perform(request)
+                finally:
+                    self._watch.balanced()
+            case "events":
+                return self._bus.perform(request, invocation.function)
+            case "sqs":
+                return self._queues.perform(request)
+            case "sns":
+                return self._topic.perform(request)
+            case other:
+                assert other == CARD_PROCESSOR, f"the model knows no {other}"
+                self._watch.asked(request, invocation.began)
+                return self._processor.perform(request)
+
+    def _changed(self, table: str, key: str, before: Item | None, after: Item | None) -> None:
+        """Take note of a write."""
+        world = self.world
+        world.witness.changes.append(Change(world.scheduler.now, table, key, before, after))
+        world.story.tell(f"table {table}", _told(table, key, before, after))
+        self._watch.changed(table, key, before, after)
+
+    def _deliver(self, target: str, event: Event) -> None:
+        """Hand an event to a target of the bus."""
+        if target not in self._queues:
+            self._asynchronous.hand_over(target, event)
+            return
+        self._messages += 1
+        id_ = f"{target}-{self._messages}"
+        message = Message(id_, event.envelope, event.detail_type, event.unreadable)
+        self._queues[target].send(message)
+
+    def _redrive(self) -> None:
+        """Send everything that was parked on its way again."""
+        for name, messages in self._queues.left().items():
+            parked = list(messages)
+            sources = [q for q in self._queues if q.spec.dead_letter_queue == name]
+            if not sources and not self._asynchronous.parks_in(name):
+                continue
+            self.world.story.tell(name, f"is redriven: {', '.join(map(str, parked))}")
+            messages.clear()
+            for message in parked:
+                if sources:
+                    message.receives = 0
+                    sources[0].send(message)
+                else:
+                    self._asynchronous.redrive(message)
+
+    def _only_nonsense_is_left(self) -> bool:
+        return all(
+            message.unreadable for messages in self._queues.left().values() for message in messages
+        )
+
+
+def _told(table: str, key: str, before: Item | None, after: Item | None) -> str:
+    """A write, for the story."""
+    if table == "stock":
+        return f"{key}: {number(before, 'available')} → {number(after, 'available')} available"
+    attributes = ("status", "payment", "inventory") if table == "orders" else ("state",)
+    changes = [
+        f"{text(before, name) or 'nothing'} → {text(after, name) or 'nothing'}"
+        for name in attributes
+        if text(before, name) != text(after, name)
+    ]
+    return f"{key}: {', '.join(changes) or 'rewritten'}"

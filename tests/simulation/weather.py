@@ -1,0 +1,73 @@
+"""How often what goes wrong: drawn for each seed, so that some are calm and some are wild."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Final
+
+SLOW_CALL: Final = "call takes seconds"
+THROTTLED_INVOCATION: Final = "invocation throttled"
+DUPLICATED_EVENT: Final = "event delivered twice"
+LATE_EVENT: Final = "event delivered late"
+EARLY_RETURN: Final = "visibility timeout ran out early"
+UNDELETED: Final = "message came again after its delete"
+LOST_ANSWER: Final = "API answer lost"
+
+DELIVERY: Final = {
+    SLOW_CALL: 0.04,
+    THROTTLED_INVOCATION: 0.03,
+    DUPLICATED_EVENT: 0.12,
+    LATE_EVENT: 0.2,
+    EARLY_RETURN: 0.15,
+    UNDELETED: 0.04,
+    LOST_ANSWER: 0.1,
+}
+"""What can go wrong on the way, and how often where the weather is moderate."""
+
+_SEVERITIES: Final = (0.0, 0.3, 1.0, 1.0, 1.0, 2.5)
+_ABSENT: Final = 0.35
+"""The share of seeds in which a kind of fault is absent: a rare one shows best without others."""
+
+
+class Weather:
+    """The faults of one run: how often each strikes, until they stop."""
+
+    def __init__(self, random: Random, rates: dict[str, float]) -> None:
+        """Draw the weather of a seed.
+
+        Args:
+            random: the seed's.
+            rates: how often each kind of fault strikes where the weather is moderate.
+        """
+        self.struck: Counter[str] = Counter()
+        self.calm = False
+        self._random = random
+        severity = random.choice(_SEVERITIES)
+        self._rates = {
+            kind: 0.0 if random.random() < _ABSENT else min(rate * severity, 0.9)
+            for kind, rate in rates.items()
+        }
+        self._longest_delay = random.choice((5.0, 30.0, 200.0))
+        self._longest_poll = random.choice((0.2, 2.0, 15.0))
+
+    def strikes(self, kind: str) -> bool:
+        """Whether this kind of fault happens now."""
+        if self.calm or self._random.random() >= self._rates[kind]:
+            return False
+        self.struck[kind] += 1
+        return True
+
+    def latency(self) -> float:
+        """How long a call takes when nothing is wrong."""
+        return self._random.uniform(0.005, 0.05)
+
+    def delay(self) -> float:
+        """How long the bus takes to deliver an event."""
+        if self.strikes(LATE_EVENT):
+            return self._random.uniform(1, self._longest_delay)
+        return self._random.uniform(0.02, 0.5)
+
+    def poll(self) -> float:
+        """How long a message waits for the next poll; while it does others join its batch."""
+        return self._random.uniform(0.01, self._longest_poll)

@@ -1,0 +1,239 @@
+"""Who orders what, who changes their mind, and who puts nonsense on the bus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from random import Random
+from typing import Any, Final
+
+from simulation.bus import Bus
+from simulation.lambdas import Answered, End, Lambdas
+from simulation.queues import Message, Queues
+from simulation.rooms import API
+from simulation.weather import LOST_ANSWER
+from simulation.witness import ApiAnswer
+from simulation.world import World
+
+SKUS: Final = ("apple", "pear", "plum")
+UNKNOWN_SKU: Final = "unicorn"
+ORDERS: Final = "com.myapp.orders"
+PUBLISHER: Final = "another publisher"
+
+_TAKEN: Final = 202
+_REFUSED: Final = frozenset({400, 404, 409})
+_TRIES: Final = 12
+_UNREADABLE_BODIES: Final = ("no JSON", "[]", '{"detail-type": "order.placed"}', "null")
+_UNREADABLE_DETAIL: Final = '{"order_id": "an order", "amount": -1}'
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as its client knows it."""
+
+    order_id: str
+    amount: Decimal
+    currency: str
+    lines: dict[str, int]
+    """The quantity by SKU."""
+
+    def other(self) -> Order:
+        """A different order under the same id."""
+        return Order(self.order_id, self.amount + 1, self.currency, self.lines)
+
+    def fits(self, detail: Mapping[str, Any]) -> bool:
+        """Whether what an event tells of an order is so of this one."""
+        items = detail.get("items")
+        return (
+            Decimal(str(detail.get("amount", self.amount))) == self.amount
+            and detail.get("currency", self.currency) == self.currency
+            and (items is None or {i["sku"]: i["quantity"] for i in items} == self.lines)
+        )
+
+    def body(self) -> str:
+        """The order as JSON."""
+        fields: dict[str, Any] = {
+            "order_id": self.order_id,
+            "amount": float(self.amount),
+            "currency": self.currency,
+        }
+        if self.lines:
+            items = [{"sku": sku, "quantity": number} for sku, number in self.lines.items()]
+            fields["items"] = items
+        return json.dumps(fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run's world is like at its beginning."""
+
+    stock: dict[str, int]
+    orders: dict[str, Order]
+    declined: frozenset[str]
+    """The orders whose cards are declined."""
+    seconds: float
+    """How long there are faults."""
+
+    def variants(self, order_id: str) -> Iterator[Order]:
+        """The different orders that are sent under an id."""
+        if order := self.orders.get(order_id):
+            yield order
+            yield order.other()
+
+    @classmethod
+    def draw(cls, random: Random) -> Plan:
+        """Draw a seed's plan."""
+        orders = [_order(random, f"order-{n}") for n in range(1, random.randint(3, 8) + 1)]
+        return cls(
+            stock={sku: random.randint(1, 10) for sku in SKUS},
+            orders={order.order_id: order for order in orders},
+            declined=frozenset(o.order_id for o in orders if random.random() < 0.12),
+            seconds=random.choice((30.0, 120.0, 400.0)),
+        )
+
+
+def _order(random: Random, order_id: str) -> Order:
+    skus = random.sample(SKUS, random.choice((0, 1, 1, 2, 3)))
+    if random.random() < 0.05:
+        skus.append(UNKNOWN_SKU)
+    return Order(
+        order_id,
+        amount=Decimal(random.choice(("0", "5", "12.5", "99.99", "1000"))),
+        currency=random.choice(("USD", "EUR")),
+        lines={sku: random.randint(1, 4) for sku in skus},
+    )
+
+
+class Workload:
+    """The clients and publishers of a run."""
+
+    def __init__(
+        self, world: World, plan: Plan, lambdas: Lambdas, bus: Bus, queues: Queues
+    ) -> None:
+        self._world = world
+        self._plan = plan
+        self._lambdas = lambdas
+        self._bus = bus
+        self._queues = queues
+
+    def begin(self) -> None:
+        """Put everything that clients and publishers will do on the agenda."""
+        chance = self._world.random.random
+        for order in self._plan.orders.values():
+            when = self._moment(0.5)
+            if chance() < 0.7:
+                self._order_by_api(order, when)
+            else:
+                self._at(when, partial(self._publish, "order.placed", order.body()))
+                if chance() < 0.2:
+                    later = when + self._moment(0.4)
+                    self._at(later, partial(self._publish, "order.placed", order.body()))
+            reason = {"order_id": order.order_id, "reason": "changed their mind"}
+            if chance() < 0.1:
+                self._at(
+                    self._moment(0.9),
+                    partial(self._publish, "order.cancel_requested", json.dumps(reason)),
+                )
+            if chance() < 0.12:
+                self._at(
+                    self._moment(0.9), partial(self._publish, "order.cancelled", json.dumps(reason))
+                )
+        for target in sorted(self._readers()):
+            if chance() < 0.15:
+                body = self._world.random.choice(_UNREADABLE_BODIES)
+                self._at(self._moment(0.9), partial(self._send_nonsense, target, body))
+        if chance() < 0.1:
+            self._at(self._moment(0.9), self._publish_nonsense)
+
+    def look_at(self, order_id: str) -> None:
+        """Ask the API how an order stands."""
+        self._call("GET", order_id, "", tries=1)
+
+    def _order_by_api(self, order: Order, when: float) -> None:
+        chance = self._world.random.random
+        place = partial(self._call, "POST", order.order_id, order.body(), tries=_TRIES)
+        self._at(when, place)
+        if chance() < 0.25:
+            self._at(when + self._moment(0.4), place)
+        if chance() < 0.15:
+            other = order.other().body()
+            different = partial(self._call, "POST", order.order_id, other, tries=_TRIES)
+            self._at(when + 1 + self._moment(0.4), different)
+        if chance() < 0.25:
+            cancel = partial(self._call, "DELETE", order.order_id, "", tries=_TRIES)
+            self._at(when + self._moment(0.4), cancel)
+
+    def _at(self, seconds: float, action: Callable[[], None]) -> None:
+        self._world.scheduler.after(seconds, action)
+
+    def _moment(self, share: float) -> float:
+        """A time within that share of the run, soon more often than late."""
+        until = self._plan.seconds * share
+        return self._world.random.uniform(0, self._world.random.uniform(0, until))
+
+    def _readers(self) -> set[str]:
+        functions = self._world.topology.functions.values()
+        return {function.queue for function in functions if function.queue}
+
+    # What publishers do
+
+    def _publish(self, detail_type: str, detail: str) -> None:
+        order_id = json.loads(detail)["order_id"]
+        self._world.story.tell(PUBLISHER, f"puts {detail_type} on the bus ({order_id})")
+        self._bus.put(PUBLISHER, ORDERS, detail_type, detail)
+
+    def _publish_nonsense(self) -> None:
+        self._world.story.tell(PUBLISHER, "puts an unreadable order.placed on the bus")
+        self._bus.put(PUBLISHER, ORDERS, "order.placed", _UNREADABLE_DETAIL, unreadable=True)
+
+    def _send_nonsense(self, queue: str, body: str) -> None:
+        self._world.story.tell(PUBLISHER, f"sends an unreadable message to {queue}")
+        message = Message(f"{queue}-nonsense", body, "unreadable message", unreadable=True)
+        self._queues[queue].send(message)
+
+    # What clients do
+
+    def _call(self, method: str, order_id: str, body: str, *, tries: int) -> None:
+        """Call the API; again after a while, for as long as it says so or nothing."""
+        event = {
+            "httpMethod": method,
+            "resource": "/orders" if method == "POST" else "/orders/{order_id}",
+            "path": "/orders" if method == "POST" else f"/orders/{order_id}",
+            "pathParameters": None if method == "POST" else {"order_id": order_id},
+            "headers": {"Content-Type": "application/json"},
+            "body": body or None,
+            "isBase64Encoded": False,
+        }
+        again = partial(self._call, method, order_id, body, tries=tries - 1)
+        self._lambdas.invoke(
+            API,
+            event,
+            f"{method} {event['path']} ({order_id})",
+            partial(self._answered, method, order_id, body, again if tries > 1 else None),
+        )
+
+    def _answered(
+        self, method: str, order_id: str, body: str, again: Callable[[], None] | None, end: End
+    ) -> None:
+        world = self._world
+        if isinstance(end, Answered):
+            status = end.value["statusCode"]
+            world.story.tell(end.invocation.name, f"answers {status} ({order_id})")
+            if not world.weather.strikes(LOST_ANSWER):
+                world.witness.answers.append(
+                    ApiAnswer(
+                        world.scheduler.now,
+                        method,
+                        order_id,
+                        body,
+                        status,
+                        json.loads(end.value["body"]),
+                    )
+                )
+                if status in _REFUSED or status // 100 == 2:
+                    return
+        if again:
+            self._at(world.random.uniform(0.5, 5), again)

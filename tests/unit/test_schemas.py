@@ -1,0 +1,148 @@
+"""docs/schemas is what src/orders/events.py says, and what really goes over the wire fits it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cfnlint.jsonschema import StandardValidator
+
+from orderctl.commands import schemas
+from orderctl.commands.schemas import DIRECTORY, SchemasDriftedError, documents, drifted, text
+from orders import events
+from orders.events import ROUTING, OrderLine, OrderUpdate, encode
+from orders.order_api.validation import InvalidOrderError, parse_order
+
+LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
+EXAMPLES: list[msgspec.Struct] = [
+    events.OrderPlaced(order_id="a", amount=Decimal("9999999999.99"), items=LINES),
+    events.OrderPlaced(order_id="a.B_c-1", amount=Decimal(0), customer_id="Zoë 🦊"),
+    events.OrderCancelRequested(order_id="a"),
+    events.OrderConfirmed(order_id="a"),
+    events.OrderConfirmed(order_id="a", placed_at="2026-08-18T09:30:00.123Z"),
+    events.OrderCancelled(order_id="a", reason="out of stock: mug"),
+    events.PaymentCharged(order_id="a", amount=Decimal("1.50"), currency="EUR", charge_id="ch_1"),
+    events.PaymentDeclined(order_id="a", reason="expired"),
+    events.PaymentRefunded(order_id="a", amount=Decimal("1.50"), currency="EUR"),
+    events.InventoryReserved(order_id="a", items=LINES),
+    events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
+    events.InventoryReleased(order_id="a"),
+    OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
+    OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
+]
+
+
+def faults(name: str, document: Any) -> list[str]:  # noqa: ANN401 - any JSON value
+    """What the schema on file has against a document."""
+    validator = StandardValidator(json.loads((DIRECTORY / f"{name}.json").read_text()))
+    # Without this a text that looks like a number is one, as it is in CloudFormation.
+    strict = validator.evolve(context=validator.context.evolve(strict_types=True))
+    return [f"{list(error.path)}: {error.message}" for error in strict.iter_errors(document)]
+
+
+def name_of(example: msgspec.Struct) -> str:
+    return "order-update" if isinstance(example, OrderUpdate) else ROUTING[type(example)][1]
+
+
+def test_the_schemas_on_file_are_those_of_the_contract() -> None:
+    texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
+    assert not drifted(texts, DIRECTORY), "run: make schemas"
+
+
+def test_every_event_has_a_schema() -> None:
+    named = {detail_type for _, detail_type in ROUTING.values()}
+    assert documents().keys() == named | {"order-update", "place-order"}
+    assert {name_of(example) for example in EXAMPLES} == named | {"order-update"}
+
+
+@pytest.mark.parametrize("name", documents())
+def test_every_schema_says_what_it_is(name: str) -> None:
+    schema = documents()[name]
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"].endswith(f"/{name}.json")
+    assert schema["title"]
+    assert schema["description"]
+    assert "``" not in text(schema)
+    amount = schema["properties"].get("amount")
+    assert amount is None or amount["type"] == "number"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_what_is_published_fits_its_schema(example: msgspec.Struct) -> None:
+    document = json.loads(encode(example))
+    assert faults(name_of(example), document) == []
+    assert faults(name_of(example), {**document, "a field of tomorrow": 1}) == []
+    assert faults(name_of(example), {**document, "order_id": "a b"})
+    assert faults(name_of(example), {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"amount": 0},
+        {"amount": 12.5, "order_id": "a"},
+        {
+            "amount": 1,
+            "currency": "EUR",
+            "customer_id": "c",
+            "items": [{"sku": "a", "quantity": 1}],
+        },
+    ],
+)
+def test_a_body_the_api_takes_fits_its_schema(body: dict[str, Any]) -> None:
+    assert parse_order(json.dumps(body), "made")
+    assert faults("place-order", body) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"amount": "12"},
+        {"amount": -1},
+        {"amount": True},
+        {"amount": 1, "x": 1},
+        {"amount": 1, "order_id": ""},
+        {"amount": 1, "order_id": "a\n"},
+        {"amount": 1, "currency": "XXX"},
+        {"amount": 1, "currency": "usd"},
+        {"amount": 1, "customer_id": ""},
+        {"amount": 1, "items": []},
+        {"amount": 1, "items": [{"sku": "a"}]},
+        {"amount": 1, "items": [{"sku": "a", "quantity": 0}]},
+        {"amount": 1, "items": [{"sku": "a", "quantity": 1, "x": 1}]},
+        {"amount": 1, "items": [{"sku": f"{n}", "quantity": 1} for n in range(21)]},
+    ],
+)
+def test_a_body_the_api_refuses_does_not(body: Any) -> None:  # noqa: ANN401 - any JSON value
+    with pytest.raises(InvalidOrderError):
+        parse_order(json.dumps(body), "made")
+    assert faults("place-order", body)
+
+
+class TestTheCommand:
+    @pytest.fixture(autouse=True)
+    def directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(schemas, "DIRECTORY", tmp_path)
+        return tmp_path
+
+    def test_writes_what_is_missing_and_removes_what_is_no_more(self, directory: Path) -> None:
+        (directory / "order.forgotten.json").write_text("{}")
+        schemas.schemas(check=False)
+        assert {path.stem for path in directory.iterdir()} == documents().keys()
+        schemas.schemas(check=True)
+
+    def test_check_names_what_has_drifted_and_changes_nothing(self, directory: Path) -> None:
+        schemas.schemas(check=False)
+        (directory / "order.placed.json").write_text("{}")
+        (directory / "place-order.json").unlink()
+        with pytest.raises(SchemasDriftedError) as caught:
+            schemas.schemas(check=True)
+        assert "order.placed.json, place-order.json in " in str(caught.value)
+        assert str(caught.value).endswith("Run: make schemas")
+        assert (directory / "order.placed.json").read_text() == "{}"
