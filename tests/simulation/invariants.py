@@ -314,7 +314,7 @@ class AtRest:
             if len(times) > 1 and times[-1] - times[0] < _WINDOW_SECONDS:
                 raise Violation(UPDATES, f"updates told more than once that {key} was {status}")
         ended = [n for n, status in enumerate(statuses) if status in _DECIDED]
-        if ended and statuses.index("placed") > ended[0]:
+        if ended and "placed" not in statuses[: ended[0]]:
             raise Violation(UPDATES, f"the updates of {key} came as {statuses}")
 
     def _told_by(self, key: str, status: str) -> bool:

@@ -1,0 +1,52 @@
+"""The handlers under seeded schedules of faults, and the proof that a fault of ours is noticed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulation import runner
+from simulation.rooms import Sabotage, load
+from simulation.sabotages import SABOTAGES
+from simulation.template import topology
+
+SEEDS = 500
+CHUNKS = 5
+SEEDS_TO_NOTICE_IN = 400
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_order_ends_and_the_books_balance(chunk: int) -> None:
+    size = SEEDS // CHUNKS
+    tally = runner.search(range(chunk * size, (chunk + 1) * size), runner.rooms())
+    if failure := tally.failure:
+        pytest.fail(f"seed {failure.seed}: {failure.violation}\n{failure.short_story}")
+    assert tally.seeds == size
+    assert tally.struck.total() > size, "a calm run proves little"
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
+def test_a_sabotage_is_noticed(sabotage: Sabotage) -> None:
+    tally = runner.search(range(SEEDS_TO_NOTICE_IN), load(topology(), sabotage))
+    assert tally.failure, f"not noticed in {tally.seeds} seeds"
+
+
+def schedule(seed: int, hash_seed: str) -> bytes:
+    """The whole schedule of a seed, from a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "simulation", "--seed", str(seed)],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+def test_a_seed_replays_byte_for_byte() -> None:
+    first = schedule(7, "1")
+    assert len(first.splitlines()) > 50
+    assert schedule(7, "2") == first
