@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _ALARM_PATIENCE_SECONDS = 20.0
 _REFRESH_SECONDS = 0.15
 _REDRIVES = 3
 _WAITING = "…"
+_NOT_CHARGED = ("declined", "refunded", "voided")
+_NOT_RESERVED = ("rejected", "released", "voided")
 _STYLES = {
     "202": "green",
     "charged": "green",
@@ -59,8 +62,16 @@ class _Order:
 
     @property
     def ended(self) -> bool:
-        """Decided, and that was announced."""
-        return len(self.updates) > 1
+        """Decided and announced, with money and stock where they belong."""
+        return len(self.updates) > 1 and self.balanced
+
+    @property
+    def balanced(self) -> bool:
+        """Confirmed: charged and reserved. Cancelled: neither."""
+        payment, reservation = self.payment.partition(" ")[0], self.reservation
+        if self.status == "cancelled":
+            return payment in _NOT_CHARGED and reservation in _NOT_RESERVED
+        return (self.status, payment, reservation) == ("confirmed", "charged", "reserved")
 
 
 def run(count: int, parameters: Mapping[str, str]) -> None:
@@ -150,15 +161,19 @@ class _Run:
         again = sum("try" in order.payment for order in orders)
         console.out().print()
         self._count("accepted with 202", [order.answer == "202" for order in orders])
+        statuses = Counter(order.status for order in orders)
         self._count(
-            f"charged, each once{f', {again} after a failed attempt' if again else ''}",
-            [order.payment.startswith("charged") for order in orders],
+            f"ended: {_listed(statuses)}"
+            + (f"; {again} charged after a failed try" if again else ""),
+            [order.status in ("confirmed", "cancelled") for order in orders],
         )
-        self._count("reserved", [order.reservation == "reserved" for order in orders])
-        self._count("confirmed", [order.status == "confirmed" for order in orders])
         self._count(
-            "announced on order-updates.fifo: placed, then confirmed",
-            [order.updates == ("placed", "confirmed") for order in orders],
+            "balance: confirmed is charged and reserved, cancelled is neither",
+            [order.balanced for order in orders],
+        )
+        self._count(
+            "announced on order-updates.fifo: placed, then how it ended",
+            [order.updates == ("placed", order.status) for order in orders],
         )
         self._check_stock()
         parked = {name: depth for name, depth in self._pipeline.parked().items() if depth}
@@ -241,4 +256,4 @@ def _styled(text: str) -> Text:
 
 
 def _listed(things: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {what}" for name, what in things.items())
+    return ", ".join(f"{what} {name}" for name, what in things.items())
