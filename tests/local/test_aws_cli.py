@@ -32,7 +32,7 @@ CHECK_CLOUDWATCH_LOGS = """
 aws logs tail /aws/lambda/payments-processor --follow
 """
 IDS = [f"order-{number}" for number in range(1, 11)]
-FOLLOW_SECONDS = 8
+FOLLOW_SECONDS = 15
 
 
 def find_aws_cli_v2() -> Path | None:
