@@ -9,6 +9,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +367,18 @@ class TestThingsGoWrong:
             )
         eventually(lambda: pipeline.charged([order_id]))
         eventually(lambda: pipeline.alarms()["undeliverable-events-dlq"] == "ALARM")
+
+
+def test_an_order_that_does_not_end_rings_until_it_ends(pipeline: PipelineUnderTest) -> None:
+    (order_id,) = pipeline.ids(1)
+    with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
+        pipeline.place(order(order_id))
+        eventually(lambda: pipeline.parked()["payments-dlq"] == 1)
+        pipeline.backdate(order_id, timedelta(minutes=20))
+        eventually(lambda: pipeline.alarms()["stuck-orders"] == "ALARM")
+    pipeline.redrive("PaymentsDLQUrl")
+    eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
+    eventually(lambda: pipeline.alarms()["stuck-orders"] == "OK")
 
 
 def test_the_same_event_twice_is_one_update(pipeline: PipelineUnderTest) -> None:

@@ -7,10 +7,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline import Pipeline
+from orders.aws.clock import timestamp
 
 AT_ONCE = 10
 
@@ -104,6 +106,15 @@ class PipelineUnderTest(Pipeline):
             TableName=self.outputs["OrdersTableName"], IndexName="unfinished"
         )
         return [item["order_id"]["S"] for page in pages for item in page["Items"]]
+
+    def backdate(self, order_id: str, by: timedelta) -> None:
+        """Make an order as old as if it had been placed earlier."""
+        self.dynamodb.update_item(
+            TableName=self.outputs["OrdersTableName"],
+            Key={"order_id": {"S": order_id}},
+            UpdateExpression="SET placed_at = :time",
+            ExpressionAttributeValues={":time": {"S": timestamp(datetime.now(UTC) - by)}},
+        )
 
     def log_lines(self, function: str) -> list[dict[str, Any]]:
         """Every structured line a function has logged."""

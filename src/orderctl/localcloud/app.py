@@ -10,12 +10,14 @@ from orderctl.localcloud import (
     async_invocations,
     batches,
     delivery,
+    embedded_metrics,
     executions,
     front_door,
     log_events,
     message_moves,
     permissions,
     queues,
+    schedules,
     seams,
     test_invoke,
     topics,
@@ -44,6 +46,8 @@ def build_app(instance: str) -> App:
         message_moves,
         topics,
         log_events,
+        embedded_metrics,
+        schedules,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop

@@ -1,4 +1,4 @@
-"""The one way to replace a function inside MiniStack.
+"""The one way to replace a function, or a setting, inside MiniStack.
 
 MiniStack's version is pinned by hash, so an internal function can be relied on; still, a renewed
 pin must not turn a supplement off in silence. A seam that is not there stops the server at once,
@@ -30,7 +30,7 @@ def original(module: ModuleType, name: str) -> Callable[..., Any]:
     """The function that stands behind a seam.
 
     Raises:
-        RuntimeError: MiniStack has no such function (any more).
+        RuntimeError: MiniStack has no such thing (any more).
     """
     if not hasattr(module, name):
         raise RuntimeError(
@@ -41,7 +41,7 @@ def original(module: ModuleType, name: str) -> Callable[..., Any]:
     return function
 
 
-def replace(module: ModuleType, name: str, replacement: Callable[..., Any]) -> None:
-    """Put `replacement` where MiniStack looks up one of its functions."""
+def replace(module: ModuleType, name: str, replacement: object) -> None:
+    """Put `replacement` where MiniStack looks up one of its functions or settings."""
     original(module, name)
     setattr(module, name, replacement)

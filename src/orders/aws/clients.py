@@ -9,7 +9,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
@@ -22,11 +21,6 @@ AWS_ERRORS: Final = (ClientError, BotoCoreError)
 _CONFIG: Final = Config(
     connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
 )
-
-
-def cloudwatch() -> CloudWatchClient:
-    """A CloudWatch client."""
-    return boto3.client("cloudwatch", config=_CONFIG)
 
 
 def dynamodb() -> DynamoDBClient:

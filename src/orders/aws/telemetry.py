@@ -59,8 +59,16 @@ def count(**counts: int) -> None:
     Args:
         **counts: the number by metric name; a metric of which there were none is left out.
     """
-    happened = {name: number for name, number in counts.items() if number}
-    for name, number in happened.items():
+    if happened := {name: number for name, number in counts.items() if number}:
+        gauge(**happened)
+
+
+def gauge(**levels: int) -> None:
+    """Report how many there are now, as one CloudWatch embedded metric line; zero is told, too.
+
+    Args:
+        **levels: the number by metric name.
+    """
+    for name, number in levels.items():
         _metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
-    if happened:
-        _metrics.flush_metrics()
+    _metrics.flush_metrics()

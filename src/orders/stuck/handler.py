@@ -13,8 +13,6 @@ from orders.aws.clock import timestamp
 from orders.aws.order_table import OrderTable
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-
     from orders.aws.context import Context
 
 
@@ -27,8 +25,6 @@ class StuckOrders:
     """Reports how many orders are older than an order should get before it ends."""
 
     orders: OrderTable
-    cloudwatch: CloudWatchClient
-    event_bus: str
     after: timedelta
     now: Callable[[], datetime] = _now
 
@@ -36,24 +32,12 @@ class StuckOrders:
         """Count, and report the metric the alarm looks at; zero is reported, too."""
         telemetry.begin(context)
         stuck = self.orders.count_unfinished(timestamp(self.now() - self.after))
-        self.cloudwatch.put_metric_data(
-            Namespace=telemetry.NAMESPACE,
-            MetricData=[
-                {
-                    "MetricName": "StuckOrders",
-                    "Dimensions": [{"Name": "EventBus", "Value": self.event_bus}],
-                    "Value": stuck,
-                    "Unit": "Count",
-                }
-            ],
-        )
+        telemetry.gauge(StuckOrders=stuck)
         if stuck:
             telemetry.warning("orders are stuck", orders=stuck)
 
 
 handler = StuckOrders(
     orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
-    cloudwatch=clients.cloudwatch(),
-    event_bus=os.environ["EVENT_BUS"],
     after=timedelta(minutes=float(os.environ["STUCK_AFTER_MINUTES"])),
 )

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.stub import Stubber
+import pytest
 
 from orders.aws.clock import timestamp
 from orders.aws.order_table import Order, OrderTable
@@ -17,25 +17,18 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 8, 18, 9, 30, tzinfo=UTC)
 
 
-def test_counts_the_orders_that_are_older_than_an_order_should_get(
+@pytest.mark.parametrize(("ages_in_minutes", "stuck"), [((1, 14, 16, 60), 2), ((1,), 0)])
+def test_reports_how_many_orders_are_older_than_an_order_should_get(
     dynamodb: DynamoDBClient,
+    capsys: pytest.CaptureFixture[str],
+    ages_in_minutes: tuple[int, ...],
+    stuck: int,
 ) -> None:
     orders = OrderTable(dynamodb, "orders")
-    for number, minutes in enumerate((1, 14, 16, 60)):
+    for number, minutes in enumerate(ages_in_minutes):
         placed_at = timestamp(NOW - timedelta(minutes=minutes))
         orders.create(Order(order_id=f"o{number}", placed_at=placed_at))
-    ended = Order(order_id="ended", placed_at="2026", status="confirmed")
-    orders.create(ended)
-    client = boto3.client("cloudwatch")
-    stuck = StuckOrders(orders, client, "order-events", timedelta(minutes=15), now=lambda: NOW)
-    metric = {
-        "MetricName": "StuckOrders",
-        "Dimensions": [{"Name": "EventBus", "Value": "order-events"}],
-        "Value": 2,
-        "Unit": "Count",
-    }
-    with Stubber(client) as cloudwatch:
-        expected = {"Namespace": "OrderPipeline", "MetricData": [metric]}
-        cloudwatch.add_response("put_metric_data", {}, expected)
-        stuck({}, Context())
-        cloudwatch.assert_no_pending_responses()
+    orders.create(Order(order_id="ended", placed_at="2026", status="confirmed"))
+    StuckOrders(orders, timedelta(minutes=15), now=lambda: NOW)({}, Context())
+    metric, *_ = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert json.loads(metric)["StuckOrders"] == [stuck]
