@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from orderctl.commands import cancel as cancel_command
+from orderctl.commands import deploy as deploy_command
+from orderctl.commands import destroy as destroy_command
 from orderctl.commands import dlq as dlq_command
 from orderctl.commands import down as down_command
 from orderctl.commands import env as env_command
@@ -14,8 +16,14 @@ from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
+from orderctl.commands.connection import on_stack
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Param = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="A parameter of the template; repeatable."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", show_default=False)]
 
 app = typer.Typer(
@@ -44,10 +52,7 @@ def orderctl(
 @app.command(epilog="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
 def run(
     orders: Annotated[int, typer.Option(min=1, max=100, help="How many orders to send.")] = 10,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A parameter of the template; repeatable."),
-    ] = None,
+    param: Param = None,
 ) -> None:
     """Run the whole pipeline once: start it, send orders, show and check each one's end."""
     run_command.run(orders, _parameters(param or []))
@@ -59,10 +64,7 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, help="Listen here. [default: 4566, or the next free port]"),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A parameter of the template; repeatable."),
-    ] = None,
+    param: Param = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Leave it running and return when it is ready.")
     ] = False,
@@ -83,13 +85,56 @@ def env(as_json: Json = False) -> None:
     env_command.env(as_json)
 
 
+@app.command(epilog="Example: orderctl deploy --prefix staging- --param AlarmEmail=me@example.com")
+@on_stack
+def deploy(
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P",
+            help="Stands before every name of the stack, and before the stack's own "
+            "unless --stack names it.",
+            show_default=False,
+        ),
+    ] = None,
+    param: Param = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Deploy this checkout to AWS, or with --local to the running local cloud.
+
+    Shows what would change and asks. A parameter that is not given stays as the stack has it.
+
+    A deployment that fails is rolled back.
+    """
+    deploy_command.deploy(prefix, _parameters(param or []), yes, plan, as_json)
+
+
+@app.command(epilog="Example: orderctl destroy --stack staging-order-pipeline")
+@on_stack
+def destroy(
+    delete_tables: Annotated[
+        bool, typer.Option("--delete-tables", help="The tables too, with all that is in them.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete a stack on AWS, or with --local in the running local cloud.
+
+    Says what goes and what stays, and asks. The tables stay unless told otherwise.
+    """
+    destroy_command.destroy(delete_tables, yes)
+
+
 @app.command(epilog="Example: orderctl order order-1")
+@on_stack
 def order(order_id: OrderId, as_json: Json = False) -> None:
     """Show how an order stands, and what has happened to it."""
     orders_command.order(order_id, as_json)
 
 
 @app.command(epilog="Example: orderctl orders --stuck --minutes 5")
+@on_stack
 def orders(
     stuck: Annotated[
         bool, typer.Option("--stuck", help="Only those that should have ended by now.")
@@ -110,6 +155,7 @@ def orders(
 
 
 @app.command(epilog="Example: orderctl cancel order-1")
+@on_stack
 def cancel(
     order_id: OrderId,
     wait: Annotated[
@@ -125,6 +171,7 @@ def cancel(
 
 
 @app.command(epilog="Example: orderctl updates --follow")
+@on_stack
 def updates(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Wait for more, until Ctrl-C.")
@@ -153,12 +200,14 @@ app.add_typer(dlq, name="dlq")
 
 
 @dlq.command("list", epilog="Example: orderctl dlq list")
+@on_stack
 def dlq_list(as_json: Json = False) -> None:
     """List the dead-letter queues: their messages, the age of the oldest, the alarm."""
     dlq_command.list_queues(as_json)
 
 
 @dlq.command("redrive", epilog="Example: orderctl dlq redrive payments-dlq")
+@on_stack
 def dlq_redrive(
     names: Annotated[
         list[str] | None,

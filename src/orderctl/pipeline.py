@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from orderctl import stack
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
@@ -223,11 +225,9 @@ class Pipeline:
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         url = self.outputs["ApiUrl"]
+        data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - the stack's own URL
-            url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            url + path, method=method, data=data, headers=self._signed(method, url + path, data)
         )
         # A proxy reaches another machine by that address.
         here = urlsplit(url).hostname == LOOPBACK
@@ -240,6 +240,15 @@ class Pipeline:
                 return _answer(error.code, error.read())
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(f"The order API does not answer at {url}: {error}") from error
+
+    def _signed(self, method: str, url: str, data: bytes | None) -> dict[str, str]:
+        """The headers of a request to the API, which by default takes signed ones only."""
+        request = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
+        credentials = self._session.get_credentials()
+        if credentials is not None:
+            region = self._session.region_name
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        return dict(request.headers.items())
 
     def _alarms(self) -> Iterator[MetricAlarmTypeDef]:
         """The stack's alarms: those that are told to its topic."""

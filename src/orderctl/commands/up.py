@@ -10,7 +10,7 @@ from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
 from orderctl.package import Target
 
-_VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted"}
+_VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "taken in"}
 
 
 def up(port: int | None, parameters: Mapping[str, str], detach: bool) -> None:
@@ -71,9 +71,14 @@ class Progress:
     """Shows a deployment's resources as they get ready."""
 
     def __init__(self, step: console.Step) -> None:
-        self.done = 0
+        self._done: set[str] = set()
         self._planned = 0
         self._step = step
+
+    @property
+    def done(self) -> int:
+        """How many are ready."""
+        return len(self._done)
 
     def planned(self, resources: int) -> None:
         """Take note of how many there will be."""
@@ -82,8 +87,8 @@ class Progress:
     def happened(self, event: stack.StackEvent) -> None:
         """Count what is ready."""
         action, _, end = event.status.rpartition("_")
-        if end == "COMPLETE" and not event.is_of_stack:
-            self.done += 1
+        if end == "COMPLETE" and not event.is_of_stack and event.logical_id not in self._done:
+            self._done.add(event.logical_id)
             what = f"{event.logical_id} {_VERBS.get(action, event.status)}"
             self._step.progress(self.done, self._planned, what)
 

@@ -44,7 +44,7 @@ _LOG_LINES_SHOWN = 15
 _STOPPED = (0, -signal.SIGTERM)
 # On AWS the API takes signed requests only; here only this machine can reach it. And nobody wants
 # to watch a retry wait.
-_LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
+LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
 
 
 class LocalCloudError(OrderctlError):
@@ -169,15 +169,13 @@ class LocalCloud:
             LocalCloudError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
-        defaults = {
-            name: value for name, value in _LOCAL_PARAMETERS.items() if name in template.parameters
-        }
         try:
             deployment = stack.deploy(
                 self.session(),
                 artifact,
                 template=template,
-                parameters={**defaults, **(parameters or {})},
+                parameters=parameters or {},
+                first_parameters=LOCAL_PARAMETERS,
                 stack_name=self.state.stack_name,
                 observer=observer,
                 poll_seconds=_POLL_SECONDS,
@@ -185,7 +183,8 @@ class LocalCloud:
         except stack.StackError:
             self._check_alive()
             raise
-        self._record(replace(self.state, outputs=usable_here(deployment.outputs, self.endpoint)))
+        outputs = usable_here(deployment.outputs, self.endpoint)
+        self._record(replace(self.state, outputs=outputs, ready=True))
         return self.outputs
 
     def detach(self) -> None:
@@ -368,7 +367,7 @@ def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
 
 def _already_running(state: LocalState | None) -> str:
     stop_it = f"`{paths.orderctl()} down` stops it."
-    if state is None or not state.outputs:
+    if state is None or not state.ready:
         return f"Another `orderctl up` is starting a local cloud. {stop_it}"
     return f"A local cloud is running already, at {state.endpoint}. {stop_it}"
 
@@ -390,7 +389,7 @@ def running(directory: StateDirectory) -> LocalState:
             "The local cloud has ended without being stopped. "
             f"Start another with: {paths.orderctl()} up"
         )
-    if not state.outputs:
+    if not state.ready:
         raise NotRunningError(
             "The local cloud is still starting. Try again when `orderctl up` says it is ready."
         )

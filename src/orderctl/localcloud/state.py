@@ -37,7 +37,8 @@ class LocalState:
         log: The server's output.
         started_at: When, in UTC, in ISO 8601.
         detached: Whether it was left running by itself, on purpose.
-        outputs: The stack's outputs as they are to be used from here; empty until it is deployed.
+        ready: Whether the stack was deployed, and other commands may use it.
+        outputs: The stack's outputs as they are to be used from here; empty when it is destroyed.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class LocalState:
     log: str
     started_at: str
     detached: bool = False
+    ready: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property

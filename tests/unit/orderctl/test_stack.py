@@ -47,6 +47,22 @@ def test_unknown_parameter_is_answered_with_the_known_ones(template: Template) -
     assert message.endswith("Its parameters: ChargeFailureRate, Email.")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("ChargeFailureRate", "1.1", "a number from 0 to 1"),
+        ("ChargeFailureRate", "NaN", "a number from 0 to 1"),
+        ("ChargeFailureRate", "", "a number from 0 to 1"),
+        ("ApiAuthorization", "none", "AWS_IAM or NONE"),
+        ("NamePrefix", "9-", "at most 20 letters"),
+        ("LogRetentionDays", "2", "1 or 3 or 5"),
+    ],
+)
+def test_value_out_of_its_bounds_is_answered_with_them(name: str, value: str, wanted: str) -> None:
+    with pytest.raises(ParameterError, match=f"The parameter {name} must be {wanted}"):
+        Template.load().check({name: value})
+
+
 def test_what_the_deployment_fills_in_cannot_be_given(template: Template) -> None:
     with pytest.raises(ParameterError):
         template.check({"Email": "a@example.com", "CodeBucket": "mine"})
@@ -81,7 +97,8 @@ def test_failure_shows_the_first_cause_and_not_the_cascade() -> None:
     assert failure("pipeline", events) == (
         "Stack pipeline could not be deployed.\n"
         "  Queue (AWS::SQS::Queue): Queue already exists\n"
-        "  1 more failed after it; the stack's events have them."
+        "  1 more failed after it; the stack's events have them.\n"
+        "  It was rolled back (ROLLBACK_COMPLETE): nothing has changed."
     )
 
 

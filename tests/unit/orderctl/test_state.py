@@ -100,6 +100,6 @@ def test_commands_are_told_why_there_is_no_local_cloud(directory: StateDirectory
     directory.write(replace(this_process, outputs={}))
     with pytest.raises(NotRunningError, match="still starting"):
         lifecycle.running(directory)
-    directory.write(replace(this_process, port=1))
+    directory.write(replace(this_process, port=1, ready=True))
     with pytest.raises(NotRunningError, match=r"does not answer at http://127\.0\.0\.1:1"):
         lifecycle.running(directory)

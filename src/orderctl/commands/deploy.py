@@ -1,0 +1,284 @@
+"""`orderctl deploy`: from this checkout to a stack, on AWS or in the local cloud."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from orderctl import console, package, paths, stack
+from orderctl.commands.connection import (
+    Account,
+    account,
+    chosen,
+    explained,
+    print_json,
+    reachable_outputs,
+)
+from orderctl.commands.up import Progress
+from orderctl.errors import OrderctlError
+from orderctl.localcloud import lifecycle
+from orderctl.localcloud.state import StateDirectory
+from orderctl.package import Architecture, Artifact, Target
+from orderctl.stack import LeftTables, Plan, Template
+from orderctl.stack.deployment import Change, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PREFIX = "NamePrefix"
+_ARCHITECTURE = "Architecture"
+_NOTHING = "-"
+# So many additions are read; of more, the numbers by type say enough.
+_LISTED = 25
+_STYLES = {
+    "replace": "bold red",
+    "remove": "bold red",
+    "change": "yellow",
+    "import": "green",
+    "add": "green",
+}
+_POLL_SECONDS = 2.0
+_POLL_SECONDS_LOCAL = 0.05
+
+
+class NotConfirmedError(OrderctlError):
+    """Nobody said yes."""
+
+
+def deploy(
+    prefix: str | None, parameters: Mapping[str, str], yes: bool, plan_only: bool, as_json: bool
+) -> None:
+    """Show what would change, ask, and deploy.
+
+    Args:
+        prefix: What is to stand before every name; the stack's own, too, unless one is named.
+        parameters: The template's parameters.
+        yes: Whether not to ask.
+        plan_only: Whether to show what would change and leave it at that.
+        as_json: Whether to print JSON, and nothing else on standard output.
+
+    Raises:
+        NotConfirmedError: It was not confirmed.
+        ParameterError: The parameters do not fit the template.
+        StackError: It could not be deployed; the message has the first cause.
+    """
+    console.out().quiet = as_json
+    template = Template.load()
+    if prefix is not None:
+        parameters = {**parameters, _PREFIX: prefix}
+    template.check(parameters)
+    where = account(local=chosen().local)
+    name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    may_ask(yes=yes or plan_only)
+    say_where(where, name)
+    first = lifecycle.LOCAL_PARAMETERS if where.local else {}
+    left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
+    if left.names:
+        _adopt(left, name, yes=yes, plan_only=plan_only, as_json=as_json)
+    plan = _plan(where, name, template, parameters)
+    if plan is None:
+        console.out().print(f"Nothing to change: stack {name} is like this already.")
+        outputs = stack.outputs_of(where.session.client("cloudformation"), name)
+        _report(name, None, outputs, changed=False, as_json=as_json)
+        return
+    with plan:
+        _show(plan)
+        if plan_only:
+            _report(name, plan, {}, changed=False, as_json=as_json)
+            return
+        if not yes and not typer.confirm("Deploy this?", err=as_json):
+            raise NotConfirmedError("Nothing was changed.")
+        outputs = reachable_outputs(where.session, _execute(plan))
+    if where.local and name == where.local.stack_name:
+        StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
+    _report(name, plan, outputs, changed=True, as_json=as_json)
+
+
+def may_ask(*, yes: bool) -> None:
+    """Find out whether somebody can be asked, before anything is begun.
+
+    Args:
+        yes: Whether nobody need be.
+
+    Raises:
+        NotConfirmedError: Nobody is there.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise NotConfirmedError("Nobody is there to be asked. Add --yes to go on without asking.")
+
+
+def say_where(where: Account, name: str) -> None:
+    """Say which account and region a stack is in, before anything happens to it.
+
+    Raises:
+        CallFailedError: The credentials do not work.
+    """
+    with explained():
+        identity = where.session.client("sts").get_caller_identity()
+    cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
+    console.summary(
+        [
+            ("Account", f"{identity['Account']}, {where.session.region_name}, on {cloud}"),
+            ("As", identity["Arn"]),
+            ("Stack", name),
+        ]
+    )
+    console.out().print()
+
+
+def poll_seconds(where: Account) -> float:
+    """How often to ask CloudFormation how it goes."""
+    return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
+
+
+def _adopt(left: LeftTables, name: str, *, yes: bool, plan_only: bool, as_json: bool) -> None:
+    """Have the tables of an earlier stack taken in, once that was confirmed."""
+    tables = ", ".join(left.names.values())
+    console.note(
+        f"The tables {tables} of an earlier stack are still there. "
+        "They are taken into this one with all that is in them, before anything is created."
+    )
+    if plan_only:
+        return
+    if not yes and not typer.confirm(f"Take them into stack {name}?", err=as_json):
+        raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
+    with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
+        left.adopt(Progress(step))
+        step.detail = tables
+
+
+def _plan(
+    where: Account, name: str, template: Template, parameters: Mapping[str, str]
+) -> Plan | None:
+    with console.step("Packaging the functions", "Packaged the functions") as step:
+        artifact = _package(where, name, template, parameters)
+        step.detail = f"{artifact.size / 1e6:.1f} MB, {artifact.sha256[:12]}"
+    with console.step("Comparing with the stack", "Compared with the stack") as step:
+        plan = stack.prepare(
+            where.session,
+            artifact,
+            template=template,
+            parameters=parameters,
+            first_parameters=lifecycle.LOCAL_PARAMETERS if where.local else {},
+            stack_name=name,
+            poll_seconds=poll_seconds(where),
+        )
+        step.detail = f"{len(plan.changes)} changes" if plan else "no change"
+    return plan
+
+
+def _package(
+    where: Account, name: str, template: Template, parameters: Mapping[str, str]
+) -> Artifact:
+    """The functions' package, for the processor that the stack's functions run on."""
+    if where.local:
+        return package.build(Target.this_machine())
+    with explained():
+        existing = describe(where.session.client("cloudformation"), name)
+    present = existing.get("Parameters", []) if existing else []
+    values = {
+        _ARCHITECTURE: str(template.parameters[_ARCHITECTURE]["Default"]),
+        **{p["ParameterKey"]: p["ParameterValue"] for p in present},
+        **parameters,
+    }
+    try:
+        architecture = Architecture(values[_ARCHITECTURE])
+    except ValueError as error:
+        names = " or ".join(Architecture)
+        raise stack.ParameterError(
+            f"Architecture is {names}, not {values[_ARCHITECTURE]!r}."
+        ) from error
+    return package.build(Target.aws(architecture))
+
+
+def _show(plan: Plan) -> None:
+    """The changes, the ones to look at twice first."""
+    console.out().print()
+    if plan.parameters:
+        console.table(
+            ("parameter", "before", "now"),
+            [(p.name, _NOTHING if p.before is None else p.before, p.now) for p in plan.parameters],
+        )
+        console.out().print()
+    if rows := _rows(plan.changes):
+        console.table(("change", "resource", "type", "what"), rows)
+        console.out().print()
+
+
+def _rows(changes: Sequence[Change]) -> list[tuple[str | Text, ...]]:
+    adds = [change for change in changes if change.action == "add"]
+    listed = [change for change in changes if len(adds) <= _LISTED or change.action != "add"]
+    order = list(_STYLES)
+    rows: list[tuple[str | Text, ...]] = [
+        (
+            _action(change),
+            change.logical_id,
+            change.resource_type,
+            ", ".join(change.properties) or _NOTHING,
+        )
+        for change in sorted(listed, key=lambda change: order.index(change.action))
+    ]
+    if len(adds) > _LISTED:
+        numbers = Counter(change.resource_type for change in adds)
+        rows += [
+            (Text("add", style=_STYLES["add"]), str(number), kind, _NOTHING)
+            for kind, number in sorted(numbers.items())
+        ]
+    return rows
+
+
+def _action(change: Change) -> Text:
+    if change.perhaps:
+        return Text(f"{change.action}?", style="yellow")
+    return Text(change.action, style=_STYLES[change.action])
+
+
+def _execute(plan: Plan) -> dict[str, str]:
+    title = f"Deploying {plan.stack_name}", f"Deployed {plan.stack_name}"
+    with goes_on(plan.stack_name), console.step(*title) as step:
+        progress = Progress(step)
+        deployment = plan.execute(progress)
+        step.detail = f"{progress.done} resources"
+    return dict(deployment.outputs)
+
+
+@contextmanager
+def goes_on(name: str) -> Iterator[None]:
+    """Say that CloudFormation carries on, when this command is ended in the middle."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C
+        console.note(
+            f"CloudFormation carries on without this command. How it goes: "
+            f"aws cloudformation describe-stack-events --stack-name {name}"
+        )
+        raise
+
+
+def _report(
+    name: str, plan: Plan | None, outputs: Mapping[str, str], *, changed: bool, as_json: bool
+) -> None:
+    if as_json:
+        print_json(
+            {
+                "stack": name,
+                "changed": changed,
+                "changes": [asdict(change) for change in plan.changes] if plan else [],
+                "parameters": [asdict(change) for change in plan.parameters] if plan else [],
+                "outputs": dict(outputs),
+            }
+        )
+    elif changed:
+        console.out().print()
+        console.summary(sorted(outputs.items()))
+    elif plan:
+        console.out().print("Nothing was changed: this was the plan only.")

@@ -1,0 +1,145 @@
+"""The artifact bucket: the functions' packages, and templates that are too large to be sent along.
+
+One bucket an account and region: private, encrypted, versioned, and reached over TLS only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from orderctl.package import Artifact
+from orderctl.stack.errors import StackError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.exceptions import ClientError
+    from mypy_boto3_s3 import S3Client
+
+_PROJECT = "order-pipeline"
+_LARGEST_INLINE_TEMPLATE_BYTES = 51_200
+
+
+def bucket_name(account: str, region: str) -> str:
+    """The name of an account's artifact bucket in a region."""
+    return f"{_PROJECT}-artifacts-{account}-{region}"
+
+
+def ensure_bucket(session: boto3.Session) -> str:
+    """The artifact bucket's name; the bucket is made if the account has none in this region.
+
+    Raises:
+        StackError: A bucket of this name belongs to somebody else.
+    """
+    account = session.client("sts").get_caller_identity()["Account"]
+    region = session.region_name
+    bucket = bucket_name(account, region)
+    s3 = session.client("s3")
+    try:
+        # Bucket names are everybody's: the owner is checked, so that ours is not another's.
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+    except s3.exceptions.ClientError as error:
+        if _status(error) == HTTPStatus.FORBIDDEN:
+            raise StackError(
+                f"The artifact bucket {bucket} belongs to another account, or these credentials "
+                "may not use it."
+            ) from error
+        if _status(error) != HTTPStatus.NOT_FOUND:
+            raise
+        _create(s3, bucket, region)
+    if not _is_secured(s3, bucket):
+        _secure(s3, bucket, session.get_partition_for_region(region))
+    return bucket
+
+
+def upload(session: boto3.Session, bucket: str, artifact: Artifact) -> None:
+    """Put the package where Lambda fetches it, unless it is there."""
+    s3 = session.client("s3")
+    try:
+        s3.head_object(Bucket=bucket, Key=artifact.key)
+    except s3.exceptions.ClientError as error:
+        if _status(error) != HTTPStatus.NOT_FOUND:
+            raise
+        digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+        s3.put_object(
+            Bucket=bucket,
+            Key=artifact.key,
+            Body=artifact.path.read_bytes(),
+            ChecksumSHA256=digest,
+        )
+
+
+def template_arguments(session: boto3.Session, bucket: str, body: str) -> dict[str, str]:
+    """The template itself, or where it is when it is too large to be sent along."""
+    encoded = body.encode()
+    if len(encoded) <= _LARGEST_INLINE_TEMPLATE_BYTES:
+        return {"TemplateBody": body}
+    s3 = session.client("s3")
+    key = f"templates/{hashlib.sha256(encoded).hexdigest()}.yaml"
+    s3.put_object(Bucket=bucket, Key=key, Body=encoded)
+    return {"TemplateURL": f"{s3.meta.endpoint_url}/{bucket}/{key}"}
+
+
+def _create(s3: S3Client, bucket: str, region: str) -> None:
+    if region == "us-east-1":  # the one region that must not be named
+        s3.create_bucket(Bucket=bucket)
+    else:
+        s3.create_bucket(
+            Bucket=bucket,
+            CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+        )
+
+
+def _is_secured(s3: S3Client, bucket: str) -> bool:
+    """Whether the last of the bucket's settings was made: an earlier deployment may have died."""
+    try:
+        s3.get_bucket_policy(Bucket=bucket)
+    except s3.exceptions.ClientError as error:
+        if _status(error) != HTTPStatus.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+def _secure(s3: S3Client, bucket: str, partition: str) -> None:
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket, partition)))
+
+
+def _tls_only(bucket: str, partition: str) -> dict[str, object]:
+    arn = f"arn:{partition}:s3:::{bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])

@@ -1,0 +1,147 @@
+"""`orderctl deploy` and `destroy`, typed against a local cloud of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orderctl import package
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.localcloud.state import StateDirectory
+from orderctl.package import Target
+from orderctl.pipeline import Pipeline
+
+PATIENCE_SECONDS = 60
+Orderctl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def cloud(directory: Path) -> Iterator[LocalCloud]:
+    with LocalCloud(StateDirectory(directory)) as cloud:
+        cloud.deploy(package.build(Target.this_machine()))
+        yield cloud
+
+
+@pytest.fixture
+def orderctl(cloud: LocalCloud, directory: Path) -> Orderctl:
+    """Types a command, with what a terminal would have answered if there is an answer."""
+    program = str(Path(sys.executable).with_name("orderctl"))
+    aws = {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": cloud.state.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": cloud.state.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+    def run(*arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
+        terminal, end = pty.openpty()
+        if answer is not None:
+            os.write(terminal, f"{answer}\n".encode())
+        result = subprocess.run(
+            [program, *arguments],
+            env=os.environ | aws | {"ORDERCTL_STATE_DIR": str(directory)},
+            stdin=subprocess.DEVNULL if answer is None else end,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        os.close(terminal)
+        os.close(end)
+        assert "Traceback" not in result.stderr
+        return result
+
+    return run
+
+
+def test_what_would_change_is_shown_before_anything_does(orderctl: Orderctl) -> None:
+    shown = orderctl("deploy", "--local", "--plan", "--param", "ChargeFailureRate=0.5")
+    assert shown.returncode == 0
+    assert re.search(r"ChargeFailureRate +0\.1 +0\.5", shown.stdout)
+    assert re.search(r"change +PaymentsFunction +AWS::Lambda::Function +Environment", shown.stdout)
+    assert "Nothing was changed" in shown.stdout
+    again = json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)
+    assert (again["changed"], again["changes"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "told"),
+    [
+        ([], None, "Add --yes"),
+        (["--param", "ChargeFailureRate=0.5"], "n", "Nothing was changed"),
+        (["--param", "ChargeFailRate=1", "--yes"], None, "Did you mean ChargeFailureRate?"),
+        (["--param", "ChargeFailureRate=2", "--yes"], None, "a number from 0 to 1"),
+        (["--prefix", "9-", "--yes"], None, "NamePrefix must be at most 20 letters"),
+    ],
+)
+def test_what_is_not_confirmed_or_not_right_changes_nothing(
+    orderctl: Orderctl, arguments: list[str], answer: str | None, told: str
+) -> None:
+    refused = orderctl("deploy", "--local", *arguments, answer=answer)
+    assert refused.returncode == 1
+    assert told in refused.stderr
+    assert json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)["changes"] == []
+
+
+def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
+    cloud: LocalCloud, orderctl: Orderctl
+) -> None:
+    """Used as on AWS, with nothing but credentials and an endpoint in the environment."""
+    closed = ("--prefix", "second-", "--param", "ApiAuthorization=AWS_IAM")
+    deployed = orderctl("deploy", "--local", *closed, "--yes", "--json")
+    assert deployed.returncode == 0, deployed.stderr
+    outputs = json.loads(deployed.stdout)["outputs"]
+    assert outputs["EventBusName"] == "second-order-events"
+    name = "second-order-pipeline"
+    second = Pipeline(cloud.session(), outputs, stack_name=name)
+    assert second.parameter("ApiAuthorization") == "AWS_IAM"
+    assert second.place({"order_id": "signed", "amount": 1}).status == 202
+    assert "signed" in orderctl("order", "--stack", name, "signed").stdout
+    assert orderctl("order", "signed").returncode == 1, "it is not in the first stack"
+
+    tables = "second-orders, second-payments, second-reservations, second-stock"
+    wrong = orderctl("destroy", "--stack", name, answer="order-pipeline")
+    assert wrong.returncode == 1
+    assert f"tables {tables}" in wrong.stdout
+    assert orderctl("destroy", "--stack", name, answer=name).returncode == 0
+    gone = orderctl("orders", "--stack", name)
+    assert f"no stack {name}" in gone.stderr
+
+    back = orderctl("deploy", "--local", *closed, "--yes")
+    assert back.returncode == 0, back.stderr
+    assert "Took the tables in" in back.stdout
+    assert "signed" in orderctl("order", "--stack", name, "signed").stdout
+    ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
+    assert ended.returncode == 0, ended.stderr
+    left = cloud.session().client("dynamodb").list_tables()["TableNames"]
+    assert left == ["orders", "payments", "reservations", "stock"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--stack", "nobody"], "There is no stack nobody in us-east-1"),
+        (["--stack", "nobody", "--profile", "nobody"], "The config profile (nobody)"),
+        (["--stack", "nobody", "--region", "no where"], "no where"),
+        (["--local", "--stack", "nobody"], "deploy --local --stack nobody"),
+    ],
+)
+def test_a_stack_that_is_not_there_is_said_to_be_so(
+    orderctl: Orderctl, arguments: list[str], told: str
+) -> None:
+    refused = orderctl("orders", *arguments)
+    assert refused.returncode == 1
+    assert told in refused.stderr
