@@ -2,6 +2,9 @@
 
 The same source gives the same bytes, so the package is named by its hash and a deployment without
 a change is seen to be one. boto3 is not in it: the Lambda runtime brings its own.
+
+The code's bytecode is in it, too, where this machine has an interpreter of the runtime's version:
+Lambda's file system is read-only, so every cold start would compile all that it imports.
 """
 
 import hashlib
@@ -13,7 +16,6 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -29,8 +31,10 @@ _REGULAR_FILE_0644 = 0o100644 << 16
 _UNIX = 3
 
 # What pip writes beside the libraries, and what only type checkers and browsers read.
-_LEFT_OUT_DIRECTORIES = ("__pycache__", "*.dist-info", "tests", "swagger_ui")
-_LEFT_OUT_FILES = (".*", "*.pyc", "*.pyi", "py.typed")
+_left_out = shutil.ignore_patterns(
+    *("__pycache__", "*.dist-info", "tests", "swagger_ui", "bin"),
+    *(".*", "*.pyc", "*.pyi", "py.typed"),
+)
 
 
 class PackageError(OrderctlError):
@@ -51,10 +55,12 @@ class Target:
     Attributes:
         name: Names the package and the cache of its libraries.
         pip_options: What makes pip choose the wheels for it.
+        interpreter: A Python of its version on this machine, which compiles the bytecode.
     """
 
     name: str
     pip_options: tuple[str, ...] = ()
+    interpreter: str | None = None
 
     @classmethod
     def aws(cls, architecture: Architecture) -> "Target":
@@ -69,13 +75,15 @@ class Target:
                 *("--implementation", "cp"),
                 "--only-binary=:all:",
             ),
+            interpreter=_interpreter(LAMBDA_PYTHON),
         )
 
     @classmethod
     def this_machine(cls) -> "Target":
         """The running interpreter, on which the local cloud runs the functions."""
         interpreter = f"{platform.python_implementation()}{sysconfig.get_python_version()}"
-        return cls(name=f"local-{sysconfig.get_platform()}-{interpreter}".lower())
+        name = f"local-{sysconfig.get_platform()}-{interpreter}".lower()
+        return cls(name, interpreter=sys.executable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +94,13 @@ class Artifact:
         path: The zip.
         sha256: The hash of its bytes, in hexadecimal.
         size: Its bytes.
+        has_bytecode: Whether cold starts are spared the compiling.
     """
 
     path: Path
     sha256: str
     size: int
+    has_bytecode: bool = False
 
     @property
     def key(self) -> str:
@@ -116,11 +126,20 @@ def build(
         build_directory: Where the package and the kept libraries go.
 
     Raises:
-        PackageError: The libraries could not be installed.
+        PackageError: The libraries could not be installed, or something does not compile.
     """
     libraries = _libraries(target, lock, build_directory)
-    entries = _entries(libraries) | _entries(functions, prefix=functions.name)
-    return _write(entries, build_directory / f"{target.name}.zip")
+    with tempfile.TemporaryDirectory(dir=build_directory, prefix=".incomplete-") as scratch:
+        own = Path(scratch) / "own"
+        shutil.copytree(functions, own / functions.name, ignore=_left_out)
+        _compile(target, own)
+        zipped = Path(scratch) / "zip"
+        _write(_files(libraries) | _files(own), zipped)
+        content = zipped.read_bytes()
+        path = build_directory / f"{target.name}.zip"
+        zipped.replace(path)  # a reader sees the old one or the new one, never a part
+    has_bytecode = target.interpreter is not None
+    return Artifact(path, hashlib.sha256(content).hexdigest(), len(content), has_bytecode)
 
 
 def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
@@ -135,9 +154,10 @@ def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
         return installed
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".incomplete-") as scratch:
+        _install(target, lock, Path(scratch) / "installed")
         incomplete = Path(scratch) / "libraries"
-        _install(target, lock, incomplete)
-        shutil.rmtree(incomplete / "bin", ignore_errors=True)  # scripts for a PATH
+        shutil.copytree(Path(scratch) / "installed", incomplete, ignore=_left_out)
+        _compile(target, incomplete)
         try:
             incomplete.rename(installed)
         except OSError:
@@ -147,7 +167,8 @@ def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
 
 
 def _libraries_hash(target: Target, lock: Path) -> str:
-    wanted = "\n".join(target.pip_options).encode() + b"\0" + lock.read_bytes()
+    interpreter = target.interpreter and _version(target.interpreter)
+    wanted = "\n".join((*target.pip_options, str(interpreter))).encode() + lock.read_bytes()
     return hashlib.sha256(wanted).hexdigest()[:16]
 
 
@@ -179,39 +200,56 @@ def _pip_errors(stderr: str) -> str:
     return "\n".join(f"  {line}" for line in errors)
 
 
-def _entries(directory: Path, prefix: str = "") -> dict[str, Path]:
-    """The files of a directory tree that go into the package, by their name in it."""
+def _interpreter(version: str) -> str | None:
+    """A Python of a version, such as 3.13, on this machine; None when there is none."""
+    candidates = (sys.executable, shutil.which(f"python{version}"))
+    found = (c for c in candidates if c and (_version(c) or "").startswith(f"{version}."))
+    return next(found, None)
+
+
+def _version(interpreter: str) -> str | None:
+    """An interpreter's version, such as 3.13.1; None for one that does not run."""
+    command = [interpreter, "-c", "import platform; print(platform.python_version())"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None
+
+
+def _compile(target: Target, directory: Path) -> None:
+    """Put the bytecode of all modules beside them, the same on every machine.
+
+    It is loaded without a look at the source: in Lambda the two never part.
+    """
+    if target.interpreter is None:
+        return
+    names = ("-s", str(directory), "-p", "/var/task")
+    result = subprocess.run(
+        [
+            *(target.interpreter, "-I", "-m", "compileall", "-q", *names),
+            *("--invalidation-mode", "unchecked-hash", str(directory)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise PackageError(f"The functions do not compile:\n{result.stdout or result.stderr}")
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    """The files of a directory tree, by their names in the package."""
     return {
-        str(PurePosixPath(prefix, file.relative_to(directory))): file for file in _files(directory)
+        str(PurePosixPath(file.relative_to(directory))): file
+        for file in directory.rglob("*")
+        if file.is_file()
     }
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for path in directory.iterdir():
-        if path.is_dir():
-            if not _matches(path, _LEFT_OUT_DIRECTORIES):
-                yield from _files(path)
-        elif not _matches(path, _LEFT_OUT_FILES):
-            yield path
-
-
-def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
-    return any(path.match(pattern) for pattern in patterns)
-
-
-def _write(entries: dict[str, Path], path: Path) -> Artifact:
-    """Write the zip; a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".incomplete-") as scratch:
-        incomplete = Path(scratch) / path.name
-        with zipfile.ZipFile(incomplete, "w") as archive:
-            for name in sorted(entries):
-                archive.writestr(
-                    _entry(name), entries[name].read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9
-                )
-        content = incomplete.read_bytes()
-        incomplete.replace(path)
-    return Artifact(path, hashlib.sha256(content).hexdigest(), len(content))
+def _write(entries: dict[str, Path], path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(entries):
+            archive.writestr(
+                _entry(name), entries[name].read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9
+            )
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

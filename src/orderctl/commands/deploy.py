@@ -160,6 +160,11 @@ def _plan(
     with console.step("Packaging the functions", "Packaged the functions") as step:
         artifact = _package(where, name, template, parameters)
         step.detail = f"{artifact.size / 1e6:.1f} MB, {artifact.sha256[:12]}"
+    if not artifact.has_bytecode:
+        console.note(
+            f"There is no python{package.LAMBDA_PYTHON} on this machine, so the package has no "
+            "bytecode for Lambda: each cold start compiles what it imports."
+        )
     with console.step("Comparing with the stack", "Compared with the stack") as step:
         plan = stack.prepare(
             where.session,

@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,7 @@ class Project:
         ):
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(lock.read_text())
+            path.write_text(f"# {lock.read_text()}")
 
     def build(self, target: Target = TARGET) -> Artifact:
         return package.build(
@@ -85,6 +87,30 @@ def test_same_source_gives_the_same_bytes(project: Project) -> None:
     second = project.build()
     assert second == first
     assert second.path.read_bytes() == content
+
+
+def test_bytecode_is_there_and_the_same_wherever_it_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = Target("test", interpreter=sys.executable)
+    artifacts = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        project = Project(tmp_path / place)
+        project.write("payments/decisions.py", "def decide(x):\n    return x or {'a': (1, 'b')}\n")
+        monkeypatch.setattr(package, "_install", project.install)
+        artifacts.append(project.build(target))
+    here, there = artifacts
+    assert here.sha256 == there.sha256
+    assert f"orders/payments/__pycache__/decisions.{sys.implementation.cache_tag}.pyc" in names(
+        here
+    )
+
+
+def test_code_that_does_not_compile_is_not_packaged(project: Project) -> None:
+    project.write("payments/handler.py", "def\n")
+    with pytest.raises(PackageError, match=r"payments/handler\.py"):
+        project.build(Target("test", interpreter=sys.executable))
 
 
 def test_other_source_gets_another_name(project: Project) -> None:
@@ -150,8 +176,11 @@ def test_pip_failure_says_what_is_missing_and_what_to_do(
 
 def test_hashes_are_always_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
+    run = subprocess.run
 
-    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    def pip(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+        if "pip" not in command:
+            return run(command, **options)
         commands.append(command)
         Path(command[command.index("--target") + 1]).mkdir()
         return subprocess.CompletedProcess(command, 0, "", "")
