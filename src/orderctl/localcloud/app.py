@@ -21,6 +21,7 @@ from orderctl.localcloud import (
     seams,
     test_invoke,
     topics,
+    updates,
 )
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 
@@ -48,6 +49,7 @@ def build_app(instance: str) -> App:
         log_events,
         embedded_metrics,
         schedules,
+        updates,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
