@@ -1,7 +1,8 @@
 """The commands and their options; what each does is in `orderctl.commands`."""
 
+from decimal import Decimal
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from orderctl.commands import env as env_command
 from orderctl.commands import orders as orders_command
 from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
+from orderctl.commands import submit as submit_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
 
@@ -20,8 +22,8 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", show_default=False)]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # which leaves [default: …] in texts alone
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -81,6 +83,86 @@ def down() -> None:
 def env(as_json: Json = False) -> None:
     """Print the shell commands that point the AWS CLI and SDKs at the local cloud."""
     env_command.env(as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "orderctl submit --amount 12.50 --item mug=2\n\n"
+    "orderctl submit orders.jsonl\n\n"
+    "orderctl submit --count 1000 --rate 50"
+)
+def submit(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A file of orders: one JSON object a line, or one JSON array; - is standard "
+            "input. None of it is sent when one of them is faulty.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    amount: Annotated[
+        str | None, typer.Option(metavar="N", help="What it costs, such as 12.50.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="An ISO 4217 code. [default: USD]")
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SKU[=N]", help="So many of an article; repeatable."),
+    ] = None,
+    order_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ORDER_ID", help="Its id. [default: a new one]"),
+    ] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Whose order it is.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Make up N orders; the amounts are random unless given."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=2000,
+            metavar="R",
+            help="Send R orders a second. [default: 8 at once, as fast as they are answered]",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Submit one order, a file of them, or made-up ones as a load. Exits with 0 if all were taken.
+
+    What is answered by a 503 or the like, or not at all, is sent again up to 3 times under the
+    same order id, and so takes effect once. Ctrl-C shows what was done so far.
+    """
+    fields = {
+        "order_id": order_id,
+        "amount": None if amount is None else _decimal(amount),
+        "currency": currency,
+        "customer_id": customer,
+        "items": [_line(text) for text in item] if item else None,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    if file is not None:
+        if given or count:
+            raise typer.BadParameter("goes not with the options of an order.", param_hint="FILE")
+        submit_command.file(file, rate, as_json)
+    elif count is not None:
+        if order_id is not None:
+            raise typer.BadParameter("goes not with --count.", param_hint="--id")
+        submit_command.generated(count, rate, given, as_json)
+    elif rate is not None:
+        raise typer.BadParameter("goes with --count or a file.", param_hint="--rate")
+    elif amount is None:
+        raise typer.BadParameter(
+            "Name an order's --amount, a FILE of orders, or a --count of made-up ones."
+        )
+    else:
+        submit_command.one(given, as_json)
 
 
 @app.command(epilog="Example: orderctl order order-1")
@@ -180,6 +262,24 @@ def schemas(
 ) -> None:
     """Write the JSON Schemas of the events and of the API's body to docs/schemas."""
     schemas_command.schemas(check)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise typer.BadParameter(f"{text!r} is not a number.", param_hint="--amount") from None
+
+
+def _line(text: str) -> dict[str, Any]:
+    """An order's line from what stands behind --item."""
+    sku, equals, number = text.rpartition("=")
+    if not equals:
+        return {"sku": text, "quantity": 1}
+    try:
+        return {"sku": sku, "quantity": int(number)}
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not SKU=N.", param_hint="--item") from None
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:
