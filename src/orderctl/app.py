@@ -1,24 +1,56 @@
 """The commands and their options; what each does is in `orderctl.commands`."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 
+from orderctl import moments
 from orderctl.commands import cancel as cancel_command
+from orderctl.commands import consumers as consumers_command
 from orderctl.commands import dlq as dlq_command
 from orderctl.commands import down as down_command
 from orderctl.commands import env as env_command
+from orderctl.commands import logs as logs_command
 from orderctl.commands import orders as orders_command
 from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
+from orderctl.commands import stock as stock_command
 from orderctl.commands import submit as submit_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", show_default=False)]
+Since = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="From when on: 10m, 2h or 3d ago, or ISO 8601 (UTC)."),
+]
+# For the shell's completion alone, which cannot ask the stack.
+FUNCTIONS = (
+    "order-api",
+    "payments-processor",
+    "inventory-processor",
+    "order-tracker",
+    "notifications",
+    "stuck-orders",
+)
+
+
+class Consumer(StrEnum):
+    """Which consumer of a queue."""
+
+    PAYMENTS = "payments"
+    INVENTORY = "inventory"
+    TRACKER = "tracker"
+
+
+ConsumerName = Annotated[
+    Consumer, typer.Argument(metavar="CONSUMER", help="payments, inventory or tracker.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -230,6 +262,120 @@ def updates(
     updates_command.updates(follow, peek, as_json)
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "orderctl logs payments-processor --since 1h\n\n"
+    "orderctl logs order-tracker --order order-1 --follow"
+)
+def logs(
+    function: Annotated[
+        str,
+        typer.Argument(
+            metavar="FUNCTION",
+            help="Such as payments-processor; without the stack's prefix, too.",
+            show_default=False,
+            autocompletion=lambda: list(FUNCTIONS),
+        ),
+    ],
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more, until Ctrl-C.")
+    ] = False,
+    order_id: Annotated[
+        str | None,
+        typer.Option("--order", metavar="ORDER_ID", help="Only lines about this order."),
+    ] = None,
+    since: Since = "10m",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print Lambda's own lines (START, REPORT) and metrics, too."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as it is.")] = False,
+) -> None:
+    """Print what a function has logged: time, level, message, and the facts behind it."""
+    logs_command.logs(
+        function,
+        _moment(since, "--since"),
+        order_id=order_id,
+        follow=follow,
+        everything=everything,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: orderctl pause payments")
+def pause(consumer: ConsumerName, as_json: Json = False) -> None:
+    """Have a consumer take no more messages from its queue, and wait until that is so.
+
+    Nothing is lost: what it has begun it finishes, what comes waits on the queue (4 days there
+    at most, as the template has it), and orders that need it do not end meanwhile. It stays
+    paused through deployments until `orderctl resume`. `orderctl status` shows it.
+    """
+    consumers_command.switch(consumer.value, on=False, as_json=as_json)
+
+
+@app.command(epilog="Example: orderctl resume payments")
+def resume(consumer: ConsumerName, as_json: Json = False) -> None:
+    """Have a paused consumer take messages again, and wait until that is so."""
+    consumers_command.switch(consumer.value, on=True, as_json=as_json)
+
+
+stock = typer.Typer(
+    no_args_is_help=True, help="See and change what is available of each article to new orders."
+)
+app.add_typer(stock, name="stock")
+
+
+@stock.command("list", epilog="Example: orderctl stock list mug tea")
+def stock_list(
+    skus: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SKU", help="Which. [default: all]", show_default=False),
+    ] = None,
+    reserved: Annotated[
+        bool,
+        typer.Option(
+            "--reserved",
+            help="Add what orders hold, confirmed ones too. Reads every reservation there is.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is available of each SKU."""
+    stock_command.list_stock(skus or [], reserved, as_json)
+
+
+@stock.command("set", epilog="Example: orderctl stock set mug=100 tea=50")
+def stock_set(
+    pairs: Annotated[list[str], typer.Argument(metavar="SKU=N", show_default=False)],
+    was: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Set it only if N are available now; for a single SKU."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Set how much of a SKU new orders can have from now on; a new SKU comes to be by this.
+
+    What orders have reserved was taken out before and is not counted in N. So N is not what
+    stands on the shelf: it is that less what is reserved. An order that reserves between your
+    look and your set is overwritten: while orders flow use `stock add`, or give --was what
+    you saw. What there was at the very moment is printed.
+    """
+    stock_command.put(pairs, was, as_json)
+
+
+@stock.command("add", epilog="Example: orderctl stock add mug=24 tea=-3")
+def stock_add(
+    pairs: Annotated[list[str], typer.Argument(metavar="SKU=N", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Add what has come in to what is available, or take what is gone (N less than 0).
+
+    Safe while orders flow: it is one write, and never leaves less than 0.
+    """
+    stock_command.add(pairs, as_json)
+
+
 dlq = typer.Typer(no_args_is_help=True, help="See and empty the dead-letter queues.")
 app.add_typer(dlq, name="dlq")
 
@@ -262,6 +408,13 @@ def schemas(
 ) -> None:
     """Write the JSON Schemas of the events and of the API's body to docs/schemas."""
     schemas_command.schemas(check)
+
+
+def _moment(text: str, option: str) -> datetime:
+    try:
+        return moments.parse(text, datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=option) from None
 
 
 def _decimal(text: str) -> Decimal:
