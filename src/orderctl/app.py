@@ -29,6 +29,14 @@ Since = Annotated[
     str,
     typer.Option(metavar="TIME", help="From when on: 10m, 2h or 3d ago, or ISO 8601 (UTC)."),
 ]
+QueueNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Which queues. [default: all]", show_default=False),
+]
+MessageId = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Only this message: its id, or how that begins."),
+]
 # For the shell's completion alone, which cannot ask the stack.
 FUNCTIONS = (
     "order-api",
@@ -386,18 +394,64 @@ def dlq_list(as_json: Json = False) -> None:
     dlq_command.list_queues(as_json)
 
 
-@dlq.command("redrive", epilog="Example: orderctl dlq redrive payments-dlq")
-def dlq_redrive(
+@dlq.command(
+    "show",
+    epilog="Examples:\n\norderctl dlq show payments-dlq\n\norderctl dlq show --json > parked.json",
+)
+def dlq_show(
+    names: QueueNames = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Show at most N messages of each queue.")
+    ] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead, with the messages' bodies.")
+    ] = False,
+) -> None:
+    """Show what is parked, and why: as EventBridge, Lambda or the function's log say it.
+
+    To look is to receive, and hides the messages from others for that moment. Nothing is lost
+    by it: a dead-letter queue parks nothing further.
+    """
+    dlq_command.show(names or [], limit, as_json)
+
+
+@dlq.command(
+    "redrive",
+    epilog="Examples:\n\n"
+    "orderctl dlq redrive payments-dlq\n\n"
+    "orderctl dlq redrive --message 3f2a81c0",
+)
+def dlq_redrive(names: QueueNames = None, message: MessageId = None, as_json: Json = False) -> None:
+    """Send what is parked back to where it came from, and wait until that is done.
+
+    To redrive too often does no harm: every effect happens once.
+    """
+    if message is None:
+        dlq_command.redrive(names or [], as_json)
+    else:
+        dlq_command.redrive_message(names or [], message, as_json)
+
+
+@dlq.command(
+    "purge",
+    epilog="Examples:\n\n"
+    "orderctl dlq purge inventory-dlq\n\n"
+    "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
+)
+def dlq_purge(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...", help="Which queues. [default: all]", show_default=False
-        ),
-    ] = None,
+        list[str], typer.Argument(metavar="NAME", help="Which queues.", show_default=False)
+    ],
+    message: MessageId = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send what is parked back to where it came from, and wait until that is done."""
-    dlq_command.redrive(names or [], as_json)
+    """Delete what is parked, for good; asks before.
+
+    For messages that nobody will ever be able to work on. What they were to do is never done:
+    an order whose charge is deleted does not end. `dlq show --json` keeps a copy.
+    """
+    dlq_command.purge(names, message, yes, as_json)
 
 
 @app.command(epilog="Example: orderctl schemas --check")
