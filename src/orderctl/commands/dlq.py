@@ -233,10 +233,11 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
     what = ", ".join(f"{queue.name} ({queue.depth()})" for queue in queues)
     about = [order_id for m in some if (order_id := order_id_in(m.body))]
     orders = ", ".join(list(dict.fromkeys(about))[:_ORDERS_IN_A_QUESTION])
+    more = " and others" if sum(queue.depth() for queue in queues) > len(some) else ""
     console.err().print(
         console.text(
             f"This deletes for good what is parked in {what}"
-            + (f", of {orders} and maybe more" if orders else "")
+            + (f", of {orders}{more}" if orders else "")
             + ". What the messages were to do is never done: their orders may not end. "
             "To keep a copy: dlq show --json"
         )
