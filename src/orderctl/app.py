@@ -1,19 +1,28 @@
 """The commands and their options; what each does is in `orderctl.commands`."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from orderctl import moments
 from orderctl.commands import cancel as cancel_command
+from orderctl.commands import consumers as consumers_command
 from orderctl.commands import deploy as deploy_command
 from orderctl.commands import destroy as destroy_command
 from orderctl.commands import dlq as dlq_command
 from orderctl.commands import down as down_command
 from orderctl.commands import env as env_command
+from orderctl.commands import logs as logs_command
 from orderctl.commands import orders as orders_command
+from orderctl.commands import replay as replay_command
 from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
+from orderctl.commands import stock as stock_command
+from orderctl.commands import submit as submit_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
 from orderctl.commands.connection import on_stack
@@ -25,11 +34,46 @@ Param = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", show_default=False)]
+Since = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="From when on: 10m, 2h or 3d ago, or ISO 8601 (UTC)."),
+]
+QueueNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Which queues. [default: all]", show_default=False),
+]
+MessageId = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Only this message: its id, or how that begins."),
+]
+# For the shell's completion alone, which cannot ask the stack.
+RULES = ("order-placed", "order-outcomes", "order-cancelled", "order-confirmed")
+FUNCTIONS = (
+    "order-api",
+    "payments-processor",
+    "inventory-processor",
+    "order-tracker",
+    "notifications",
+    "stuck-orders",
+)
+
+
+class Consumer(StrEnum):
+    """Which consumer of a queue."""
+
+    PAYMENTS = "payments"
+    INVENTORY = "inventory"
+    TRACKER = "tracker"
+
+
+ConsumerName = Annotated[
+    Consumer, typer.Argument(metavar="CONSUMER", help="payments, inventory or tracker.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # which leaves [default: …] in texts alone
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -126,6 +170,87 @@ def destroy(
     destroy_command.destroy(delete_tables, yes)
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "orderctl submit --amount 12.50 --item mug=2\n\n"
+    "orderctl submit orders.jsonl\n\n"
+    "orderctl submit --count 1000 --rate 50"
+)
+@on_stack
+def submit(
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A file of orders: one JSON object a line, or one JSON array; - is standard "
+            "input. None of it is sent when one of them is faulty.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    amount: Annotated[
+        str | None, typer.Option(metavar="N", help="What it costs, such as 12.50.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="An ISO 4217 code. [default: USD]")
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SKU[=N]", help="So many of an article; repeatable."),
+    ] = None,
+    order_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ORDER_ID", help="Its id. [default: a new one]"),
+    ] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Whose order it is.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Make up N orders; the amounts are random unless given."
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=2000,
+            metavar="R",
+            help="Send R orders a second. [default: 8 at once, as fast as they are answered]",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Submit one order, a file of them, or made-up ones as a load. Exits with 0 if all were taken.
+
+    What is answered by a 503 or the like, or not at all, is sent again up to 3 times under the
+    same order id, and so takes effect once. Ctrl-C shows what was done so far.
+    """
+    fields = {
+        "order_id": order_id,
+        "amount": None if amount is None else _decimal(amount),
+        "currency": currency,
+        "customer_id": customer,
+        "items": [_line(text) for text in item] if item else None,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    if file is not None:
+        if given or count:
+            raise typer.BadParameter("goes not with the options of an order.", param_hint="FILE")
+        submit_command.file(file, rate, as_json)
+    elif count is not None:
+        if order_id is not None:
+            raise typer.BadParameter("goes not with --count.", param_hint="--id")
+        submit_command.generated(count, rate, given, as_json)
+    elif rate is not None:
+        raise typer.BadParameter("goes with --count or a file.", param_hint="--rate")
+    elif amount is None:
+        raise typer.BadParameter(
+            "Name an order's --amount, a FILE of orders, or a --count of made-up ones."
+        )
+    else:
+        submit_command.one(given, as_json)
+
+
 @app.command(epilog="Example: orderctl order order-1")
 @on_stack
 def order(order_id: OrderId, as_json: Json = False) -> None:
@@ -195,6 +320,126 @@ def updates(
     updates_command.updates(follow, peek, as_json)
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "orderctl logs payments-processor --since 1h\n\n"
+    "orderctl logs order-tracker --order order-1 --follow"
+)
+@on_stack
+def logs(
+    function: Annotated[
+        str,
+        typer.Argument(
+            metavar="FUNCTION",
+            help="Such as payments-processor; without the stack's prefix, too.",
+            show_default=False,
+            autocompletion=lambda: list(FUNCTIONS),
+        ),
+    ],
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more, until Ctrl-C.")
+    ] = False,
+    order_id: Annotated[
+        str | None,
+        typer.Option("--order", metavar="ORDER_ID", help="Only lines about this order."),
+    ] = None,
+    since: Since = "10m",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Print Lambda's own lines (START, REPORT) and metrics, too."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as it is.")] = False,
+) -> None:
+    """Print what a function has logged: time, level, message, and the facts behind it."""
+    logs_command.logs(
+        function,
+        _moment(since, "--since"),
+        order_id=order_id,
+        follow=follow,
+        everything=everything,
+        as_json=as_json,
+    )
+
+
+@app.command(epilog="Example: orderctl pause payments")
+@on_stack
+def pause(consumer: ConsumerName, as_json: Json = False) -> None:
+    """Have a consumer take no more messages from its queue, and wait until that is so.
+
+    Nothing is lost: what it has begun it finishes, what comes waits on the queue (4 days there
+    at most, as the template has it), and orders that need it do not end meanwhile. It stays
+    paused through deployments until `orderctl resume`. `orderctl status` shows it.
+    """
+    consumers_command.switch(consumer.value, on=False, as_json=as_json)
+
+
+@app.command(epilog="Example: orderctl resume payments")
+@on_stack
+def resume(consumer: ConsumerName, as_json: Json = False) -> None:
+    """Have a paused consumer take messages again, and wait until that is so."""
+    consumers_command.switch(consumer.value, on=True, as_json=as_json)
+
+
+stock = typer.Typer(
+    no_args_is_help=True, help="See and change what is available of each article to new orders."
+)
+app.add_typer(stock, name="stock")
+
+
+@stock.command("list", epilog="Example: orderctl stock list mug tea")
+@on_stack
+def stock_list(
+    skus: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SKU", help="Which. [default: all]", show_default=False),
+    ] = None,
+    reserved: Annotated[
+        bool,
+        typer.Option(
+            "--reserved",
+            help="Add what orders hold, confirmed ones too. Reads every reservation there is.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List what is available of each SKU."""
+    stock_command.list_stock(skus or [], reserved, as_json)
+
+
+@stock.command("set", epilog="Example: orderctl stock set mug=100 tea=50")
+@on_stack
+def stock_set(
+    pairs: Annotated[list[str], typer.Argument(metavar="SKU=N", show_default=False)],
+    was: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Set it only if N are available now; for a single SKU."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Set how much of a SKU new orders can have from now on; a new SKU comes to be by this.
+
+    What orders have reserved was taken out before and is not counted in N. So N is not what
+    stands on the shelf: it is that less what is reserved. An order that reserves between your
+    look and your set is overwritten: while orders flow use `stock add`, or give --was what
+    you saw. What there was at the very moment is printed.
+    """
+    stock_command.put(pairs, was, as_json)
+
+
+@stock.command("add", epilog="Example: orderctl stock add mug=24 tea=-3")
+@on_stack
+def stock_add(
+    pairs: Annotated[list[str], typer.Argument(metavar="SKU=N", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Add what has come in to what is available, or take what is gone (N less than 0).
+
+    Safe while orders flow: it is one write, and never leaves less than 0.
+    """
+    stock_command.add(pairs, as_json)
+
+
 dlq = typer.Typer(no_args_is_help=True, help="See and empty the dead-letter queues.")
 app.add_typer(dlq, name="dlq")
 
@@ -206,19 +451,119 @@ def dlq_list(as_json: Json = False) -> None:
     dlq_command.list_queues(as_json)
 
 
-@dlq.command("redrive", epilog="Example: orderctl dlq redrive payments-dlq")
+@dlq.command(
+    "show",
+    epilog="Examples:\n\norderctl dlq show payments-dlq\n\norderctl dlq show --json > parked.json",
+)
 @on_stack
-def dlq_redrive(
+def dlq_show(
+    names: QueueNames = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Show at most N messages of each queue.")
+    ] = 100,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead, with the messages' bodies.")
+    ] = False,
+) -> None:
+    """Show what is parked, and why: as EventBridge, Lambda or the function's log say it.
+
+    To look is to receive, and hides the messages from others for that moment. Nothing is lost
+    by it: a dead-letter queue parks nothing further.
+    """
+    dlq_command.show(names or [], limit, as_json)
+
+
+@dlq.command(
+    "redrive",
+    epilog="Examples:\n\n"
+    "orderctl dlq redrive payments-dlq\n\n"
+    "orderctl dlq redrive --message 3f2a81c0",
+)
+@on_stack
+def dlq_redrive(names: QueueNames = None, message: MessageId = None, as_json: Json = False) -> None:
+    """Send what is parked back to where it came from, and wait until that is done.
+
+    To redrive too often does no harm: every effect happens once.
+    """
+    if message is None:
+        dlq_command.redrive(names or [], as_json)
+    else:
+        dlq_command.redrive_message(names or [], message, as_json)
+
+
+@dlq.command(
+    "purge",
+    epilog="Examples:\n\n"
+    "orderctl dlq purge inventory-dlq\n\n"
+    "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
+)
+@on_stack
+def dlq_purge(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...", help="Which queues. [default: all]", show_default=False
-        ),
-    ] = None,
+        list[str], typer.Argument(metavar="NAME", help="Which queues.", show_default=False)
+    ],
+    message: MessageId = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send what is parked back to where it came from, and wait until that is done."""
-    dlq_command.redrive(names or [], as_json)
+    """Delete what is parked, for good; asks before.
+
+    For messages that nobody will ever be able to work on. What they were to do is never done:
+    an order whose charge is deleted does not end. `dlq show --json` keeps a copy.
+    """
+    dlq_command.purge(names, message, yes, as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "orderctl replay --from -2h --to -10m\n\n"
+    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed"
+)
+@on_stack
+def replay(
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Events from then on: -2h, 30m, 3d ago, or ISO 8601 (UTC).",
+            show_default=False,
+        ),
+    ],
+    end: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="And before then; written the same way.")
+    ] = "now",
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which rules get them; repeatable. "
+            "[default: order-placed, order-outcomes, order-cancelled]",
+            autocompletion=lambda: list(RULES),
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Show how far it is until it ends.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Have the bus carry the events of some time once more, from its archive.
+
+    For events whose work was lost: a purged queue, a restored table, a consumer that was wrong.
+
+    Every effect happens once: what is charged, reserved or decided stays so, whatever is replayed,
+    and what was missed is caught up on. But the shop's services are told again what they were
+    told more than five minutes ago: the FIFO topic knows a repeat for so long. That comes from
+    order-placed and order-cancelled by themselves, and from the tracker, which answers a repeated
+    outcome by repeating its decision. The rule order-confirmed does nothing but tell again, so it
+    is not among the default ones.
+
+    Events come in about their old order, not exactly in it. Replayed events are not archived
+    again; what functions publish because of them is. Ctrl-C cancels the replay.
+    """
+    replay_command.replay(
+        _moment(start, "--from"), _moment(end, "--to"), rule or [], wait=wait, as_json=as_json
+    )
 
 
 @app.command(epilog="Example: orderctl schemas --check")
@@ -229,6 +574,31 @@ def schemas(
 ) -> None:
     """Write the JSON Schemas of the events and of the API's body to docs/schemas."""
     schemas_command.schemas(check)
+
+
+def _moment(text: str, option: str) -> datetime:
+    try:
+        return moments.parse(text, datetime.now(UTC))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=option) from None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise typer.BadParameter(f"{text!r} is not a number.", param_hint="--amount") from None
+
+
+def _line(text: str) -> dict[str, Any]:
+    """An order's line from what stands behind --item."""
+    sku, equals, number = text.rpartition("=")
+    if not equals:
+        return {"sku": text, "quantity": 1}
+    try:
+        return {"sku": sku, "quantity": int(number)}
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not SKU=N.", param_hint="--item") from None
 
 
 def _parameters(pairs: list[str]) -> dict[str, str]:

@@ -118,3 +118,16 @@ def step(doing: str, done: str) -> Iterator[Step]:
     took = time.monotonic() - started
     line = Text.assemble(("✓ ", "green"), f"{done:<{_TITLE_WIDTH}}", (f"{took:5.1f} s", "dim"))
     out().print(line.append(f"   {this.detail}" if this.detail else ""))
+
+
+@contextlib.contextmanager
+def waiting(title: str, *, shown: bool = True) -> Iterator[None]:
+    """Show in a terminal that something is being waited for; elsewhere nothing.
+
+    Args:
+        title: what is being done.
+        shown: whether to show it at all.
+    """
+    live = shown and out().is_terminal and not out().is_dumb_terminal
+    with out().status(Text(title)) if live else contextlib.nullcontext():
+        yield

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _MOVING = ("RUNNING", "CANCELLING")
 _FUNCTION_ARN_PARTS = 7
+# What it adds to an event that it parks.
+_OF_EVENTBRIDGE = (
+    "RULE_ARN",
+    "TARGET_ARN",
+    "ERROR_CODE",
+    "ERROR_MESSAGE",
+    "EXHAUSTED_RETRY_CONDITION",
+    "RETRY_ATTEMPTS",
+)
 
 Progress = Callable[[int, int], None]
 """Is told how many messages are done, of how many."""
@@ -67,6 +76,40 @@ class DeadLetterQueue(Queue):
             result.failures.append(f"SQS stopped moving the messages: {why}")
         return result
 
+    def redrive_one(self, message: Message) -> str:
+        """Deliver a received message once more and delete it; say to which queue or function.
+
+        Raises:
+            UndeliverableError: it does not say where it is to go; it is still parked.
+            QueueError: it was delivered, and could not be deleted.
+            ClientError, BotoCoreError: a call failed.
+        """
+        where = self._deliver(message)
+        self.delete([message])
+        return where
+
+    def _deliver(self, message: Message) -> str:
+        """Deliver a message, and say to which queue or function."""
+        _, source = self._arns()
+        return self._send(source, message)
+
+    def _send(self, queue_arn: str, message: Message) -> str:
+        *_, account, name = queue_arn.split(":")
+        queue = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+        # On a FIFO queue it must not pass for a copy of what was there before.
+        fifo = {"MessageGroupId": message.group, "MessageDeduplicationId": message.id}
+        self._sqs.send_message(
+            QueueUrl=queue["QueueUrl"],
+            MessageBody=message.body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in message.attributes.items()
+                if name not in _OF_EVENTBRIDGE
+            },
+            **(fifo if message.group else {}),  # type: ignore[arg-type]
+        )
+        return name
+
     def _arns(self) -> tuple[str, str]:
         """Its own ARN, and that of the one queue that the template lets park here."""
         attributes = self._sqs.get_queue_attributes(
@@ -86,7 +129,7 @@ class DeadLetterQueue(Queue):
             time.sleep(_POLL_SECONDS)
 
 
-class _UndeliverableError(Exception):
+class UndeliverableError(Exception):
     """A message does not say where it is to go, or that is nowhere."""
 
 
@@ -110,9 +153,8 @@ class _DeliveredFromHere(DeadLetterQueue):
             for messages in self.receive_all():
                 for message in messages:
                     try:
-                        result.moved[self._deliver(message)] += 1
-                        self.delete([message])
-                    except (_UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
+                        result.moved[self.redrive_one(message)] += 1
+                    except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
                         result.failures.append(reason(error))
                         stay.append(message)
                     done += 1
@@ -120,10 +162,6 @@ class _DeliveredFromHere(DeadLetterQueue):
         finally:
             self.put_back(stay)
         return result
-
-    def _deliver(self, message: Message) -> str:
-        """Deliver a message, and say to which queue or function."""
-        raise NotImplementedError
 
     def _invoke(self, function: str, payload: bytes) -> str:
         self._functions.invoke(FunctionName=function, InvocationType="Event", Payload=payload)
@@ -148,7 +186,7 @@ class FailedInvocations(_DeliveredFromHere):
         try:
             record = msgspec.json.decode(message.body, type=_InvocationRecord)
         except msgspec.DecodeError as error:
-            raise _UndeliverableError(f"It is no record of an invocation: {error}") from error
+            raise UndeliverableError(f"It is no record of an invocation: {error}") from error
         arn = record.requestContext.functionArn
         return self._invoke(without_qualifier(arn), bytes(record.requestPayload))
 
@@ -159,14 +197,12 @@ class UndeliveredEvents(_DeliveredFromHere):
     def _deliver(self, message: Message) -> str:
         target = message.attributes.get("TARGET_ARN", "")
         match target.split(":"):
-            case ["arn", _, "sqs", _, account, name]:
-                queue = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-                self._sqs.send_message(QueueUrl=queue["QueueUrl"], MessageBody=message.body)
-                return name
+            case ["arn", _, "sqs", _, _, _]:
+                return self._send(target, message)
             case ["arn", _, "lambda", *_]:
                 return self._invoke(without_qualifier(target), message.body.encode())
             case _:
-                raise _UndeliverableError(
+                raise UndeliverableError(
                     f"Its TARGET_ARN is neither a queue's nor a function's: {target or 'none'}"
                 )
 
@@ -182,15 +218,21 @@ def order_id_in(body: str) -> str | None:
 
     It is an event, an order update, or Lambda's record of an event.
     """
+    event = event_in(body)
+    detail = event.get("detail", event)
+    order_id = detail.get("order_id") if isinstance(detail, dict) else None
+    return order_id if isinstance(order_id, str) else None
+
+
+def event_in(body: str) -> dict[str, Any]:
+    """The event or order update in a message, whoever sent or parked it; empty for none."""
     try:
         parked = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return None
-    for name in ("requestPayload", "detail"):
-        if isinstance(parked, dict):
-            parked = parked.get(name, parked)
-    order_id = parked.get("order_id") if isinstance(parked, dict) else None
-    return order_id if isinstance(order_id, str) else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    if isinstance(parked, dict):
+        parked = parked.get("requestPayload", parked)
+    return parked if isinstance(parked, dict) else {}
 
 
 def reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -16,11 +17,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from orderctl import stack
+from orderctl import flow, stack
+from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
 from orderctl.errors import OrderctlError
+from orderctl.logs import FunctionLog
 from orderctl.processes import LOOPBACK
 from orderctl.queues import Queue
+from orderctl.stock import Stock
 
 if TYPE_CHECKING:
     import boto3
@@ -39,8 +43,23 @@ _METRIC_PERIOD_SECONDS = 60
 _METRIC_WINDOW = timedelta(minutes=10)
 
 
+_FUNCTION = "AWS::Lambda::Function"
+
+
 class ApiError(OrderctlError):
     """The order API cannot be reached."""
+
+
+class MissingResourceError(OrderctlError):
+    """The stack lacks something that this version of the template has."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackResource:
+    """A resource of the stack."""
+
+    type: str
+    physical_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,22 @@ class Pipeline:
             for page in pages
             for item in page["Items"]
         }
+
+    def reserved_stock(self) -> dict[str, int]:
+        """How much of each SKU orders hold, from all reservations: a scan of their table."""
+        held: dict[str, int] = {}
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.outputs["ReservationsTableName"],
+            FilterExpression="#state = :reserved",
+            ExpressionAttributeNames={"#state": "state", "#lines": "lines"},
+            ExpressionAttributeValues={":reserved": {"S": "reserved"}},
+            ProjectionExpression="#lines",
+        )
+        for page in pages:
+            for item in page["Items"]:
+                for line in TypeDeserializer().deserialize(item["lines"]):
+                    held[line["sku"]] = held.get(line["sku"], 0) + int(line["quantity"])
+        return held
 
     def orders(self, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """How these orders stand, by order id; an order that is not tracked yet is left out."""
@@ -222,6 +257,56 @@ class Pipeline:
         cloudformation = self._session.client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
         return next(p["ParameterValue"] for p in found["Parameters"] if p["ParameterKey"] == name)
+
+    @property
+    def session(self) -> boto3.Session:
+        """The account and region of the stack, for what has a module of its own."""
+        return self._session
+
+    @cached_property
+    def resources(self) -> Mapping[str, StackResource]:
+        """The stack's resources, by logical id."""
+        pages = self._session.client("cloudformation").get_paginator("list_stack_resources")
+        return {
+            found["LogicalResourceId"]: StackResource(
+                found["ResourceType"], found.get("PhysicalResourceId", "")
+            )
+            for page in pages.paginate(StackName=self.stack_name)
+            for found in page["StackResourceSummaries"]
+        }
+
+    def physical_id(self, logical_id: str) -> str:
+        """What a resource of the template is called in the account.
+
+        Raises:
+            MissingResourceError: the stack has no such resource.
+        """
+        if logical_id not in self.resources:
+            raise MissingResourceError(
+                f"Stack {self.stack_name} has no {logical_id}: it was deployed from an older "
+                "template. Deploy the present one."
+            )
+        return self.resources[logical_id].physical_id
+
+    def functions(self) -> list[str]:
+        """The names of the stack's functions."""
+        found = self.resources.values()
+        return sorted(each.physical_id for each in found if each.type == _FUNCTION)
+
+    def function_log(self, function: str) -> FunctionLog:
+        """The log of a function, by its name."""
+        settings = self._session.client("lambda").get_function_configuration(FunctionName=function)
+        group = settings.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function}")
+        return FunctionLog(self._session.client("logs"), group, function)
+
+    def stock(self) -> Stock:
+        """The table of the stock."""
+        return Stock(self._dynamodb, self.outputs["StockTableName"])
+
+    def consumer(self, name: str) -> Consumer:
+        """One of the consumers of the queues, by its name in `flow.CONSUMERS`."""
+        mapping = self.physical_id(flow.CONSUMERS[name].event_source or "")
+        return Consumer(self._session.client("lambda"), name, mapping)
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         url = self.outputs["ApiUrl"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orderctl.errors import OrderctlError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _BATCH = 10
+_MILLISECONDS = 1000
 # A receive that waits asks all of SQS's servers; one that does not may miss messages.
 _WAIT_SECONDS = 1
 # How long a message is hidden while it is looked at; it is shown again as soon as that is done.
@@ -29,12 +31,17 @@ class QueueError(OrderctlError):
 class Message:
     """A message that was received."""
 
+    id: str
     receipt_handle: str
     body: str
     attributes: Mapping[str, str]
     """The message attributes that are text, by name."""
     receive_count: int
     """How often it was received, this time included."""
+    sent_at: datetime
+    """When it was sent; a parked message keeps the time of its first queue."""
+    group: str | None = None
+    """Its message group, on a FIFO queue."""
 
 
 class Queue:
@@ -66,7 +73,11 @@ class Queue:
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=_HIDDEN_SECONDS,
             MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=[
+                "ApproximateReceiveCount",
+                "SentTimestamp",
+                "MessageGroupId",
+            ],
         )
         return [_message(message) for message in answer.get("Messages", [])]
 
@@ -78,12 +89,18 @@ class Queue:
             yield messages
 
     @contextmanager
-    def peeked(self) -> Iterator[list[Message]]:
-        """Look at every message; they are visible to others again after the block."""
+    def peeked(self, most: int | None = None) -> Iterator[list[Message]]:
+        """Look at messages; they are visible to others again after the block.
+
+        Args:
+            most: look at about so many; at all when not given.
+        """
         messages: list[Message] = []
         try:
             for some in self.receive_all():
                 messages += some
+                if most is not None and len(messages) >= most:
+                    break
             yield messages
         finally:
             self.put_back(messages)
@@ -131,7 +148,9 @@ def _numbered(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
 
 
 def _message(received: MessageTypeDef) -> Message:
+    attributes = received["Attributes"]
     return Message(
+        id=received["MessageId"],
         receipt_handle=received["ReceiptHandle"],
         body=received["Body"],
         attributes={
@@ -139,5 +158,7 @@ def _message(received: MessageTypeDef) -> Message:
             for name, attribute in received.get("MessageAttributes", {}).items()
             if "StringValue" in attribute
         },
-        receive_count=int(received["Attributes"]["ApproximateReceiveCount"]),
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / _MILLISECONDS, UTC),
+        group=attributes.get("MessageGroupId"),
     )

@@ -7,6 +7,7 @@ from ministack import app as ministack_app
 from orderctl.localcloud import (
     actions,
     alarms,
+    archives,
     async_invocations,
     batches,
     delivery,
@@ -42,6 +43,7 @@ def build_app(instance: str) -> App:
         executions,
         async_invocations,
         delivery,
+        archives,
         batches,
         alarms,
         message_moves,

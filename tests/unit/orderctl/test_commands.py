@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -127,7 +128,14 @@ class TestDlq:
 
 
 def message(body: str) -> Message:
-    return Message(receipt_handle="handle", body=body, attributes={}, receive_count=1)
+    return Message(
+        id="id",
+        receipt_handle="handle",
+        body=body,
+        attributes={},
+        receive_count=1,
+        sent_at=datetime(2026, 8, 18, tzinfo=UTC),
+    )
 
 
 class TestUpdates:

@@ -1,0 +1,60 @@
+"""The consumers of the queues: their event source mappings, which can be paused."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from orderctl.errors import OrderctlError
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 180.0  # AWS takes up to a minute or two
+_IN_BETWEEN = ("Creating", "Enabling", "Disabling", "Updating")
+
+
+class NotSwitchedError(OrderctlError):
+    """The consumer is not in the state that was asked for."""
+
+
+class Consumer:
+    """What hands a queue's messages to its function."""
+
+    def __init__(self, functions: LambdaClient, name: str, mapping: str) -> None:
+        """Take its name and the UUID of its event source mapping."""
+        self.name = name
+        self._functions = functions
+        self._mapping = mapping
+
+    def state(self) -> str:
+        """The state of its mapping, such as Enabled or Disabling."""
+        return self._functions.get_event_source_mapping(UUID=self._mapping)["State"]
+
+    def switch(self, *, on: bool) -> bool:
+        """Have it take messages, or none any more, and wait until that is so.
+
+        Returns:
+            Whether it was different before.
+
+        Raises:
+            NotSwitchedError: it does not get there.
+        """
+        wanted = "Enabled" if on else "Disabled"
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        # A mapping that is being changed takes no other change.
+        if self._settled(deadline) == wanted:
+            return False
+        self._functions.update_event_source_mapping(UUID=self._mapping, Enabled=on)
+        state = self._settled(deadline)
+        if state != wanted:
+            raise NotSwitchedError(
+                f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, and not {wanted} yet."
+            )
+        return True
+
+    def _settled(self, deadline: float) -> str:
+        while (state := self.state()) in _IN_BETWEEN and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return state

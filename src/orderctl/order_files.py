@@ -1,0 +1,125 @@
+"""Orders from a file: one JSON object a line, or one JSON array."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from orderctl.errors import OrderctlError
+from orders.events import encode
+from orders.order_api.validation import Fault, InvalidOrderError, parse_order
+
+_SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An order that is to be posted."""
+
+    order_id: str
+    body: bytes
+    where: str = ""
+    """Where it stands, such as `line 3`."""
+
+
+class BadOrdersError(OrderctlError):
+    """The text is no list of orders; the message names each place and field."""
+
+
+def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
+    """An order by its fields, with an id of its own: then it can be posted again without harm.
+
+    It is checked as the API checks it, so that a file is refused before any of it is sent.
+
+    Raises:
+        InvalidOrderError: it is no order, with all its faults.
+    """
+    named = {"order_id": str(uuid.uuid4()), **fields}
+    try:
+        body = encode(named)
+    except (OverflowError, ValueError, RecursionError) as error:
+        raise InvalidOrderError(Fault("", f"cannot be sent: {error}")) from error
+    return Outgoing(parse_order(body, named["order_id"]).order_id, body.encode(), where)
+
+
+def told(fault: Fault) -> str:
+    """A fault as one line."""
+    return f"{fault.field}: {fault.detail}" if fault.field else fault.detail
+
+
+def read(text: str, name: str) -> list[Outgoing]:
+    """Read orders.
+
+    Args:
+        text: JSON lines, or a JSON array.
+        name: what to call it in errors.
+
+    Raises:
+        BadOrdersError: it has none, or some of them are faulty.
+    """
+    orders: list[Outgoing] = []
+    faults: list[str] = []
+    first: dict[str, str] = {}
+    for where, value in _values(text, name):
+        try:
+            if isinstance(value, Exception):
+                faults.append(f"{where}: is not JSON: {value}")
+                continue
+            if not isinstance(value, dict):
+                faults.append(f"{where}: must be a JSON object {{…}}")
+                continue
+            order = outgoing(value, where)
+        except InvalidOrderError as error:
+            faults += [f"{where}: {told(fault)}" for fault in error.faults]
+            continue
+        if first.setdefault(order.order_id, where) != where:
+            faults.append(f"{where}: order_id: {order.order_id} is that of {first[order.order_id]}")
+        orders.append(order)
+    if faults:
+        raise BadOrdersError("\n  ".join([f"Nothing was sent. {name} has faults:", *_some(faults)]))
+    if not orders:
+        raise BadOrdersError(
+            f"{name} has no orders. Write one JSON object a line, or one JSON array of them."
+        )
+    return orders
+
+
+def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
+    """Every order's place and value; an exception in the place of one that is not JSON."""
+    if text.lstrip().startswith("["):
+        array = _parsed(text)
+        if isinstance(array, Exception):
+            raise BadOrdersError(f"{name} is not JSON: {array}")
+        for number, value in enumerate(array, 1):
+            yield f"order {number}", value
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield f"line {number}", _parsed(line)
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        # An amount is exact to the digit.
+        return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column" if "\n" in text.strip() else "column"
+        return ValueError(f"{error.msg}, at {place} {error.colno}")
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        return error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field is named twice")
+    return fields
+
+
+def _some(faults: list[str]) -> list[str]:
+    more = len(faults) - _SHOWN_FAULTS
+    return faults[:_SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])
