@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+CHECKOV := .venv-checkov
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,7 +21,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## start the local cloud, deploy the pipeline, send 10 orders, show each one's end
 	@$(BIN)/orderctl run
 
-test: setup lint ## every check and test
+test: setup lint security ## every check and test
 	$(BIN)/pytest
 
 lint: setup ## formatting, lint, types, the template
@@ -28,6 +29,15 @@ lint: setup ## formatting, lint, types, the template
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+
+security: $(CHECKOV)/.ready ## the template's security, by Checkov: each finding is fixed or has its reason beside it
+	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml --compact --quiet --skip-download
+
+$(CHECKOV)/.ready: requirements/checkov.txt | setup
+	@echo "Setting up Checkov in $(CHECKOV) (once; about a minute)…"
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
 
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff format .
@@ -43,8 +53,9 @@ schemas: setup ## write docs/schemas from src/orders/events.py
 lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
 	uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/lambda.in -o requirements/lambda.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/checkov.in -o requirements/checkov.txt
 
-clean: ## remove what was built (not .venv)
+clean: ## remove what was built (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test lint format simulate schemas lock clean
+.PHONY: help setup run test lint security format simulate schemas lock clean

@@ -10,8 +10,14 @@ event goes straight to the target's dead-letter queue, if that queue's policy al
 attributes RULE_ARN, TARGET_ARN, ERROR_CODE and ERROR_MESSAGE; otherwise it is dropped. A
 function is invoked asynchronously, with its own retries and destinations.
 
+AWS counts all this in the namespace AWS/Events: MatchedEvents and TriggeredRules per event,
+Invocations per target, FailedInvocations for those that failed for good, and of these
+InvocationsSentToDlq and InvocationsFailedToBeSentToDlq ("Monitoring Amazon EventBridge", same
+guide). The dimensions are RuleName on the default bus, and EventBusName with RuleName on others.
+
 The seams are MiniStack's two functions that hand a payload to a queue and to a function, and the
-one around them that knows the rule and the target. Targets with a role of their own, targets of
+one around them that knows the rule and the target; what matched is counted there, once per event,
+with the rule's first target. Targets with a role of their own, targets of
 other services, and schedules stay MiniStack's.
 """
 
@@ -22,12 +28,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.responses import get_account_id
-from ministack.services import eventbridge, lambda_svc, sqs
+from ministack.services import cloudwatch, eventbridge, lambda_svc, sqs
 
 from orderctl.localcloud import queues, seams
 from orderctl.localcloud.permissions import function_allows
 
 _SERVICE = "events.amazonaws.com"
+_DEFAULT_BUS = "default"
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +43,28 @@ _log = logging.getLogger(__name__)
 class _Delivery:
     """The delivery under way: for which rule, to which of its targets."""
 
-    rule_arn: str
+    rule: dict[str, Any]
     target: dict[str, Any]
+
+    @property
+    def rule_arn(self) -> str:
+        """The ARN of the rule."""
+        arn: str = self.rule["Arn"]
+        return arn
+
+    def count(self, *metrics: str) -> None:
+        """Count it in metrics of the rule."""
+        dimensions = {"RuleName": self.rule["Name"]}
+        bus = self.rule.get("EventBusName", _DEFAULT_BUS)
+        if bus != _DEFAULT_BUS:
+            dimensions["EventBusName"] = bus
+        for metric in metrics:
+            cloudwatch.record_metric("AWS/Events", metric, 1, "Count", dimensions)
+
+    def is_first(self) -> bool:
+        """Whether it is to the rule's first target."""
+        key = eventbridge._rule_key(self.rule["Name"], self.rule.get("EventBusName", _DEFAULT_BUS))
+        return bool(eventbridge._targets.get(key, [None])[0] is self.target)
 
 
 _under_way: ContextVar[_Delivery | None] = ContextVar("delivery_under_way", default=None)
@@ -53,7 +80,11 @@ def install() -> None:
         target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: object = None
     ) -> None:
         checked = rule["Arn"].startswith("arn:aws:events:") and not target.get("RoleArn")
-        token = _under_way.set(_Delivery(rule["Arn"], target) if checked else None)
+        delivery = _Delivery(rule, target) if checked else None
+        if delivery:
+            matched = ("MatchedEvents", "TriggeredRules") if delivery.is_first() else ()
+            delivery.count(*matched, "Invocations")
+        token = _under_way.set(delivery)
         try:
             invoke_target(target, event, rule, view)
         finally:
@@ -120,5 +151,10 @@ def _put_aside(delivery: _Delivery, payload: str, code: str, message: str) -> No
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         }
         queues.put(queue, payload, attributes=strings)
+        delivery.count("FailedInvocations", "InvocationsSentToDlq")
+    elif dead_letter_arn:
+        _log.warning("EventBridge lost an event: %s", attributes)
+        delivery.count("FailedInvocations", "InvocationsFailedToBeSentToDlq")
     else:
+        delivery.count("FailedInvocations")
         _log.warning("EventBridge dropped an event: %s", attributes)

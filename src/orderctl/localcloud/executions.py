@@ -8,6 +8,7 @@ MiniStack 1.5.33 publishes Invocations, Errors, Duration and Throttles only for 
 Invoke API, once per asynchronous call however often it is tried, and counts a throttled call as
 an invocation. AWS ("Types of metrics for Lambda functions", Lambda developer guide) counts every
 execution, those for event source mappings, EventBridge and API Gateway too, and no throttled call.
+ConcurrentExecutions, how many run at once, is not published at all.
 
 All executions pass two functions of MiniStack: the one that finds room for it, and the one that
 runs it. The metrics are taken there and nowhere else. The request id is added to the result, for
@@ -37,6 +38,8 @@ def install() -> None:
     def acquire_observed(function: dict[str, Any], configuration: dict[str, Any]) -> object:
         slot, limit = acquire(function, configuration)
         _record(configuration, "Throttles", int(slot is None), "Count")
+        running = lambda_svc._inflight.get(lambda_svc._inflight_key(configuration), 0)
+        _record(configuration, "ConcurrentExecutions", running, "Count")
         return slot, limit
 
     def run_observed(

@@ -1,0 +1,148 @@
+"""What is watched, and that somebody is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Resources = dict[str, dict[str, Any]]
+RUNBOOK = Path(__file__).parents[2] / "docs" / "operations.md"
+TOPIC = [{"Ref": "PipelineAlarmsTopic"}]
+
+
+def properties(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: r["Properties"] for name, r in resources.items() if r["Type"] == kind}
+
+
+@pytest.fixture(scope="module")
+def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
+    return properties(resources, "AWS::CloudWatch::Alarm")
+
+
+def dimensions(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+
+
+def watching(
+    alarms: dict[str, dict[str, Any]], namespace: str, metric: str
+) -> Iterator[dict[str, Any]]:
+    """The alarms on a metric."""
+    for alarm in alarms.values():
+        if (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric):
+            yield alarm
+
+
+def test_every_alarm_tells_people_when_it_rings_and_when_it_stops(
+    alarms: dict[str, dict[str, Any]],
+) -> None:
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == TOPIC, name
+        assert alarm.get("ActionsEnabled", True), name
+
+
+def test_every_alarm_may_publish_to_the_topic(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    policy = resources["PipelineAlarmsTopicPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert sorted(arn["Fn::GetAtt"][0] for arn in allowed) == sorted(alarms)
+
+
+def test_every_alarm_says_what_is_wrong_and_where_to_read_on(
+    alarms: dict[str, dict[str, Any]],
+) -> None:
+    for name, alarm in alarms.items():
+        assert re.fullmatch(
+            r"[A-Z].+\. What to do: docs/operations\.md", alarm["AlarmDescription"]
+        ), name
+
+
+def test_the_runbook_has_a_section_for_every_alarm(alarms: dict[str, dict[str, Any]]) -> None:
+    headings = re.findall(r"^## (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    written = {name for heading in headings for name in heading.split(", ")}
+    named = {
+        alarm["AlarmName"]["Fn::Sub"].removeprefix("${NamePrefix}") for alarm in alarms.values()
+    }
+    assert named <= written, f"no section for {named - written}"
+
+
+def test_no_data_is_no_alarm(alarms: dict[str, dict[str, Any]]) -> None:
+    """Most of these metrics are only published when something happens."""
+    for name, alarm in alarms.items():
+        assert alarm["TreatMissingData"] == "notBreaching", name
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_has_an_alarm_on_its_errors_and_one_on_its_throttles(
+    alarms: dict[str, dict[str, Any]], resources: Resources, metric: str
+) -> None:
+    watched = [dimensions(alarm) for alarm in watching(alarms, "AWS/Lambda", metric)]
+    functions = properties(resources, "AWS::Lambda::Function")
+    assert len(watched) == len(functions)
+    for name in functions:
+        assert {"FunctionName": {"Ref": name}} in watched
+
+
+def test_every_queue_that_a_function_reads_has_an_alarm_on_its_age(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    watched = [
+        dimensions(alarm)["QueueName"]["Fn::GetAtt"][0]
+        for alarm in watching(alarms, "AWS/SQS", "ApproximateAgeOfOldestMessage")
+    ]
+    read = [
+        mapping["EventSourceArn"]["Fn::GetAtt"][0]
+        for mapping in properties(resources, "AWS::Lambda::EventSourceMapping").values()
+    ]
+    assert sorted(watched) == sorted(read)
+
+
+def test_an_old_queue_rings_before_an_order_counts_as_stuck(template: dict[str, Any]) -> None:
+    parameters = template["Parameters"]
+    stuck = parameters["StuckAfterMinutes"]["Default"] * 60
+    evaluation = 3 * 60
+    assert parameters["QueueAgeAlarmSeconds"]["Default"] + evaluation < stuck
+
+
+def test_every_rule_has_an_alarm_on_its_failed_deliveries(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    """Its dimensions are the names of the rule and, but for the default bus, of the bus."""
+    watched = list(watching(alarms, "AWS/Events", "FailedInvocations"))
+    rules = properties(resources, "AWS::Events::Rule")
+    assert len(watched) == len(rules)
+    for name, rule in rules.items():
+        expected = [{"RuleName": rule["Name"]}, {"RuleName": {"Ref": name}}]
+        if bus := rule.get("EventBusName"):
+            expected = [{"EventBusName": bus, **names} for names in expected]
+        assert any(dimensions(alarm) in expected for alarm in watched), name
+
+
+def test_every_rule_with_a_dead_letter_queue_has_an_alarm_on_lost_events(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    watched = [
+        dimensions(alarm)
+        for alarm in watching(alarms, "AWS/Events", "InvocationsFailedToBeSentToDlq")
+    ]
+    parking = [
+        rule
+        for rule in properties(resources, "AWS::Events::Rule").values()
+        if any("DeadLetterConfig" in target for target in rule["Targets"])
+    ]
+    assert len(watched) == len(parking)
+    for rule in parking:
+        assert {"EventBusName": rule["EventBusName"], "RuleName": rule["Name"]} in watched
+
+
+def test_the_api_has_an_alarm_on_its_failures(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    (alarm,) = watching(alarms, "AWS/ApiGateway", "5XXError")
+    name = resources["OrderApi"]["Properties"]["Name"]
+    assert dimensions(alarm) == {"ApiName": name, "Stage": {"Ref": "ApiStage"}}

@@ -1,0 +1,118 @@
+"""The dashboard: it can be read, tells the flow from left to right, and misses nothing."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Resources = dict[str, dict[str, Any]]
+HANDLERS = (Path(__file__).parents[2] / "src" / "orders").glob("*/handler.py")
+WIDTH = 24
+
+
+@pytest.fixture(scope="module")
+def widgets(resources: Resources) -> list[dict[str, Any]]:
+    """The widgets; a reference such as ``${OrderApi}`` stands as ``<OrderApi>``, a number as 1."""
+    body = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = body.replace("${QueueAgeAlarmSeconds}", "1")
+    found: list[dict[str, Any]] = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", body))["widgets"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def metrics(widgets: list[dict[str, Any]]) -> list[list[str]]:
+    """Every metric: namespace, name, and dimensions, with what is abbreviated spelled out."""
+    found: list[list[str]] = []
+    for widget in widgets:
+        previous: list[str] = []
+        for line in widget["properties"].get("metrics", []):
+            given = [part for part in line if isinstance(part, str)]
+            if given[0] == "...":
+                given = previous[: len(previous) - len(given) + 1] + given[1:]
+            previous = [
+                previous[place] if part == "." else part for place, part in enumerate(given)
+            ]
+            found.append(previous)
+    return found
+
+
+def dimensions(metric: list[str]) -> dict[str, str]:
+    return dict(zip(metric[2::2], metric[3::2], strict=True))
+
+
+def test_widgets_stand_side_by_side(widgets: list[dict[str, Any]]) -> None:
+    for widget in widgets:
+        assert widget["x"] + widget["width"] <= WIDTH
+    for one, other in itertools.combinations(widgets, 2):
+        apart = (
+            one["x"] + one["width"] <= other["x"]
+            or other["x"] + other["width"] <= one["x"]
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
+        assert apart, (one["properties"], other["properties"])
+
+
+def test_it_tells_the_flow_from_left_to_right(widgets: list[dict[str, Any]]) -> None:
+    titles = sorted((w for w in widgets if w["type"] == "text"), key=lambda w: int(w["x"]))
+    stations = [re.findall(r"· (\w+)", title["properties"]["markdown"])[0] for title in titles]
+    assert stations == ["API", "Bus", "Queues", "Functions", "Outcomes", "Ends"]
+
+
+def test_it_shows_every_alarm(widgets: list[dict[str, Any]], resources: Resources) -> None:
+    (shown,) = (w["properties"]["alarms"] for w in widgets if w["type"] == "alarm")
+    alarms = [name for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    assert sorted(shown) == sorted(f"<{name}.Arn>" for name in alarms)
+
+
+def test_everything_it_names_is_in_the_template(
+    metrics: list[list[str]], template: dict[str, Any]
+) -> None:
+    known = template["Resources"].keys() | template["Parameters"].keys()
+    for metric in metrics:
+        for name in re.findall(r"<(\w+)[.>]", str(metric)):
+            assert name in known, metric
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "dimension"),
+    [
+        ("AWS::Lambda::Function", "Duration", "FunctionName"),
+        ("AWS::Lambda::Function", "Errors", "FunctionName"),
+        ("AWS::Lambda::Function", "Throttles", "FunctionName"),
+    ],
+)
+def test_it_shows_every_function(
+    metrics: list[list[str]], resources: Resources, kind: str, metric: str, dimension: str
+) -> None:
+    shown = {dimensions(m)[dimension] for m in metrics if m[1] == metric}
+    assert shown == {f"<{name}>" for name, r in resources.items() if r["Type"] == kind}
+
+
+def test_it_shows_every_queue_but_the_shops_own(
+    metrics: list[list[str]], resources: Resources
+) -> None:
+    shown = {
+        dimensions(m)["QueueName"] for m in metrics if m[1] == "ApproximateNumberOfMessagesVisible"
+    }
+    queues = {name for name, r in resources.items() if r["Type"] == "AWS::SQS::Queue"}
+    assert shown == {f"<{name}.QueueName>" for name in queues - {"OrderUpdatesQueue"}}
+
+
+def test_it_shows_every_metric_that_the_functions_publish(metrics: list[list[str]]) -> None:
+    published = {
+        keyword.arg
+        for handler in HANDLERS
+        for call in ast.walk(ast.parse(handler.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "telemetry.count"
+        for keyword in call.keywords
+    }
+    shown = {m[1] for m in metrics if m[0] == "OrderPipeline"}
+    assert published
+    assert shown == published | {"StuckOrders"}
