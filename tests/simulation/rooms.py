@@ -20,7 +20,6 @@ from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, Final
 from unittest import mock
 
-import boto3
 import msgspec
 
 from simulation.clients import Client
@@ -64,7 +63,8 @@ def load(topology: Topology, *sabotages: Sabotage) -> Rooms:
     """
     played = {API, *(route.target for route in topology.routes)}
     handlers: dict[str, Handler] = {}
-    with _afresh(sabotages), mock.patch.object(boto3, "client", lambda name, **_: Client(name)):
+    with _afresh(sabotages):
+        _replace(importlib.import_module("orders.aws.clients"), "_client", Client)
         for function in topology.functions.values():
             if function.queue is None and function.name not in played:
                 continue  # on a schedule: it only counts

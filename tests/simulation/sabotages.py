@@ -78,20 +78,20 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: reserve without a condition",
         _RESERVATIONS,
-        '                "ConditionExpression": "attribute_not_exists(order_id)",\n',
+        '                    "ConditionExpression": "attribute_not_exists(order_id)",\n',
         "",
     ),
     Sabotage(
         "inventory: take stock that is not there",
         _RESERVATIONS,
-        '                "ConditionExpression": "available >= :quantity",\n',
-        "",
+        '"available >= :taken"',
+        '"available >= :taken OR available < :taken"',
     ),
     Sabotage(
-        "inventory: release without a condition",
-        _RESERVATIONS,
-        '                "ConditionExpression": "#state = :reserved",\n',
-        "",
+        "inventory: release what is released",
+        _INVENTORY_DECISIONS,
+        'elif reservation.state == "reserved":',
+        'elif reservation.state in ("reserved", "released"):',
     ),
     Sabotage(
         "inventory: reject on a conflict of transactions",
@@ -102,20 +102,34 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: leave no voided record",
         _INVENTORY,
-        "new = [change for change in changes if change[1] != change[2]]",
-        'new = [c for c in changes if c[1] != c[2] and c[2].state != "voided"]',
+        "(known if now == before else new)",
+        '(known if now == before or now.state == "voided" else new)',
     ),
     Sabotage(
         "inventory: take a failed transaction as done",
         _INVENTORY,
-        'batch.fail(message, "stock not moved", reason(error))',
-        "moved.append(change)",
+        "                why = reason(error)\n",
+        "                return changes\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
         _RESERVATIONS,
-        '"SET available = available + :quantity"',
-        '"SET available = available"',
+        "str(put_back - taken)",
+        "str(-taken)",
+    ),
+    Sabotage(
+        "inventory: take for one of several orders only",
+        _RESERVATIONS,
+        "taken += line.quantity",
+        "taken = line.quantity",
+    ),
+    Sabotage(
+        "inventory: take what could not be written together as done",
+        _INVENTORY,
+        "            except TransactionCancelledError:\n",
+        "            except TransactionCancelledError:\n"
+        "                moved += together\n"
+        "                continue\n",
     ),
     # The tracker
     Sabotage(

@@ -1,14 +1,20 @@
-"""boto3 clients, made once in a function's init phase and reused by every invocation."""
+"""AWS clients, made once in a function's init phase and reused by every invocation.
+
+They are botocore's own. `boto3.client` gives the very same ones, but importing boto3 also loads
+what copies files to S3 and a second, object-oriented interface: a tenth of a cold start.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Final, cast
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
@@ -17,30 +23,38 @@ if TYPE_CHECKING:
 AWS_ERRORS: Final = (ClientError, BotoCoreError)
 """What a call raises when AWS refuses it or cannot be reached."""
 
-# A call that hangs must not eat the function's whole timeout: 3 tries of 2 s stay below it.
 _CONFIG: Final = Config(
-    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
+    # A call that hangs must not eat the function's whole timeout: 3 tries of 2 s stay below it.
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    # A type checker has seen every call, and AWS checks it: here it is a third of a write's CPU.
+    parameter_validation=False,
 )
+
+# One session for all clients, so that what they share is read once.
+_session: Final = botocore.session.get_session()
 
 
 def dynamodb() -> DynamoDBClient:
     """A DynamoDB client."""
-    return boto3.client("dynamodb", config=_CONFIG)
+    return cast("DynamoDBClient", _client("dynamodb"))
 
 
 def events() -> EventBridgeClient:
     """An EventBridge client."""
-    return boto3.client("events", config=_CONFIG)
+    return cast("EventBridgeClient", _client("events"))
 
 
 def sns() -> SNSClient:
     """An SNS client."""
-    return boto3.client("sns", config=_CONFIG)
+    return cast("SNSClient", _client("sns"))
 
 
+@cache
 def sqs() -> SQSClient:
-    """An SQS client."""
-    return boto3.client("sqs", config=_CONFIG)
+    """The SQS client, made when it is first needed: after a failure."""
+    return cast("SQSClient", _client("sqs"))
 
 
 def reason(error: Exception) -> str:
@@ -49,3 +63,7 @@ def reason(error: Exception) -> str:
         code = error.response.get("Error", {}).get("Code", "Unknown")
         return f"{code} from {error.operation_name}"
     return f"{type(error).__name__}: {error}"
+
+
+def _client(service: str) -> BaseClient:
+    return _session.create_client(service, config=_CONFIG)

@@ -176,7 +176,7 @@ class Retry:
     be six times the function's timeout and is far too long for a passing fault.
     """
 
-    client: SQSClient
+    client: Callable[[], SQSClient]
     queue_url: str
     first_delay_seconds: int
 
@@ -189,7 +189,7 @@ class Retry:
             failed: receipt handle and attempt by message id; a batch's 10 at most.
         """
         try:
-            self.client.change_message_visibility_batch(
+            self.client().change_message_visibility_batch(
                 QueueUrl=self.queue_url,
                 Entries=[
                     {

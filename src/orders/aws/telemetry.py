@@ -1,56 +1,56 @@
-"""Logs and metrics, to standard output, in the shapes CloudWatch reads."""
+"""Logs and metrics, to standard output, in the shapes CloudWatch reads.
+
+A log line is a JSON object with the keys that Powertools for AWS Lambda writes, and a metric is an
+embedded metric. Powertools itself costs a cold start more than all our own code, and a line of its
+Logger three times the bytes: docs/decisions.md has the numbers.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orders.aws.context import Context
+
+Level = Literal["INFO", "WARNING", "ERROR"]
 
 NAMESPACE: Final = "OrderPipeline"
 
-# The log group names the function and CloudWatch stamps the time of arrival, so a line carries
-# neither the service nor the place in the code: log volume is often the largest cost of a function.
-_logger: Final = Logger(
-    service="orders",
-    log_record_order=["level", "message", "order_id"],
-    use_rfc3339=True,
-    utc=True,
-    location=None,
-)
-_logger.remove_keys(["service"])
-
-_metrics: Final = Metrics(
-    namespace=NAMESPACE, service=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "orders")
-)
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+_least = _LEVELS.index(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+_service: Final = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "orders")
+_encode: Final = msgspec.json.Encoder().encode
+_request_id = ""
 
 
 def begin(context: Context) -> None:
-    """Start an invocation: every log line of it carries its request id."""
-    _logger.append_keys(request_id=context.aws_request_id)
+    """Start an invocation: its metrics and its failures carry its request id."""
+    global _request_id  # noqa: PLW0603 - an environment runs one invocation at a time
+    _request_id = context.aws_request_id
 
 
 def info(message: str, **facts: str | int | None) -> None:
     """Log that something happened; a fact that is None is left out."""
-    _logger.info(message, extra=_known(facts))
+    # Every order has such a line from every function, so it is short. CloudWatch has its time, and
+    # its log stream the invocation: the lines between START and REPORT.
+    _log("INFO", message, facts)
 
 
 def warning(message: str, **facts: str | int | None) -> None:
     """Log that something failed and will be tried again."""
-    _logger.warning(message, extra=_known(facts))
+    _log("WARNING", message, {**facts, "request_id": _request_id})
 
 
 def error(message: str, **facts: str | int | None) -> None:
     """Log that something failed and needs a person, or another call."""
-    _logger.error(message, extra=_known(facts))
-
-
-def _known(facts: dict[str, str | int | None]) -> dict[str, str | int]:
-    return {name: value for name, value in facts.items() if value is not None}
+    _log("ERROR", message, {**facts, "request_id": _request_id})
 
 
 def count(**counts: int) -> None:
@@ -69,6 +69,28 @@ def gauge(**levels: int) -> None:
     Args:
         **levels: the number by metric name.
     """
-    for name, number in levels.items():
-        _metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
-    _metrics.flush_metrics()
+    _write(_embedded(levels, {"service": _service}) | {"request_id": _request_id})
+
+
+def _log(level: Level, message: str, facts: Mapping[str, str | int | None]) -> None:
+    if _LEVELS.index(level) < _least:
+        return
+    known = {name: value for name, value in facts.items() if value is not None}
+    _write({"level": level, "message": message, **known})
+
+
+def _embedded(values: Mapping[str, float], dimensions: Mapping[str, str]) -> dict[str, Any]:
+    """Counts with their dimensions, as the CloudWatch embedded metric format has them."""
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in values],
+    }
+    aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    return {"_aws": aws, **dimensions, **values}
+
+
+def _write(line: dict[str, Any]) -> None:
+    # One write a line: what a function says before it dies must be out, and whole.
+    sys.stdout.write(_encode(line).decode() + "\n")
+    sys.stdout.flush()

@@ -22,6 +22,8 @@ from orders.inventory.reservations import (
     OutOfStockError,
     Reservation,
     Reservations,
+    TransactionCancelledError,
+    transactions,
 )
 
 if TYPE_CHECKING:
@@ -64,8 +66,8 @@ class InventoryProcessor:
     ) -> Counter[str]:
         """Look, move the stock, record. No order stands twice in ``messages``."""
         found, unanswered = self.reservations.find([message.order_id for message in messages])
-        moved: list[_Change] = []
-        unmoved: list[_Change] = []
+        known: list[_Change] = []
+        new: list[_Change] = []
         for message in messages:
             if message.order_id in unanswered:
                 batch.fail(
@@ -74,52 +76,75 @@ class InventoryProcessor:
                 continue
             before = found.get(message.order_id)
             now = wanted(before, message.event, at=self.now())
-            if now == before or not now.lines:
-                unmoved.append((message, before, now))
-            elif time_is_up(context):
-                batch.fail(message, "inventory not settled", "the function is about to time out")
-            else:
-                self._move(batch, (message, before, now), moved, unmoved)
-        return self._done(batch, moved) + self._record(batch, unmoved)
+            (known if now == before else new).append((message, before, now))
+        return self._done(batch, known) + self._done(batch, self._write(batch, new, context))
+
+    def _write(
+        self, batch: Batch[Command], changes: list[_Change], context: Context
+    ) -> list[_Change]:
+        """Write what is new, with one call: a transaction if any of it moves stock."""
+        if not any(now.lines for _, _, now in changes):
+            return self._record(batch, changes)
+        moved: list[_Change] = []
+        unmoved: list[_Change] = []
+        for part in transactions([(before, now) for _, before, now in changes]):
+            together = changes[part]
+            try:
+                moved += self._move(batch, together, unmoved, context)
+            except TransactionCancelledError:
+                for change in together:
+                    if change[2].lines:
+                        moved += self._move(batch, [change], unmoved, context)
+                    else:
+                        unmoved.append(change)
+        return moved + self._record(batch, unmoved)
 
     def _move(
         self,
         batch: Batch[Command],
-        change: _Change,
-        moved: list[_Change],
+        changes: list[_Change],
         unmoved: list[_Change],
-    ) -> None:
-        """Take an order's lines from the stock or put them back, in a transaction of its own."""
-        message, before, now = change
-        try:
-            if before is None:
-                self.reservations.take(now)
-            else:
-                self.reservations.put_back(now)
-        except ConflictError:
-            batch.again(message)
-        except OutOfStockError as error:
-            unmoved.append((message, before, rejected(now, error.available)))
-        except (BusyError, *AWS_ERRORS) as error:
-            batch.fail(message, "stock not moved", reason(error))
-        else:
-            moved.append(change)
+        context: Context,
+    ) -> list[_Change]:
+        """Take orders' lines from the stock, or put them back, in one transaction.
 
-    def _record(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
-        """Write what is new and moves no stock, all with one call."""
-        new = [change for change in changes if change[1] != change[2]]
-        refusals = self.reservations.write([(before, now) for _, before, now in new])
-        refused = {message.id: why for (message, _, _), why in zip(new, refusals, strict=True)}
-        recorded = []
-        for change in changes:
-            why = refused.get(change[0].id)
+        Returns:
+            The changes, if they were made; an order that cannot be covered joins ``unmoved``.
+
+        Raises:
+            TransactionCancelledError: one of several orders stands in the way of the others.
+        """
+        why = "the function is about to time out"
+        if not time_is_up(context):
+            try:
+                self.reservations.move([(before, now) for _, before, now in changes])
+            except ConflictError:
+                batch.again(changes[0][0])
+                return []
+            except OutOfStockError as error:
+                ((message, before, now),) = changes
+                unmoved.append((message, before, rejected(now, error.available)))
+                return []
+            except (BusyError, *AWS_ERRORS) as error:
+                why = reason(error)
+            else:
+                return changes
+        for message, _, _ in changes:
+            batch.fail(message, "stock not moved", why)
+        return []
+
+    def _record(self, batch: Batch[Command], changes: list[_Change]) -> list[_Change]:
+        """Write what moves no stock, all with one call."""
+        refusals = self.reservations.write([(before, now) for _, before, now in changes])
+        recorded: list[_Change] = []
+        for change, why in zip(changes, refusals, strict=True):
             if why == CONFLICT:
                 batch.again(change[0])
             elif why:
                 batch.fail(change[0], "reservation not recorded", why)
             else:
                 recorded.append(change)
-        return self._done(batch, recorded)
+        return recorded
 
     def _done(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
         """Announce what is on record, new or not."""
@@ -148,5 +173,5 @@ handler = InventoryProcessor(
         clients.dynamodb(), os.environ["RESERVATIONS_TABLE"], os.environ["STOCK_TABLE"]
     ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
-    retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
+    retry=Retry(clients.sqs, os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

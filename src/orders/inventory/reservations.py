@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orders.aws.dynamodb import Item, Statement, insert, read_all, update, write_all
 from orders.events import OrderLine
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
     from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
 ReservationState = Literal["reserved", "rejected", "released", "voided"]
+
+_ACTIONS_AT_ONCE: Final = 100
+"""As many as ``TransactWriteItems`` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,20 @@ class Reservation:
     """Since when."""
 
 
+Change = tuple[Reservation | None, Reservation]
+"""What is on record for an order (None: nothing), and what is to be."""
+
+
 class ConflictError(Exception):
     """The reservation is not what it was when it was read; nothing was changed."""
 
 
 class BusyError(Exception):
     """Other transactions were writing the same items; nothing was changed, and a retry may do."""
+
+
+class TransactionCancelledError(Exception):
+    """Some of several orders could not be written together; nothing was changed."""
 
 
 class OutOfStockError(Exception):
@@ -70,7 +81,7 @@ class Reservations:
         items, left_out = read_all(self.client, self.table, order_ids)
         return {order_id: _reservation(item) for order_id, item in items.items()}, left_out
 
-    def write(self, changes: Sequence[tuple[Reservation | None, Reservation]]) -> list[str | None]:
+    def write(self, changes: Sequence[Change]) -> list[str | None]:
         """Write reservations that move no stock, with one call.
 
         Each is written only if its record is still what it was.
@@ -83,58 +94,31 @@ class Reservations:
         """
         return write_all(self.client, [self._statement(before, now) for before, now in changes])
 
-    def take(self, reservation: Reservation) -> None:
-        """Take all lines from the stock and write the reservation, in one transaction.
+    def move(self, changes: Sequence[Change]) -> None:
+        """Move the stock as reservations want it and write them, all in one transaction.
+
+        Args:
+            changes: what is on record (None: nothing), and what is to be; no order twice, and
+                together no more than one of ``transactions`` holds.
 
         Raises:
-            ConflictError: the order has a reservation already.
-            OutOfStockError: some lines cannot be covered.
+            TransactionCancelledError: one of several orders stood in the way; nothing was changed.
+            ConflictError: the order's reservation is not what it was.
+            OutOfStockError: some lines of the order cannot be covered.
             BusyError: the transaction met another one.
             ClientError, BotoCoreError: the call failed.
         """
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self.table,
-                "Item": _item(reservation),
-                "ConditionExpression": "attribute_not_exists(order_id)",
-            }
-        }
-        self._transact(reservation, put, [self._take_line(line) for line in reservation.lines])
-
-    def put_back(self, released: Reservation) -> None:
-        """Put all lines into the stock again and mark the reservation, in one transaction.
-
-        Raises:
-            ConflictError: the order's reservation is not reserved any more.
-            BusyError: the transaction met another one.
-            ClientError, BotoCoreError: the call failed.
-        """
-        mark: TransactWriteItemTypeDef = {
-            "Update": {
-                "TableName": self.table,
-                "Key": {"order_id": {"S": released.order_id}},
-                "UpdateExpression": "SET #state = :released, #at = :at",
-                "ConditionExpression": "#state = :reserved",
-                "ExpressionAttributeNames": {"#state": "state", "#at": "at"},
-                "ExpressionAttributeValues": {
-                    ":released": {"S": released.state},
-                    ":reserved": {"S": "reserved"},
-                    ":at": {"S": released.at},
-                },
-            }
-        }
-        self._transact(released, mark, [self._put_back_line(line) for line in released.lines])
-
-    def _transact(
-        self,
-        reservation: Reservation,
-        own: TransactWriteItemTypeDef,
-        lines: list[TransactWriteItemTypeDef],
-    ) -> None:
+        reservations = [self._write_one(before, now) for before, now in changes]
+        stock = [
+            self._move_one(sku, taken, put_back)
+            for sku, (taken, put_back) in _moved([now for _, now in changes]).items()
+        ]
         try:
-            self.client.transact_write_items(TransactItems=[own, *lines])
+            self.client.transact_write_items(TransactItems=[*reservations, *stock])
         except self.client.exceptions.TransactionCanceledException as error:
-            raise _why_canceled(reservation, error) from error
+            if len(changes) > 1:
+                raise TransactionCancelledError from error
+            raise _why_canceled(changes[0][1], error) from error
 
     def _statement(self, before: Reservation | None, now: Reservation) -> Statement:
         if before is None:
@@ -146,27 +130,71 @@ class Reservations:
             condition=("state", {"S": before.state}),
         )
 
-    def _take_line(self, line: OrderLine) -> TransactWriteItemTypeDef:
+    def _write_one(self, before: Reservation | None, now: Reservation) -> TransactWriteItemTypeDef:
+        if before is None:
+            return {
+                "Put": {
+                    "TableName": self.table,
+                    "Item": _item(now),
+                    "ConditionExpression": "attribute_not_exists(order_id)",
+                }
+            }
         return {
             "Update": {
-                "TableName": self.stock_table,
-                "Key": {"sku": {"S": line.sku}},
-                "UpdateExpression": "SET available = available - :quantity",
-                "ConditionExpression": "available >= :quantity",
-                "ExpressionAttributeValues": {":quantity": {"N": str(line.quantity)}},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                "TableName": self.table,
+                "Key": {"order_id": {"S": now.order_id}},
+                "UpdateExpression": "SET #state = :now, #at = :at",
+                "ConditionExpression": "#state = :before",
+                "ExpressionAttributeNames": {"#state": "state", "#at": "at"},
+                "ExpressionAttributeValues": {
+                    ":now": {"S": now.state},
+                    ":before": {"S": before.state},
+                    ":at": {"S": now.at},
+                },
             }
         }
 
-    def _put_back_line(self, line: OrderLine) -> TransactWriteItemTypeDef:
-        return {
-            "Update": {
-                "TableName": self.stock_table,
-                "Key": {"sku": {"S": line.sku}},
-                "UpdateExpression": "SET available = available + :quantity",
-                "ExpressionAttributeValues": {":quantity": {"N": str(line.quantity)}},
-            }
+    def _move_one(self, sku: str, taken: int, put_back: int) -> TransactWriteItemTypeDef:
+        """Change what there is of a SKU: all that is taken must be there already."""
+        values = {":change": {"N": str(put_back - taken)}}
+        update: UpdateTypeDef = {
+            "TableName": self.stock_table,
+            "Key": {"sku": {"S": sku}},
+            "UpdateExpression": "SET available = available + :change",
+            "ExpressionAttributeValues": values,
         }
+        if taken:
+            values[":taken"] = {"N": str(taken)}
+            update["ConditionExpression"] = "available >= :taken"
+            update["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return {"Update": update}
+
+
+def transactions(changes: Sequence[Change]) -> list[slice]:
+    """How to divide changes so that each part fits into one transaction; mostly there is one."""
+    parts: list[slice] = []
+    start, skus = 0, set[str]()
+    for number, (_, now) in enumerate(changes):
+        together = skus | {line.sku for line in now.lines}
+        if number - start + 1 + len(together) > _ACTIONS_AT_ONCE:
+            parts.append(slice(start, number))
+            start, together = number, {line.sku for line in now.lines}
+        skus = together
+    return [*parts, slice(start, len(changes))]
+
+
+def _moved(reservations: Sequence[Reservation]) -> dict[str, tuple[int, int]]:
+    """How much of each SKU is taken and put back: a transaction names an item only once."""
+    moved: dict[str, tuple[int, int]] = {}
+    for reservation in reservations:
+        for line in reservation.lines:
+            taken, put_back = moved.get(line.sku, (0, 0))
+            if reservation.state == "reserved":
+                taken += line.quantity
+            else:
+                put_back += line.quantity
+            moved[line.sku] = taken, put_back
+    return moved
 
 
 def _item(reservation: Reservation) -> Item:

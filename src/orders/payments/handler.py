@@ -134,5 +134,5 @@ handler = PaymentsProcessor(
         decline_rate=float(os.environ["CHARGE_DECLINE_RATE"]),
     ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
-    retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
+    retry=Retry(clients.sqs, os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

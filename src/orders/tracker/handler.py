@@ -112,5 +112,5 @@ def _fail(batch: Batch[Outcome], messages: _Messages, why: str) -> None:
 handler = OrderTracker(
     orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
-    retry=Retry(clients.sqs(), os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
+    retry=Retry(clients.sqs, os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

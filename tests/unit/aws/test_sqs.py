@@ -50,18 +50,18 @@ class TestBatch:
 class TestRetry:
     @pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (3, 20), (60, 900)])
     def test_the_delay_doubles_with_each_attempt(self, attempt: int, seconds: int) -> None:
-        assert Retry(aws.sqs(), "", 5)._seconds(attempt) == seconds
+        assert Retry(aws.sqs, "", 5)._seconds(attempt) == seconds
 
     def test_a_failed_message_comes_back_after_its_delay(self) -> None:
         sqs = aws.sqs()
         url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody="order")
         (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
-        Retry(sqs, url, first_delay_seconds=0).delay({"m0": (message["ReceiptHandle"], 1)})
+        Retry(lambda: sqs, url, first_delay_seconds=0).delay({"m0": (message["ReceiptHandle"], 1)})
         assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "order"
 
     def test_a_delay_that_cannot_be_set_harms_nobody(self, logged: Logged) -> None:
-        Retry(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/000000000000/gone", 5).delay(
+        Retry(aws.sqs, "https://sqs.us-east-1.amazonaws.com/000000000000/gone", 5).delay(
             {"m0": ("handle", 1)}
         )
         assert logged()[-1]["message"] == "retry delay not set"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from orders.events import OrderLine
 from orders.inventory.handler import InventoryProcessor
-from orders.inventory.reservations import Reservations
+from orders.inventory.reservations import Reservation, Reservations, transactions
 from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
 if TYPE_CHECKING:
@@ -175,6 +176,46 @@ def test_no_transaction_is_begun_when_time_is_up(
     assert stock(dynamodb)["apple"] == 10
 
 
+class TestTogether:
+    def test_many_orders_of_a_batch_take_three_calls(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        calls: list[str] = []
+        for client in (dynamodb, tap.client):
+            client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+        orders = [order("none"), *(order(f"o{number}", apple=1) for number in range(9))]
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert calls == ["BatchGetItem", "TransactWriteItems", "PutEvents"]
+        assert stock(dynamodb)["apple"] == 1
+
+    def test_an_order_and_a_cancel_move_the_same_article(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        handler(sqs_event(order("a", apple=4)), Context())
+        event = sqs_event(order_cancelled("a"), order("b", apple=5))
+        assert failed(handler(event, Context())) == []
+        assert stock(dynamodb)["apple"] == 5
+        assert states(dynamodb) == {"a": "released", "b": "reserved"}
+
+    def test_what_is_put_back_is_not_yet_there_to_be_taken(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        """The transaction of both is cancelled, and each gets one of its own, in their order."""
+        handler(sqs_event(order("a", apple=4)), Context())
+        event = sqs_event(order_cancelled("a"), order("b", apple=7))
+        assert failed(handler(event, Context())) == []
+        assert stock(dynamodb)["apple"] == 3
+        assert states(dynamodb) == {"a": "released", "b": "reserved"}
+
+    def test_no_transaction_is_larger_than_dynamodb_takes(self) -> None:
+        lines = [
+            tuple(OrderLine(f"{number}-{sku}", 1) for sku in range(20)) for number in range(10)
+        ]
+        changes = [(None, Reservation("o", "reserved", line, None, "")) for line in lines]
+        parts = [len(changes[part]) for part in transactions(changes)]
+        assert parts == [4, 4, 2]
+
+
 class TestOutcomes:
     def test_a_reservation_is_told_of_and_told_again(
         self, handler: InventoryProcessor, tap: TappedBus
@@ -212,6 +253,21 @@ class TestCancel:
         handler(sqs_event(order("a", apple=4)), Context())
         handler(sqs_event(order_cancelled("a"), order_cancelled("a")), Context())
         handler(sqs_event(order_cancelled("a"), attempt=2), Context())
+        assert stock(dynamodb)["apple"] == 10
+
+    def test_that_meets_another_cancel_puts_the_stock_back_once(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        """The other one comes between the look and the transaction."""
+        handler(sqs_event(order("a", apple=4), order("b", apple=1)), Context())
+
+        def cancel(**_: object) -> None:
+            dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel)
+            handler(sqs_event(order_cancelled("a")), Context())
+
+        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+        event = sqs_event(order_cancelled("a"), order_cancelled("b"))
+        assert failed(handler(event, Context())) == []
         assert stock(dynamodb)["apple"] == 10
 
     def test_that_overtakes_its_order_leaves_a_voided_reservation(

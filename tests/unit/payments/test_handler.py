@@ -194,9 +194,9 @@ def test_every_charge_and_every_failed_attempt_has_a_log_line(
     lines = logged()
     told = {line["order_id"]: line for line in lines}
     assert told["a"]["message"] == "charged"
-    assert told["a"].items() >= {"amount": "5", "attempt": 2, "request_id": "request-1"}.items()
+    assert told["a"].items() >= {"amount": "5", "attempt": 2}.items()
     assert told["b"]["message"] == "charge failed"
-    assert told["b"]["reason"] == "no answer"
+    assert told["b"].items() >= {"reason": "no answer", "request_id": "request-1"}.items()
 
 
 def types(published: list[tuple[str, dict[str, Any]]]) -> list[str]:

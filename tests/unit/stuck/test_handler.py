@@ -31,4 +31,4 @@ def test_reports_how_many_orders_are_older_than_an_order_should_get(
     orders.create(Order(order_id="ended", placed_at="2026", status="confirmed"))
     StuckOrders(orders, timedelta(minutes=15), now=lambda: NOW)({}, Context())
     metric, *_ = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert json.loads(metric)["StuckOrders"] == [stuck]
+    assert json.loads(metric)["StuckOrders"] == stuck
