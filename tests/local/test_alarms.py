@@ -1,0 +1,185 @@
+"""Every alarm is made to ring and to stop again; the dead-letter queues' are in test_pipeline."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from mypy_boto3_lambda import LambdaClient
+
+from orderctl import package
+from orderctl.localcloud.alarms import ALARM_MINUTE_SECONDS
+from orderctl.package import Target
+from support.pipeline import PipelineUnderTest, eventually
+
+FUNCTIONS = (
+    "order-api",
+    "payments-processor",
+    "inventory-processor",
+    "order-tracker",
+    "notifications",
+    "stuck-orders",
+)
+CONSUMERS = ("payments-processor", "inventory-processor", "order-tracker")
+# The dead-letter queues' alarms are in test_pipeline.py, and so is this one.
+ELSEWHERE = {"stuck-orders"}
+# The schedule must come round once.
+RINGING_SECONDS = 75
+# An alarm that rings for two of three minutes looks back past them for missing datapoints.
+QUIET_SECONDS = 10 * ALARM_MINUTE_SECONDS
+
+
+@pytest.fixture
+def functions(pipeline: PipelineUnderTest) -> LambdaClient:
+    client: LambdaClient = pipeline.cloud.session().client("lambda")
+    return client
+
+
+@contextmanager
+def paused(functions: LambdaClient, *names: str) -> Iterator[None]:
+    """Take nothing from these consumers' queues for a while."""
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    chosen = [m["UUID"] for m in mappings if m["FunctionArn"].rpartition(":")[2] in names]
+    assert len(chosen) == len(names)
+    for uuid in chosen:
+        functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+    try:
+        yield
+    finally:
+        for uuid in chosen:
+            functions.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+
+@contextmanager
+def closed(pipeline: PipelineUnderTest, *queue_outputs: str) -> Iterator[None]:
+    """Take away the policies of queues for a while: nobody may send to them."""
+    policies = {}
+    for output in queue_outputs:
+        url = pipeline.outputs[output]
+        found = pipeline.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        policies[url] = found["Attributes"]["Policy"]
+        pipeline.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    try:
+        yield
+    finally:
+        for url, policy in policies.items():
+            pipeline.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
+@contextmanager
+def without_callers(functions: LambdaClient, *names: str) -> Iterator[None]:
+    """Take away for a while what lets rules call functions."""
+    removed = []
+    for name in names:
+        for statement in json.loads(functions.get_policy(FunctionName=name)["Policy"])["Statement"]:
+            functions.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+            removed.append((name, statement))
+    try:
+        yield
+    finally:
+        for name, statement in removed:
+            functions.add_permission(
+                FunctionName=name,
+                StatementId=statement["Sid"],
+                Action=statement["Action"],
+                Principal=statement["Principal"]["Service"],
+                SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+            )
+
+
+@contextmanager
+def broken_code(functions: LambdaClient, *names: str) -> Iterator[None]:
+    """Give functions a handler that is not there, as a bad deployment may."""
+    handlers = {
+        name: functions.get_function_configuration(FunctionName=name)["Handler"] for name in names
+    }
+    for name in names:
+        functions.update_function_configuration(FunctionName=name, Handler="orders.lost.handler")
+    try:
+        yield
+    finally:
+        for name, handler in handlers.items():
+            functions.update_function_configuration(FunctionName=name, Handler=handler)
+
+
+def fail_and_throttle(functions: LambdaClient, name: str) -> None:
+    """Call a function that fails, and once more while it may not run."""
+    assert "FunctionError" in functions.invoke(FunctionName=name)
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        with pytest.raises(functions.exceptions.TooManyRequestsException):
+            functions.invoke(FunctionName=name)
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+
+
+@contextmanager
+def ringing_for_old_messages(pipeline: PipelineUnderTest) -> Iterator[None]:
+    """Let an age of a second be too much for a while."""
+    artifact = package.build(Target.this_machine())
+    pipeline.cloud.deploy(artifact, parameters={"QueueAgeAlarmSeconds": "1"})
+    try:
+        yield
+    finally:
+        pipeline.cloud.deploy(artifact, parameters={"QueueAgeAlarmSeconds": "300"})
+
+
+def publish_all_kinds(pipeline: PipelineUnderTest, order_id: str) -> None:
+    """Put an event on the bus for every rule."""
+    pipeline.publish({"order_id": order_id, "amount": 1})
+    pipeline.publish_events(
+        [
+            ("order.cancelled", {"order_id": order_id, "reason": "test"}),
+            ("order.confirmed", {"order_id": order_id}),
+        ]
+    )
+
+
+def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
+    pipeline: PipelineUnderTest, functions: LambdaClient
+) -> None:
+    expected = {name for name in pipeline.alarms() if not name.endswith("-dlq")} - ELSEWHERE
+    rung: set[str] = set()
+    first, second, third = pipeline.ids(3)
+
+    def ringing() -> set[str]:
+        return {name for name, state in pipeline.alarms().items() if state == "ALARM"}
+
+    def fail_in_every_way() -> None:
+        for name in FUNCTIONS:
+            fail_and_throttle(functions, name)
+        assert pipeline.place({"order_id": third, "amount": 1}).status >= 500
+        publish_all_kinds(pipeline, second)
+
+    with (
+        ThreadPoolExecutor(1) as meanwhile,
+        ringing_for_old_messages(pipeline),
+        paused(functions, *CONSUMERS),
+        broken_code(functions, *FUNCTIONS),
+        without_callers(functions, "notifications", "stuck-orders"),
+    ):
+        publish_all_kinds(pipeline, first)
+        with closed(pipeline, "PaymentsQueueUrl", "OutcomesQueueUrl", "UndeliverableEventsDLQUrl"):
+            deadline = time.monotonic() + RINGING_SECONDS
+            failing = meanwhile.submit(fail_in_every_way)
+            while rung != expected:
+                assert time.monotonic() < deadline, f"never rang: {sorted(expected - rung)}"
+                if failing.done():
+                    failing.result()
+                    failing = meanwhile.submit(fail_in_every_way)
+                rung |= ringing() & expected
+                time.sleep(0.2)
+            failing.result()
+    eventually(lambda: not ringing() & expected, QUIET_SECONDS)
+
+
+def test_what_is_not_delivered_but_parked_is_not_lost(pipeline: PipelineUnderTest) -> None:
+    (order_id,) = pipeline.ids(1)
+    with closed(pipeline, "PaymentsQueueUrl"):
+        pipeline.publish({"order_id": order_id, "amount": 1})
+        eventually(lambda: pipeline.alarms()["order-placed-failed-deliveries"] == "ALARM")
+    assert pipeline.alarms()["order-placed-lost-events"] == "OK"
