@@ -11,6 +11,7 @@ from orderctl.localcloud import (
     async_invocations,
     batches,
     delivery,
+    embedded_metrics,
     executions,
     front_door,
     log_events,
@@ -46,6 +47,7 @@ def build_app(instance: str) -> App:
         message_moves,
         topics,
         log_events,
+        embedded_metrics,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
