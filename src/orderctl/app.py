@@ -1,6 +1,6 @@
 """The commands and their options; what each does is in `orderctl.commands`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from importlib import metadata
@@ -21,8 +21,10 @@ from orderctl.commands import orders as orders_command
 from orderctl.commands import replay as replay_command
 from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
+from orderctl.commands import status as status_command
 from orderctl.commands import stock as stock_command
 from orderctl.commands import submit as submit_command
+from orderctl.commands import trace as trace_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
 from orderctl.commands.connection import on_stack
@@ -45,6 +47,12 @@ QueueNames = Annotated[
 MessageId = Annotated[
     str | None,
     typer.Option(metavar="ID", help="Only this message: its id, or how that begins."),
+]
+Window = Annotated[
+    str,
+    typer.Option(
+        "--since", metavar="TIME", help="How far back to count: 10m, 1h, 1d, or ISO 8601 (UTC)."
+    ),
 ]
 # For the shell's completion alone, which cannot ask the stack.
 RULES = ("order-placed", "order-outcomes", "order-cancelled", "order-confirmed")
@@ -320,6 +328,35 @@ def updates(
     updates_command.updates(follow, peek, as_json)
 
 
+@app.command(epilog="Example: orderctl status --since 1h")
+@on_stack
+def status(since: Window = "10m", as_json: Json = False) -> None:
+    """Show the whole pipeline on one screen, each step from left to right as a line.
+
+    What waits in its queue, what is being worked on (or tried again later), the age of the oldest
+    message, what is parked; how often its function was called, and failed; what it has done. Then
+    the orders that have not ended, the alarms, and the consumers that are paused. Numbers of
+    CloudWatch are minutes old on AWS.
+    """
+    status_command.status(_window(since), as_json)
+
+
+@app.command(epilog="Example: orderctl watch --interval 5")
+@on_stack
+def watch(
+    interval: Annotated[
+        float, typer.Option(min=0.5, max=3600, metavar="SECONDS", help="How often to look.")
+    ] = 2,
+    since: Window = "10m",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Show the same as `status`, live until Ctrl-C; in a pipe, one below the other.
+
+    On AWS each look is some twenty calls, and CloudWatch bills the metrics that are read.
+    """
+    status_command.watch(_window(since), interval, as_json)
+
+
 @app.command(
     epilog="Examples:\n\n"
     "orderctl logs payments-processor --since 1h\n\n"
@@ -360,6 +397,30 @@ def logs(
         everything=everything,
         as_json=as_json,
     )
+
+
+@app.command(epilog="Example: orderctl trace order-1")
+@on_stack
+def trace(
+    order_id: OrderId,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="How far back to search the logs for an order that no table knows: 1h, 1d, or "
+            "ISO 8601 (UTC).",
+        ),
+    ] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Tell an order's whole story in the order of time, and where it is now.
+
+    From the tables, the dead-letter queues, and the logs of all functions (for an order that has
+    ended, up to an hour after its last change). EventBridge stamps whole seconds: such a line
+    stands at the end of its second. The queues that consumers read are not looked
+    into: a look counts as a receive, and would delay a message or park it. Their counts are told.
+    """
+    trace_command.trace(order_id, _moment(since, "--since"), as_json)
 
 
 @app.command(epilog="Example: orderctl pause payments")
@@ -574,6 +635,14 @@ def schemas(
 ) -> None:
     """Write the JSON Schemas of the events and of the API's body to docs/schemas."""
     schemas_command.schemas(check)
+
+
+def _window(since: str) -> timedelta:
+    window = datetime.now(UTC) - _moment(since, "--since")
+    window = timedelta(seconds=round(window.total_seconds()))
+    if not timedelta(minutes=1) <= window <= timedelta(days=15):
+        raise typer.BadParameter("goes back from one minute to 15 days.", param_hint="--since")
+    return window
 
 
 def _moment(text: str, option: str) -> datetime:

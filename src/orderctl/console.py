@@ -46,11 +46,16 @@ def summary(rows: Sequence[tuple[str, str]]) -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
     """Print rows under a header, in columns as wide as they have to be; nothing is cut short."""
+    for line in table_lines(header, rows):
+        out().print(line)
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:
+    """The lines of a table."""
     cells = [[text(cell) for cell in row] for row in rows]
     lines = [[Text(name, style="bold") for name in header], *cells]
     widths = [max(line[column].cell_len for line in lines) for column in range(len(header))]
-    for line in lines:
-        out().print(aligned(line, widths))
+    return [aligned(line, widths) for line in lines]
 
 
 def aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:

@@ -248,6 +248,24 @@ class Pipeline:
         orders = [order for order in self.orders(ids).values() if "unfinished" in order]
         return sorted(orders, key=lambda order: str(order["placed_at"]))
 
+    def unfinished_count(self) -> tuple[int, datetime | None]:
+        """How many orders are not finished, and when the oldest was placed."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self.outputs["OrdersTableName"],
+            IndexName="unfinished",
+            ProjectionExpression="placed_at",
+        )
+        times = [item["placed_at"]["S"] for page in pages for item in page["Items"]]
+        return len(times), datetime.fromisoformat(min(times)) if times else None
+
+    def queue_counts(self, queue_output: str) -> tuple[int, int]:
+        """How many messages wait in a queue, and how many are being worked on.
+
+        Args:
+            queue_output: the output that names the queue, such as PaymentsQueueUrl.
+        """
+        return Queue(self._sqs, self.outputs[queue_output]).counts()
+
     def name_prefix(self) -> str:
         """What stands before every name of this stack: its parameter NamePrefix."""
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)

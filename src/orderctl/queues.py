@@ -55,11 +55,18 @@ class Queue:
 
     def depth(self) -> int:
         """How many messages are in it, those being worked on included."""
+        return sum(self.counts())
+
+    def counts(self) -> tuple[int, int]:
+        """How many messages wait in it, and how many are being worked on, or tried again later."""
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        return sum(int(number) for number in attributes.values())
+        return (
+            int(attributes["ApproximateNumberOfMessages"]),
+            int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        )
 
     def receive(self, wait_seconds: int = _WAIT_SECONDS) -> list[Message]:
         """Receive up to ten messages.
