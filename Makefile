@@ -24,6 +24,10 @@ run: setup ## start the local cloud, deploy the pipeline, send 10 orders, show e
 test: setup lint security ## every check and test
 	$(BIN)/pytest
 
+test-aws: setup ## the end-to-end tests against a deployed stack: STACK=staging-order-pipeline
+	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }
+	ORDERCTL_TEST_STACK=$(STACK) $(BIN)/pytest tests/local/test_pipeline.py
+
 lint: setup ## formatting, lint, types, the template
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,4 +63,4 @@ lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove what was built (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test lint security format simulate schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate schemas lock clean

@@ -2,10 +2,13 @@
 
 import os
 
+if "ORDERCTL_TEST_STACK" not in os.environ:  # a deployed stack wants real ones
+    os.environ.update(
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",
+    )
 os.environ.update(
-    AWS_DEFAULT_REGION="us-east-1",
-    AWS_ACCESS_KEY_ID="testing",
-    AWS_SECRET_ACCESS_KEY="testing",
     EVENT_BUS="order-events",
     PAYMENTS_TABLE="payments",
     RESERVATIONS_TABLE="reservations",

@@ -1,23 +1,25 @@
-"""The order API over connections that are kept, for many orders at once."""
+"""The order API over connections that are kept; requests are signed, for an API that wants that."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from orderctl.errors import OrderctlError
 from orderctl.processes import LOOPBACK
 
-_TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up after 29 s
+if TYPE_CHECKING:
+    import boto3
 
-Sign = Callable[[str, str, bytes, Mapping[str, str]], Mapping[str, str]]
-"""Takes a request's method, URL, body and headers, and returns the headers of the signed one."""
+_TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up after 29 s
 
 
 class NoAnswerError(OrderctlError):
@@ -36,36 +38,72 @@ class Reply:
 
 
 class ApiClient:
-    """Posts orders; to be used by many threads."""
+    """Places, shows and cancels orders; may be used by many threads."""
 
-    def __init__(self, url: str, *, connections: int, sign: Sign | None = None) -> None:
-        """Connect when the first order is posted.
+    def __init__(self, session: boto3.Session, url: str, *, connections: int = 1) -> None:
+        """Connect when the first request is made.
 
         Args:
+            session: the account whose credentials sign the requests.
             url: the API's address, without /orders.
             connections: how many are kept at most.
-            sign: signs each request, for an API that wants that.
         """
         self._url = f"{url}/orders"
-        self._sign = sign
+        self._session = session
         self._pool = _pool(url, connections)
 
-    def place(self, body: bytes) -> Reply:
+    def place(self, body: bytes, *, content_type: str = "application/json") -> Reply:
         """Post an order; an error answer is an answer, too.
 
         Raises:
             NoAnswerError: there was none.
         """
-        headers: Mapping[str, str] = {"Content-Type": "application/json"}
-        if self._sign:
-            headers = self._sign("POST", self._url, body, headers)
+        return self._request("POST", self._url, body, {"Content-Type": content_type})
+
+    def show(self, order_id: str) -> Reply:
+        """Ask how an order stands; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self._request("GET", f"{self._url}/{quote(order_id, safe='')}")
+
+    def cancel(self, order_id: str) -> Reply:
+        """Ask for an order to be cancelled; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self._request("DELETE", f"{self._url}/{quote(order_id, safe='')}")
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        signed = self._signed(method, url, body, headers or {})
         try:
-            answer = self._pool.request("POST", self._url, body=body, headers=headers)
+            answer = self._pool.request(method, url, body=body, headers=signed)
         except urllib3.exceptions.TimeoutError as error:
-            raise NoAnswerError(f"no answer in time from {self._url}") from error
+            raise NoAnswerError(f"The order API did not answer in time at {url}") from error
         except urllib3.exceptions.HTTPError as error:
-            raise NoAnswerError(f"no connection to {self._url}: {_cause(error)}") from error
+            raise NoAnswerError(
+                f"The order API cannot be reached at {url}: {_cause(error)}"
+            ) from error
         return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
+
+    def _signed(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The headers of the signed request; an API that is open to all does not look at it."""
+        request = AWSRequest(method, url, dict(headers), body)
+        credentials = self._session.get_credentials()
+        if credentials is not None:
+            region = self._session.region_name
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        return dict(request.headers.items())
 
 
 def _pool(url: str, connections: int) -> urllib3.PoolManager:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 
 from orderctl import flow, stack
+from orderctl.api_client import ApiClient, Reply
 from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
 from orderctl.errors import OrderctlError
 from orderctl.logs import FunctionLog
-from orderctl.processes import LOOPBACK
 from orderctl.queues import Queue
 from orderctl.stock import Stock
 
@@ -46,10 +40,6 @@ _METRIC_WINDOW = timedelta(minutes=10)
 _FUNCTION = "AWS::Lambda::Function"
 
 
-class ApiError(OrderctlError):
-    """The order API cannot be reached."""
-
-
 class MissingResourceError(OrderctlError):
     """The stack lacks something that this version of the template has."""
 
@@ -60,14 +50,6 @@ class StackResource:
 
     type: str
     physical_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the API answered."""
-
-    status: int
-    body: Any
 
 
 class Pipeline:
@@ -89,22 +71,23 @@ class Pipeline:
         """
         self.outputs = outputs
         self.stack_name = stack_name
+        self.api = ApiClient(session, outputs["ApiUrl"])
         self._session = session
         self._dynamodb = session.client("dynamodb")
         self._sqs = session.client("sqs")
         self._cloudwatch = session.client("cloudwatch")
 
-    def place(self, order: Mapping[str, Any]) -> Answer:
+    def place(self, order: Mapping[str, Any]) -> Reply:
         """Post an order to the API; an error answer is an answer, too."""
-        return self._request("POST", "/orders", order)
+        return self.api.place(json.dumps(order).encode())
 
-    def show(self, order_id: str) -> Answer:
+    def show(self, order_id: str) -> Reply:
         """Ask the API how an order stands; an error answer is an answer, too."""
-        return self._request("GET", f"/orders/{quote(order_id, safe='')}")
+        return self.api.show(order_id)
 
-    def cancel(self, order_id: str) -> Answer:
+    def cancel(self, order_id: str) -> Reply:
         """Ask the API to cancel an order; an error answer is an answer, too."""
-        return self._request("DELETE", f"/orders/{quote(order_id, safe='')}")
+        return self.api.cancel(order_id)
 
     def set_stock(self, available: Mapping[str, int]) -> None:
         """Set how much there is of each SKU."""
@@ -326,33 +309,6 @@ class Pipeline:
         mapping = self.physical_id(flow.CONSUMERS[name].event_source or "")
         return Consumer(self._session.client("lambda"), name, mapping)
 
-    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        url = self.outputs["ApiUrl"]
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - the stack's own URL
-            url + path, method=method, data=data, headers=self._signed(method, url + path, data)
-        )
-        # A proxy reaches another machine by that address.
-        here = urlsplit(url).hostname == LOOPBACK
-        opener = urllib.request.build_opener(*[urllib.request.ProxyHandler({})] if here else [])
-        try:
-            with opener.open(request, timeout=_API_TIMEOUT_SECONDS) as response:
-                return _answer(response.status, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.read())
-        except (OSError, http.client.HTTPException) as error:
-            raise ApiError(f"The order API does not answer at {url}: {error}") from error
-
-    def _signed(self, method: str, url: str, data: bytes | None) -> dict[str, str]:
-        """The headers of a request to the API, which by default takes signed ones only."""
-        request = AWSRequest(method, url, {"Content-Type": "application/json"}, data)
-        credentials = self._session.get_credentials()
-        if credentials is not None:
-            region = self._session.region_name
-            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
-        return dict(request.headers.items())
-
     def _alarms(self) -> Iterator[MetricAlarmTypeDef]:
         """The stack's alarms: those that are told to its topic."""
         topic = self.outputs["PipelineAlarmsTopicArn"]
@@ -385,11 +341,3 @@ class Pipeline:
 
     def _depth(self, url: str) -> int:
         return Queue(self._sqs, url).depth()
-
-
-def _answer(status: int, body: bytes) -> Answer:
-    """An answer of the API; what is not JSON comes from something in between, and is left out."""
-    try:
-        return Answer(status, json.loads(body))
-    except ValueError:
-        return Answer(status, None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from orderctl import package
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Target
-from support.pipeline import PipelineUnderTest
+from support.pipeline import STACK, PipelineUnderTest
 
 # The smallest timeouts the template takes, so that what has to wait for them does not wait long.
 QUICK = {
@@ -37,8 +38,12 @@ def cloud(state_directory: Path) -> Iterator[LocalCloud]:
 
 
 @pytest.fixture
-def pipeline(cloud: LocalCloud) -> PipelineUnderTest:
+def pipeline(request: pytest.FixtureRequest) -> PipelineUnderTest:
     """The pipeline with no message left in a dead-letter queue."""
-    pipeline = PipelineUnderTest(cloud)
+    if STACK:
+        pipeline = PipelineUnderTest(boto3.Session(), STACK, None)
+    else:
+        cloud: LocalCloud = request.getfixturevalue("cloud")
+        pipeline = PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
     pipeline.drain_dead_letter_queues()
     return pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,14 +11,25 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
+import pytest
+
+from orderctl import stack
+from orderctl.commands.connection import reachable_outputs
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline import Pipeline
 from orders.aws.clock import timestamp
 
 AT_ONCE = 10
+# The deployed stack that is tried, in place of one of our own; see `make test-aws`.
+STACK = os.environ.get("ORDERCTL_TEST_STACK")
 
 
-def eventually(holds: Callable[[], object], within: float = 30) -> None:
+# On AWS a failed charge waits for its retry, and an alarm for its minute.
+PATIENCE_SECONDS = 300 if STACK else 30
+
+
+def eventually(holds: Callable[[], object], within: float = PATIENCE_SECONDS) -> None:
     """Wait until something holds; fail with its last value when it does not."""
     deadline = time.monotonic() + within
     while not (value := holds()):
@@ -34,11 +46,19 @@ def in_tens(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
 class PipelineUnderTest(Pipeline):
     """What tests do to the pipeline beyond what an engineer does."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
-        """Take a cloud the pipeline is deployed in."""
-        session = cloud.session()
-        super().__init__(session, cloud.outputs)
-        self.cloud = cloud
+    def __init__(self, session: boto3.Session, stack_name: str, cloud: LocalCloud | None) -> None:
+        """Take a stack.
+
+        Args:
+            session: its account and region.
+            stack_name: its name.
+            cloud: the local cloud it is in, if it is in one of ours.
+        """
+        outputs = stack.outputs_of(session.client("cloudformation"), stack_name)
+        assert outputs, f"there is no stack {stack_name} in {session.region_name}"
+        super().__init__(session, reachable_outputs(session, outputs), stack_name=stack_name)
+        self._cloud = cloud
+        self._started = datetime.now(UTC)
         self.events = session.client("events")
         self.sqs = session.client("sqs")
         self.logs = session.client("logs")
@@ -47,6 +67,13 @@ class PipelineUnderTest(Pipeline):
         self.cloudformation = session.client("cloudformation")
         # Ids of its own, so that tests do not meet in the tables.
         self._name = uuid.uuid4().hex[:8]
+
+    @property
+    def cloud(self) -> LocalCloud:
+        """The local cloud, for what is not done to a stack that others use: the test is skipped."""
+        if self._cloud is None:
+            pytest.skip("it changes or breaks the stack, which is done to the local cloud's only")
+        return self._cloud
 
     def ids(self, count: int) -> list[str]:
         """That many order ids nobody else uses."""
@@ -73,7 +100,8 @@ class PipelineUnderTest(Pipeline):
             assert answer["FailedEntryCount"] == 0
 
     def send(self, queue_output: str, *bodies: str) -> None:
-        """Put raw messages on a queue."""
+        """Put raw messages on a queue, where nobody minds."""
+        assert self.cloud
         for group in in_tens(bodies):
             answer = self.sqs.send_message_batch(
                 QueueUrl=self.outputs[queue_output],
@@ -119,13 +147,20 @@ class PipelineUnderTest(Pipeline):
     def log_lines(self, function: str) -> list[dict[str, Any]]:
         """Every structured line a function has logged."""
         pages = self.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{function}"
+            logGroupName=f"/aws/lambda/{self.name_prefix()}{function}",
+            startTime=int(self._started.timestamp() * 1000),
         )
         messages = (event["message"] for page in pages for event in page["events"])
         return [json.loads(message) for message in messages if message.startswith("{")]
 
     def drain_dead_letter_queues(self) -> None:
-        """Throw away what earlier tests parked, and wait until the queues' alarms have seen it."""
+        """Throw away what earlier tests parked, and wait until the queues' alarms have seen it.
+
+        On a stack that others use nothing is thrown away: there must be nothing.
+        """
+        if self._cloud is None:
+            assert not any(self.parked().values()), "redrive or purge the dead-letter queues first"
+            return
         for name, url in self.outputs.items():
             if name.endswith("DLQUrl"):
                 self.sqs.purge_queue(QueueUrl=url)

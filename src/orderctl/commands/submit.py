@@ -139,7 +139,7 @@ def _send(orders: Iterable[Outgoing], count: int, rate: float | None, as_json: b
     result = Result(rate)
     at_once = _AT_ONCE_FOR_A_RATE if rate else _AT_ONCE
     with connected() as pipeline:
-        client = ApiClient(pipeline.outputs["ApiUrl"], connections=at_once)
+        client = ApiClient(pipeline.session, pipeline.outputs["ApiUrl"], connections=at_once)
         sender = Sender(client.place, at_once)
         try:
             with _progress(count, shown=count > 1 and not as_json) as advance:
