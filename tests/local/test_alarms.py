@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,13 +46,13 @@ def paused(functions: LambdaClient, *names: str) -> Iterator[None]:
     mappings = functions.list_event_source_mappings()["EventSourceMappings"]
     chosen = [m["UUID"] for m in mappings if m["FunctionArn"].rpartition(":")[2] in names]
     assert len(chosen) == len(names)
-    for uuid in chosen:
-        functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+    for mapping in chosen:
+        functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     try:
         yield
     finally:
-        for uuid in chosen:
-            functions.update_event_source_mapping(UUID=uuid, Enabled=True)
+        for mapping in chosen:
+            functions.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
 @contextmanager
@@ -183,3 +184,16 @@ def test_what_is_not_delivered_but_parked_is_not_lost(pipeline: PipelineUnderTes
         pipeline.publish({"order_id": order_id, "amount": 1})
         eventually(lambda: pipeline.alarms()["order-placed-failed-deliveries"] == "ALARM")
     assert pipeline.alarms()["order-placed-lost-events"] == "OK"
+
+
+def test_a_new_revision_of_the_policies_mends_those_changed_by_hand(
+    pipeline: PipelineUnderTest,
+) -> None:
+    (order_id,) = pipeline.ids(1)
+    artifact = package.build(Target.this_machine())
+    queue = pipeline.outputs["PaymentsQueueUrl"]
+    pipeline.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+    with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
+        pipeline.cloud.deploy(artifact, parameters={"PolicyRevision": uuid.uuid4().hex[:8]})
+        pipeline.publish({"order_id": order_id, "amount": 1})
+        eventually(lambda: pipeline.charged([order_id]))

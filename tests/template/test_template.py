@@ -232,6 +232,34 @@ def test_no_policy_of_a_queue_or_topic_has_a_wildcard(resources: Resources) -> N
             assert "*" not in json.dumps(policy), name
 
 
+def test_a_new_revision_changes_every_policy(resources: Resources) -> None:
+    """So that CloudFormation writes it anew: it only writes what changed in the template."""
+    for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        for name, policy in properties(resources, kind).items():
+            assert policy["PolicyDocument"]["Id"] == {"Fn::Sub": "revision-${PolicyRevision}"}, name
+    inline = [
+        policy
+        for role in properties(resources, "AWS::IAM::Role").values()
+        for policy in role.get("Policies", [])
+    ]
+    for policy in [*inline, *properties(resources, "AWS::IAM::Policy").values()]:
+        first = statements(policy["PolicyDocument"])[0]
+        assert first["Sid"] == {"Fn::Sub": "Revision${PolicyRevision}"}, policy["PolicyName"]
+
+
+def test_api_gateway_may_call_for_the_stage_and_for_tests_only(resources: Resources) -> None:
+    callers = [
+        permission["SourceArn"]["Fn::Sub"].partition(":${OrderApi}/")[2].partition("/")
+        for permission in properties(resources, "AWS::Lambda::Permission").values()
+        if permission["Principal"] == "apigateway.amazonaws.com"
+    ]
+    assert sorted((stage, path) for stage, _, path in callers) == [
+        (stage, path)
+        for stage in ("${ApiStage}", "test-invoke-stage")
+        for path in ("DELETE/orders/*", "GET/orders/*", "POST/orders")
+    ]
+
+
 def test_only_a_named_source_may_send_to_a_queue(resources: Resources) -> None:
     for name, policy in properties(resources, "AWS::SQS::QueuePolicy").items():
         for statement in statements(policy["PolicyDocument"]):

@@ -180,15 +180,17 @@ def _state(alarm: dict[str, Any], datapoints: list[float | None]) -> str:
 def _reason(alarm: dict[str, Any], datapoints: list[float | None], state: str) -> str:
     if state == "INSUFFICIENT_DATA":
         return "Insufficient Data: no datapoints were received."
-    _, words = _COMPARISONS[alarm["ComparisonOperator"]]
+    compare, words = _COMPARISONS[alarm["ComparisonOperator"]]
     newest = [value for value in datapoints if value is not None][: alarm["EvaluationPeriods"]]
     if not newest:
         treatment = alarm["TreatMissingData"]
         return f"Threshold Crossed: missing datapoints were treated as {treatment}."
-    negation = "" if state == "ALARM" else " not"
+    rings = state == "ALARM"
+    count = sum(compare(value, alarm["Threshold"]) == rings for value in newest)
     return (
-        f"Threshold Crossed: {_statistic(alarm)} of the newest datapoints {newest} was{negation} "
-        f"{words} the threshold ({alarm['Threshold']})."
+        f"Threshold Crossed: {count} out of the newest {len(newest)} datapoints {newest} "
+        f"({_statistic(alarm)} of {alarm['MetricName']}) {'was' if count == 1 else 'were'}"
+        f"{'' if rings else ' not'} {words} the threshold ({alarm['Threshold']})."
     )
 
 

@@ -92,7 +92,8 @@ class LeftTables:
         resources = self._template.resources()
         tables = {logical_id: resources[logical_id] for logical_id in self.names}
         declared = {n: it for n, it in self._template.parameters.items() if "Default" in it}
-        body = {"Parameters": declared, "Resources": tables}
+        conditions = self._template.conditions()
+        body = {"Parameters": declared, "Conditions": conditions, "Resources": tables}
         return {
             "TemplateBody": json.dumps(body),
             "Parameters": [

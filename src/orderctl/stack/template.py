@@ -88,6 +88,11 @@ class Template:
         resources: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Resources", {})
         return resources
 
+    def conditions(self) -> Mapping[str, Any]:
+        """The conditions' declarations, by name."""
+        conditions: Mapping[str, Any] = parse(self.body).get("Conditions", {})
+        return conditions
+
     def check(self, given: Mapping[str, str]) -> None:
         """Check that the parameters are the template's, before anything is started.
 

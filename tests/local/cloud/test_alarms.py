@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 from .account import Account, policy, wait_for
@@ -177,6 +178,12 @@ def test_needs_datapoints_to_alarm_of_the_evaluation_periods(account: Account, n
     becomes(account, f"{name}-single", "ALARM")
     assert state(account, name) == "OK"
     becomes(account, name, "ALARM")
+    (found,) = account.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert re.fullmatch(
+        r"Threshold Crossed: 2 out of the newest [23] datapoints \[.+\] \(Maximum of "
+        r"ApproximateNumberOfMessagesVisible\) were greater than the threshold \(0.0\)\.",
+        found["StateReason"],
+    )
 
 
 def test_rings_for_custom_metrics_with_exactly_its_dimensions(account: Account, name: str) -> None:

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from mypy_boto3_events.type_defs import TargetTypeDef
@@ -198,3 +199,53 @@ def test_a_function_that_fails_is_tried_again_and_then_reported(
         "functionError": "Unhandled",
     }
     assert record["responsePayload"]["errorMessage"] == "no"
+
+
+def counted(rule: Rule, **dimensions: str) -> dict[str, float]:
+    """The sums of a rule's metrics; what was not published is left out."""
+    names = {"RuleName": rule.name, **dimensions}
+    sums = {}
+    for metric in (
+        "MatchedEvents",
+        "TriggeredRules",
+        "Invocations",
+        "FailedInvocations",
+        "InvocationsSentToDlq",
+        "InvocationsFailedToBeSentToDlq",
+    ):
+        points = rule.account.cloudwatch.get_metric_statistics(
+            Namespace="AWS/Events",
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in names.items()],
+            StartTime=datetime.now(UTC) - timedelta(minutes=5),
+            EndTime=datetime.now(UTC) + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        if points:
+            sums[metric] = sum(point["Sum"] for point in points)
+    return sums
+
+
+DELIVERED = {"MatchedEvents": 1, "TriggeredRules": 1, "Invocations": 1}
+
+
+def test_a_delivery_is_counted_for_the_rule_and_its_bus(account: Account, name: str) -> None:
+    rule = Rule(account, name)
+    rule.deliver_to(account.queue_arn(rule.queue(name)))
+    assert counted(rule, EventBusName=name) == DELIVERED
+    assert not counted(rule), "the name of the rule alone is the default bus's"
+
+
+def test_a_parked_event_is_a_failed_invocation(account: Account, name: str) -> None:
+    rule = Rule(account, name)
+    rule.deliver_to(account.queue_arn(account.queue(name)), rule.queue(f"{name}-dlq"))
+    failed = {"FailedInvocations": 1, "InvocationsSentToDlq": 1}
+    assert counted(rule, EventBusName=name) == DELIVERED | failed
+
+
+def test_a_lost_event_is_counted_as_lost(account: Account, name: str) -> None:
+    rule = Rule(account, name)
+    rule.deliver_to(account.queue_arn(account.queue(name)), account.queue(f"{name}-dlq"))
+    failed = {"FailedInvocations": 1, "InvocationsFailedToBeSentToDlq": 1}
+    assert counted(rule, EventBusName=name) == DELIVERED | failed

@@ -1,0 +1,107 @@
+"""What a template says, as CloudFormation carries it out."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import WaiterError
+
+from .account import Account
+
+
+def deploy(account: Account, name: str, resources: dict[str, Any], **parameters: str) -> None:
+    """Create or update a stack, and wait."""
+    body = {
+        "Parameters": {key: {"Type": "Number"} for key in parameters},
+        "Resources": resources,
+    }
+    arguments: dict[str, Any] = {
+        "StackName": name,
+        "TemplateBody": json.dumps(body),
+        "Capabilities": ["CAPABILITY_IAM"],
+        "Parameters": [
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+    }
+    cloudformation = account.cloudformation
+    known = {stack["StackName"] for stack in cloudformation.describe_stacks()["Stacks"]}
+    if name in known:
+        cloudformation.update_stack(**arguments)
+        waiter: Any = cloudformation.get_waiter("stack_update_complete")
+    else:
+        cloudformation.create_stack(**arguments)
+        waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter.wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def table(name: str, **properties: object) -> dict[str, Any]:
+    return {
+        "Table": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "TableName": name,
+                "BillingMode": "PAY_PER_REQUEST",
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                **properties,
+            },
+        }
+    }
+
+
+def recovery(account: Account, name: str) -> str:
+    found = account.client("dynamodb").describe_continuous_backups(TableName=name)
+    description = found["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    return str(description["PointInTimeRecoveryStatus"])
+
+
+def test_a_table_can_be_recovered_and_is_encrypted(account: Account, name: str) -> None:
+    resources = table(
+        name,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        SSESpecification={"SSEEnabled": True},
+    )
+    deploy(account, name, resources)
+    assert recovery(account, name) == "ENABLED"
+    found = account.client("dynamodb").describe_table(TableName=name)["Table"]
+    assert found["SSEDescription"]["Status"] == "ENABLED"
+    deploy(account, name, table(name))
+    assert recovery(account, name) == "DISABLED"
+
+
+def test_a_protected_table_stays_when_its_stack_is_to_go(account: Account, name: str) -> None:
+    deploy(account, name, table(name, DeletionProtectionEnabled=True))
+    account.cloudformation.delete_stack(StackName=name)
+    waiter = account.cloudformation.get_waiter("stack_delete_complete")
+    with pytest.raises(WaiterError):
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1})
+    assert account.client("dynamodb").describe_table(TableName=name)
+    events = account.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any("Disable deletion protection first" in reason for reason in reasons)
+
+
+def test_the_numbers_of_a_mapping_may_come_from_parameters(account: Account, name: str) -> None:
+    queue = account.queue(name)
+    account.function(name, "def handler(event, context): pass", {"Action": "*", "Resource": "*"})
+    mapping = {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {
+            "EventSourceArn": account.queue_arn(queue),
+            "FunctionName": name,
+            "MaximumBatchingWindowInSeconds": {"Ref": "Window"},
+            "ScalingConfig": {"MaximumConcurrency": {"Ref": "Limit"}},
+        },
+    }
+    for window, limit in ((1, 5), (2, 7)):
+        deploy(account, name, {"Mapping": mapping}, Window=str(window), Limit=str(limit))
+        (found,) = account.functions.list_event_source_mappings(FunctionName=name)[
+            "EventSourceMappings"
+        ]
+        assert found["MaximumBatchingWindowInSeconds"] == window
+        assert found["ScalingConfig"] == {"MaximumConcurrency": limit}
+
+
+def test_a_sampling_rule_is_accepted(account: Account, name: str) -> None:
+    rule = {"Type": "AWS::XRay::SamplingRule", "Properties": {"SamplingRule": {"RuleName": name}}}
+    deploy(account, name, {"Rule": rule})
