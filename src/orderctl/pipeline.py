@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from boto3.dynamodb.types import TypeDeserializer
 
 from orderctl import flow, stack
+from orderctl.api_client import ApiClient
 from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
 from orderctl.errors import OrderctlError
@@ -95,6 +96,10 @@ class Pipeline:
     def place(self, order: Mapping[str, Any]) -> Answer:
         """Post an order to the API; an error answer is an answer, too."""
         return self._request("POST", "/orders", order)
+
+    def api_client(self, connections: int) -> ApiClient:
+        """The API over connections that are kept, for many orders at once."""
+        return ApiClient(self.outputs["ApiUrl"], connections=connections)
 
     def show(self, order_id: str) -> Answer:
         """Ask the API how an order stands; an error answer is an answer, too."""

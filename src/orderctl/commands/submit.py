@@ -21,7 +21,6 @@ from rich.progress import (
 from rich.text import Text
 
 from orderctl import console, order_files, paths
-from orderctl.api_client import ApiClient
 from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
 from orderctl.order_files import Outgoing, outgoing
@@ -139,8 +138,7 @@ def _send(orders: Iterable[Outgoing], count: int, rate: float | None, as_json: b
     result = Result(rate)
     at_once = _AT_ONCE_FOR_A_RATE if rate else _AT_ONCE
     with connected() as pipeline:
-        client = ApiClient(pipeline.outputs["ApiUrl"], connections=at_once)
-        sender = Sender(client.place, at_once)
+        sender = Sender(pipeline.api_client(at_once).place, at_once)
         try:
             with _progress(count, shown=count > 1 and not as_json) as advance:
                 sender.send(orders, result, advance)
