@@ -61,10 +61,12 @@ class ApiClient:
             headers = self._sign("POST", self._url, body, headers)
         try:
             answer = self._pool.request("POST", self._url, body=body, headers=headers)
+        except urllib3.exceptions.NewConnectionError as error:
+            raise NoAnswerError(f"no connection to {self._url}: {_cause(error)}") from error
         except urllib3.exceptions.TimeoutError as error:
             raise NoAnswerError(f"no answer in time from {self._url}") from error
         except urllib3.exceptions.HTTPError as error:
-            raise NoAnswerError(f"no connection to {self._url}: {_cause(error)}") from error
+            raise NoAnswerError(f"no answer from {self._url}: {_cause(error)}") from error
         return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
 
 

@@ -136,10 +136,11 @@ def env(as_json: Json = False) -> None:
 
 
 @app.command(
+    rich_help_panel="Orders",
     epilog="Examples:\n\n"
     "orderctl submit --amount 12.50 --item mug=2\n\n"
     "orderctl submit orders.jsonl\n\n"
-    "orderctl submit --count 1000 --rate 50"
+    "orderctl submit --count 1000 --rate 50",
 )
 def submit(
     file: Annotated[
@@ -215,13 +216,13 @@ def submit(
         submit_command.one(given, as_json)
 
 
-@app.command(epilog="Example: orderctl order order-1")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl order order-1")
 def order(order_id: OrderId, as_json: Json = False) -> None:
     """Show how an order stands, and what has happened to it."""
     orders_command.order(order_id, as_json)
 
 
-@app.command(epilog="Example: orderctl orders --stuck --minutes 5")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl orders --stuck --minutes 5")
 def orders(
     stuck: Annotated[
         bool, typer.Option("--stuck", help="Only those that should have ended by now.")
@@ -241,7 +242,7 @@ def orders(
     orders_command.orders(stuck or minutes is not None, minutes, as_json)
 
 
-@app.command(epilog="Example: orderctl cancel order-1")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl cancel order-1")
 def cancel(
     order_id: OrderId,
     wait: Annotated[
@@ -256,7 +257,7 @@ def cancel(
     cancel_command.cancel(order_id, wait, as_json)
 
 
-@app.command(epilog="Example: orderctl updates --follow")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl updates --follow")
 def updates(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Wait for more, until Ctrl-C.")
@@ -280,7 +281,7 @@ def updates(
     updates_command.updates(follow, peek, as_json)
 
 
-@app.command(epilog="Example: orderctl status --since 1h")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl status --since 1h")
 def status(since: Window = "10m", as_json: Json = False) -> None:
     """Show the whole pipeline on one screen, each step from left to right as a line.
 
@@ -292,7 +293,7 @@ def status(since: Window = "10m", as_json: Json = False) -> None:
     status_command.status(_window(since), as_json)
 
 
-@app.command(epilog="Example: orderctl watch --interval 5")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl watch --interval 5")
 def watch(
     interval: Annotated[
         float, typer.Option(min=0.5, max=3600, metavar="SECONDS", help="How often to look.")
@@ -308,9 +309,10 @@ def watch(
 
 
 @app.command(
+    rich_help_panel="Operating",
     epilog="Examples:\n\n"
     "orderctl logs payments-processor --since 1h\n\n"
-    "orderctl logs order-tracker --order order-1 --follow"
+    "orderctl logs order-tracker --order order-1 --follow",
 )
 def logs(
     function: Annotated[
@@ -348,7 +350,7 @@ def logs(
     )
 
 
-@app.command(epilog="Example: orderctl trace order-1")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl trace order-1")
 def trace(
     order_id: OrderId,
     since: Annotated[
@@ -371,7 +373,7 @@ def trace(
     trace_command.trace(order_id, _moment(since, "--since"), as_json)
 
 
-@app.command(epilog="Example: orderctl pause payments")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl pause payments")
 def pause(consumer: ConsumerName, as_json: Json = False) -> None:
     """Have a consumer take no more messages from its queue, and wait until that is so.
 
@@ -382,7 +384,7 @@ def pause(consumer: ConsumerName, as_json: Json = False) -> None:
     consumers_command.switch(consumer.value, on=False, as_json=as_json)
 
 
-@app.command(epilog="Example: orderctl resume payments")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl resume payments")
 def resume(consumer: ConsumerName, as_json: Json = False) -> None:
     """Have a paused consumer take messages again, and wait until that is so."""
     consumers_command.switch(consumer.value, on=True, as_json=as_json)
@@ -391,7 +393,7 @@ def resume(consumer: ConsumerName, as_json: Json = False) -> None:
 stock = typer.Typer(
     no_args_is_help=True, help="See and change what is available of each article to new orders."
 )
-app.add_typer(stock, name="stock")
+app.add_typer(stock, name="stock", rich_help_panel="Orders")
 
 
 @stock.command("list", epilog="Example: orderctl stock list mug tea")
@@ -444,8 +446,8 @@ def stock_add(
     stock_command.add(pairs, as_json)
 
 
-dlq = typer.Typer(no_args_is_help=True, help="See and empty the dead-letter queues.")
-app.add_typer(dlq, name="dlq")
+dlq = typer.Typer(no_args_is_help=True, help="See what is parked in the dead-letter queues and why; redrive or purge it.")
+app.add_typer(dlq, name="dlq", rich_help_panel="Operating")
 
 
 @dlq.command("list", epilog="Example: orderctl dlq list")
@@ -515,9 +517,10 @@ def dlq_purge(
 
 
 @app.command(
+    rich_help_panel="Operating",
     epilog="Examples:\n\n"
     "orderctl replay --from -2h --to -10m\n\n"
-    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed"
+    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed",
 )
 def replay(
     start: Annotated[
