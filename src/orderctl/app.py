@@ -446,7 +446,10 @@ def stock_add(
     stock_command.add(pairs, as_json)
 
 
-dlq = typer.Typer(no_args_is_help=True, help="See what is parked in the dead-letter queues and why; redrive or purge it.")
+dlq = typer.Typer(
+    no_args_is_help=True,
+    help="See what is parked in the dead-letter queues and why; redrive or purge it.",
+)
 app.add_typer(dlq, name="dlq", rich_help_panel="Operating")
 
 
