@@ -86,11 +86,15 @@ class ApiClient:
         signed = self._signed(method, url, body, headers or {})
         try:
             answer = self._pool.request(method, url, body=body, headers=signed)
+        except urllib3.exceptions.NewConnectionError as error:
+            raise NoAnswerError(
+                f"The order API cannot be reached at {url}: {_cause(error)}"
+            ) from error
         except urllib3.exceptions.TimeoutError as error:
             raise NoAnswerError(f"The order API did not answer in time at {url}") from error
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswerError(
-                f"The order API cannot be reached at {url}: {_cause(error)}"
+                f"The order API did not answer at {url}: {_cause(error)}"
             ) from error
         return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
 

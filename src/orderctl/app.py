@@ -137,7 +137,10 @@ def env(as_json: Json = False) -> None:
     env_command.env(as_json)
 
 
-@app.command(epilog="Example: orderctl deploy --prefix staging- --param AlarmEmail=me@example.com")
+@app.command(
+    rich_help_panel="Deploying",
+    epilog="Example: orderctl deploy --prefix staging- --param AlarmEmail=me@example.com",
+)
 @on_stack
 def deploy(
     prefix: Annotated[
@@ -163,7 +166,10 @@ def deploy(
     deploy_command.deploy(prefix, _parameters(param or []), yes, plan, as_json)
 
 
-@app.command(epilog="Example: orderctl destroy --stack staging-order-pipeline")
+@app.command(
+    rich_help_panel="Deploying",
+    epilog="Example: orderctl destroy --stack staging-order-pipeline",
+)
 @on_stack
 def destroy(
     delete_tables: Annotated[
@@ -179,10 +185,11 @@ def destroy(
 
 
 @app.command(
+    rich_help_panel="Orders",
     epilog="Examples:\n\n"
     "orderctl submit --amount 12.50 --item mug=2\n\n"
     "orderctl submit orders.jsonl\n\n"
-    "orderctl submit --count 1000 --rate 50"
+    "orderctl submit --count 1000 --rate 50",
 )
 @on_stack
 def submit(
@@ -259,14 +266,14 @@ def submit(
         submit_command.one(given, as_json)
 
 
-@app.command(epilog="Example: orderctl order order-1")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl order order-1")
 @on_stack
 def order(order_id: OrderId, as_json: Json = False) -> None:
     """Show how an order stands, and what has happened to it."""
     orders_command.order(order_id, as_json)
 
 
-@app.command(epilog="Example: orderctl orders --stuck --minutes 5")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl orders --stuck --minutes 5")
 @on_stack
 def orders(
     stuck: Annotated[
@@ -287,7 +294,7 @@ def orders(
     orders_command.orders(stuck or minutes is not None, minutes, as_json)
 
 
-@app.command(epilog="Example: orderctl cancel order-1")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl cancel order-1")
 @on_stack
 def cancel(
     order_id: OrderId,
@@ -303,7 +310,7 @@ def cancel(
     cancel_command.cancel(order_id, wait, as_json)
 
 
-@app.command(epilog="Example: orderctl updates --follow")
+@app.command(rich_help_panel="Orders", epilog="Example: orderctl updates --follow")
 @on_stack
 def updates(
     follow: Annotated[
@@ -328,7 +335,7 @@ def updates(
     updates_command.updates(follow, peek, as_json)
 
 
-@app.command(epilog="Example: orderctl status --since 1h")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl status --since 1h")
 @on_stack
 def status(since: Window = "10m", as_json: Json = False) -> None:
     """Show the whole pipeline on one screen, each step from left to right as a line.
@@ -341,7 +348,7 @@ def status(since: Window = "10m", as_json: Json = False) -> None:
     status_command.status(_window(since), as_json)
 
 
-@app.command(epilog="Example: orderctl watch --interval 5")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl watch --interval 5")
 @on_stack
 def watch(
     interval: Annotated[
@@ -358,9 +365,10 @@ def watch(
 
 
 @app.command(
+    rich_help_panel="Operating",
     epilog="Examples:\n\n"
     "orderctl logs payments-processor --since 1h\n\n"
-    "orderctl logs order-tracker --order order-1 --follow"
+    "orderctl logs order-tracker --order order-1 --follow",
 )
 @on_stack
 def logs(
@@ -399,7 +407,7 @@ def logs(
     )
 
 
-@app.command(epilog="Example: orderctl trace order-1")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl trace order-1")
 @on_stack
 def trace(
     order_id: OrderId,
@@ -423,7 +431,7 @@ def trace(
     trace_command.trace(order_id, _moment(since, "--since"), as_json)
 
 
-@app.command(epilog="Example: orderctl pause payments")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl pause payments")
 @on_stack
 def pause(consumer: ConsumerName, as_json: Json = False) -> None:
     """Have a consumer take no more messages from its queue, and wait until that is so.
@@ -435,7 +443,7 @@ def pause(consumer: ConsumerName, as_json: Json = False) -> None:
     consumers_command.switch(consumer.value, on=False, as_json=as_json)
 
 
-@app.command(epilog="Example: orderctl resume payments")
+@app.command(rich_help_panel="Operating", epilog="Example: orderctl resume payments")
 @on_stack
 def resume(consumer: ConsumerName, as_json: Json = False) -> None:
     """Have a paused consumer take messages again, and wait until that is so."""
@@ -445,7 +453,7 @@ def resume(consumer: ConsumerName, as_json: Json = False) -> None:
 stock = typer.Typer(
     no_args_is_help=True, help="See and change what is available of each article to new orders."
 )
-app.add_typer(stock, name="stock")
+app.add_typer(stock, name="stock", rich_help_panel="Orders")
 
 
 @stock.command("list", epilog="Example: orderctl stock list mug tea")
@@ -501,8 +509,11 @@ def stock_add(
     stock_command.add(pairs, as_json)
 
 
-dlq = typer.Typer(no_args_is_help=True, help="See and empty the dead-letter queues.")
-app.add_typer(dlq, name="dlq")
+dlq = typer.Typer(
+    no_args_is_help=True,
+    help="See what is parked in the dead-letter queues and why; redrive or purge it.",
+)
+app.add_typer(dlq, name="dlq", rich_help_panel="Operating")
 
 
 @dlq.command("list", epilog="Example: orderctl dlq list")
@@ -576,9 +587,10 @@ def dlq_purge(
 
 
 @app.command(
+    rich_help_panel="Operating",
     epilog="Examples:\n\n"
     "orderctl replay --from -2h --to -10m\n\n"
-    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed"
+    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed",
 )
 @on_stack
 def replay(

@@ -81,6 +81,10 @@ class Pipeline:
         """Post an order to the API; an error answer is an answer, too."""
         return self.api.place(json.dumps(order).encode())
 
+    def api_client(self, connections: int) -> ApiClient:
+        """The API over so many connections, for many orders at once."""
+        return ApiClient(self._session, self.outputs["ApiUrl"], connections=connections)
+
     def show(self, order_id: str) -> Reply:
         """Ask the API how an order stands; an error answer is an answer, too."""
         return self.api.show(order_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,16 @@ QUICK = {
 def state_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `orderctl` finds the cloud, when ORDERCTL_STATE_DIR names it."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture
+def environment(state_directory: Path) -> dict[str, str]:
+    """As in a terminal, with a proxy that must not be asked for this machine."""
+    return os.environ | {
+        "ORDERCTL_STATE_DIR": str(state_directory),
+        "http_proxy": "http://127.0.0.1:1",
+        "no_proxy": "",
+    }
 
 
 @pytest.fixture(scope="session")

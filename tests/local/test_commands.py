@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,16 +17,6 @@ from support.pipeline import PipelineUnderTest, eventually
 
 PATIENCE_SECONDS = 30
 Orderctl = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def environment(state_directory: Path) -> dict[str, str]:
-    """As in a terminal, with a proxy that must not be asked for this machine."""
-    return os.environ | {
-        "ORDERCTL_STATE_DIR": str(state_directory),
-        "http_proxy": "http://127.0.0.1:1",
-        "no_proxy": "",
-    }
 
 
 @pytest.fixture

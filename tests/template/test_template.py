@@ -63,6 +63,13 @@ def test_every_rule_target_has_a_retry_policy_and_a_dead_letter_queue(resources:
             }
 
 
+def test_every_event_of_the_bus_is_archived_for_a_replay(resources: Resources) -> None:
+    (archive,) = properties(resources, "AWS::Events::Archive").values()
+    assert archive["SourceArn"] == {"Fn::GetAtt": ["OrderEventBus", "Arn"]}
+    assert archive["RetentionDays"] == {"Ref": "ArchiveRetentionDays"}
+    assert "EventPattern" not in archive
+
+
 def test_payments_are_parked_after_three_receives(resources: Resources) -> None:
     policy = resources["PaymentsQueue"]["Properties"]["RedrivePolicy"]
     assert policy["maxReceiveCount"] == 3

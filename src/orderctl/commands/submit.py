@@ -21,7 +21,6 @@ from rich.progress import (
 from rich.text import Text
 
 from orderctl import console, order_files, paths
-from orderctl.api_client import ApiClient
 from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
 from orderctl.order_files import Outgoing, outgoing
@@ -65,6 +64,11 @@ def one(fields: Mapping[str, Any], as_json: bool) -> None:
     (sent,) = result.sent
     if as_json:
         print_json(_facts(result))
+    if sent.reply is None:
+        raise NotTakenError(
+            f"Whether {order.order_id} was taken is open: {sent.why}.\n"
+            f"Send it again with --id {order.order_id}: it takes effect once."
+        )
     if not sent.taken:
         raise NotTakenError(f"{order.order_id} was not taken. {sent.why}")
     if not as_json:
@@ -139,8 +143,7 @@ def _send(orders: Iterable[Outgoing], count: int, rate: float | None, as_json: b
     result = Result(rate)
     at_once = _AT_ONCE_FOR_A_RATE if rate else _AT_ONCE
     with connected() as pipeline:
-        client = ApiClient(pipeline.session, pipeline.outputs["ApiUrl"], connections=at_once)
-        sender = Sender(client.place, at_once)
+        sender = Sender(pipeline.api_client(at_once).place, at_once)
         try:
             with _progress(count, shown=count > 1 and not as_json) as advance:
                 sender.send(orders, result, advance)
@@ -175,11 +178,14 @@ def _report(result: Result, count: int, as_json: bool) -> None:
     _show(result, count, as_json)
     refused = [sent for sent in result.sent if not sent.taken]
     if refused:
+        refused.sort(key=lambda sent: sent.began)
         lines = [_told(sent) for sent in refused[:_SHOWN_REFUSALS]]
         if more := len(refused) - len(lines):
             lines.append(f"… and {more} more; --json lists them all")
         orders = "1 order was" if len(refused) == 1 else f"{len(refused)} orders were"
-        raise NotTakenError("\n  ".join([f"{orders} not taken.", *lines]))
+        unsure = any(sent.reply is None for sent in refused)
+        open_ = " Without an answer an order may have been taken all the same." * unsure
+        raise NotTakenError("\n  ".join([f"{orders} not taken.{open_}", *lines]))
 
 
 def _told(sent: Sent) -> str:
