@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 CHECKOV := .venv-checkov
+BENCH_STAMP := .venv/.bench-ready
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,7 +33,7 @@ lint: setup ## formatting, lint, types, the template
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml delivery/*.yaml
 
 security: $(CHECKOV)/.ready ## the template's security, by Checkov: each finding is fixed or has its reason beside it
 	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml --compact --quiet --skip-download
@@ -51,6 +52,13 @@ SEEDS ?= 2000
 simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
+bench: setup $(BENCH_STAMP) ## measure what an order costs, beside the floor and a textbook version; QUICK=1 for a look
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+$(BENCH_STAMP): $(STAMP) requirements/bench.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $(BENCH_STAMP)
+
 schemas: setup ## write docs/schemas from src/orders/events.py
 	@$(BIN)/orderctl schemas
 
@@ -63,4 +71,4 @@ lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove what was built (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate bench schemas lock clean

@@ -31,7 +31,7 @@ _request_id = ""
 
 
 def begin(context: Context) -> None:
-    """Start an invocation: its metrics and its failures carry its request id."""
+    """Start an invocation: what it says of failures carries its request id."""
     global _request_id  # noqa: PLW0603 - an environment runs one invocation at a time
     _request_id = context.aws_request_id
 
@@ -69,7 +69,13 @@ def gauge(**levels: int) -> None:
     Args:
         **levels: the number by metric name.
     """
-    _write(_embedded(levels, {"service": _service}) | {"request_id": _request_id})
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in levels],
+    }
+    aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    _write({"_aws": aws, "service": _service, **levels})
 
 
 def _log(level: Level, message: str, facts: Mapping[str, str | int | None]) -> None:
@@ -77,17 +83,6 @@ def _log(level: Level, message: str, facts: Mapping[str, str | int | None]) -> N
         return
     known = {name: value for name, value in facts.items() if value is not None}
     _write({"level": level, "message": message, **known})
-
-
-def _embedded(values: Mapping[str, float], dimensions: Mapping[str, str]) -> dict[str, Any]:
-    """Counts with their dimensions, as the CloudWatch embedded metric format has them."""
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in values],
-    }
-    aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-    return {"_aws": aws, **dimensions, **values}
 
 
 def _write(line: dict[str, Any]) -> None:

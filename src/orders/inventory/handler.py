@@ -163,7 +163,7 @@ def _log(message: Message[Command], reservation: Reservation) -> None:
         reservation.state,
         order_id=reservation.order_id,
         lines=len(reservation.lines),
-        attempt=message.attempt,
+        attempt=message.attempt if message.attempt > 1 else None,
         reason=reservation.reason,
     )
 

@@ -122,7 +122,7 @@ def _log(message: Message[Command], payment: Payment) -> None:
         order_id=payment.order_id,
         amount=None if payment.amount is None else str(payment.amount),
         currency=payment.currency,
-        attempt=message.attempt,
+        attempt=message.attempt if message.attempt > 1 else None,
         reason=payment.reason,
     )
 

@@ -1,0 +1,115 @@
+"""`make bench`: measures, prints, and writes what an order costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bench import cold, costs, emulator, local, plot, processes, report, warm
+from bench.processes import ROOT
+from bench.setting import BY_NAME, FUNCTIONS, Function, prepare
+from bench.targets import targets
+from bench.workload import STOCK
+from orderctl import console, paths
+from orderctl.errors import OrderctlError
+
+_RESULTS: Final = ROOT / "bench" / "results"
+_PARTS: Final = ("cold", "warm", "local")
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    quick: Annotated[bool, typer.Option("--quick", help="Few samples: a look, no result.")] = False,
+    part: Annotated[
+        list[str] | None, typer.Option(help="Measure this alone: cold, warm or local; repeatable.")
+    ] = None,
+    function: Annotated[
+        list[str] | None, typer.Option(help="Measure this function alone; repeatable.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Where the local cloud listens.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Where the results go.")] = None,
+) -> None:
+    """Measure what an order costs, beside the floor and beside a textbook version."""
+    parts = _chosen(part, _PARTS, "--part")
+    functions = [BY_NAME[name] for name in _chosen(function, tuple(BY_NAME), "--function")]
+    results: dict[str, Any] = {"measured": _circumstances(quick)}
+    results |= _measure(parts, functions, quick, port)
+    reached = targets(results)
+    results["targets"] = [target.told() for target in reached]
+    report.show(results, reached)
+    directory = into or (paths.BUILD / "bench-quick" if quick or part or function else _RESULTS)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
+    plot.draw(results, directory / "bench.svg")
+    where = paths.shown(directory)
+    console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
+
+
+def _measure(
+    parts: Sequence[str], functions: Sequence[Function], quick: bool, port: int | None
+) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    code = processes.lay_out()
+    if "cold" in parts:
+        with console.step("Starting functions", "Started functions") as step:
+            results["cold"] = cold.measure(
+                code, functions, 3 if quick else 11, lambda n, of: step.progress(n, of, "starts")
+            )
+    if "warm" in parts:
+        with (
+            console.step("Invoking functions", "Invoked functions") as step,
+            emulator.running() as aws,
+        ):
+            prepare(aws.endpoint, STOCK)
+            results["warm"] = warm.measure(
+                code,
+                aws,
+                functions,
+                1 if quick else 7,
+                lambda n, of: step.progress(n, of, "samples"),
+            )
+        if list(functions) == list(FUNCTIONS):
+            results["costs"] = costs.measure(results["warm"])
+    if "local" in parts:
+        with console.step("Taking orders to their ends", "Took orders to their ends") as step:
+            results["local"] = local.measure(
+                3 if quick else 10, port, lambda n, of: step.progress(n, of, "rates")
+            )
+    return results
+
+
+def _chosen(asked: list[str] | None, known: tuple[str, ...], option: str) -> list[str]:
+    for name in asked or ():
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint=option)
+    return asked or list(known)
+
+
+def _circumstances(quick: bool) -> dict[str, Any]:
+    """When and on what it was measured; a busy machine is seen by its load."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average_before": round(os.getloadavg()[0], 2),
+    }
+
+
+if __name__ == "__main__":
+    try:
+        app(prog_name="python -m bench")
+    except OrderctlError as failure:
+        console.error(str(failure))
+        sys.exit(1)

@@ -1,0 +1,120 @@
+"""The targets, and whether they are met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bench.setting import FUNCTIONS, OURS, TEXTBOOK, VERSIONS
+
+_COLD: Final = 1.25
+_CALLS: Final = 3.0
+_CPU: Final = 0.25
+_LOGGED: Final = 0.25
+_THROUGHPUT: Final = 0.5
+_FULL: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to reach."""
+
+    what: str
+    measured: float
+    target: float
+    at_least: bool = False
+    """Whether more is better."""
+    why: str = ""
+    """What the number is made of."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it is reached."""
+        if self.at_least:
+            return self.measured >= self.target
+        return self.measured <= self.target
+
+    def told(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**asdict(self), "measured": round(self.measured, 3), "met": self.is_met}
+
+
+def targets(results: Mapping[str, Any]) -> list[Target]:
+    """The targets of what was measured; a part that was not measured has none."""
+    found: list[Target] = []
+    if cold := results.get("cold"):
+        found += _cold(cold)
+    if warm := results.get("warm"):
+        found += _warm(warm)
+    if local := results.get("local"):
+        found.append(_throughput(local))
+    return found
+
+
+def _cold(cold: Mapping[str, Any]) -> Iterator[Target]:
+    for name, found in cold.items():
+        ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, "floor"))
+        added = ", ".join(
+            f"{package} {ms:.0f}" for package, ms in found["imports"]["added"].items()
+        )
+        spared = sum(found["imports"]["spared"].values())
+        yield Target(
+            f"cold start of {name}, CPU, of the floor",
+            ours / floor,
+            _COLD,
+            why=f"imports in ms: {added}; spared: {spared:.0f}",
+        )
+
+
+def _warm(warm: Mapping[str, Any]) -> Iterator[Target]:
+    for function in FUNCTIONS:
+        if function.in_batches and function.name in warm:
+            measured = warm[function.name]
+            counted = measured[OURS]["counts"][_FULL]["first"]
+            calls = ", ".join(counted["calls"])
+            yield Target(
+                f"AWS calls of {function.name} for a batch of 10",
+                counted["calls_per_invocation"],
+                _CALLS,
+                why=calls,
+            )
+            ours, textbook = (_cpu(measured[version]) for version in VERSIONS)
+            yield Target(
+                f"CPU of {function.name} per order in a batch of 10, of the textbook's",
+                ours / textbook,
+                _CPU,
+                why=f"{measured[OURS]['sdk_share']:.0%} of it in the SDK",
+            )
+    for batch in (1, _FULL):
+        logged = {v: logged_bytes(warm, v, batch) for v in VERSIONS}
+        yield Target(
+            f"bytes logged per order in batches of {batch}, of the textbook's",
+            logged[OURS] / logged[TEXTBOOK],
+            _LOGGED,
+            why=f"{logged[OURS]:,.0f} of {logged[TEXTBOOK]:,.0f}",
+        )
+
+
+def logged_bytes(warm: Mapping[str, Any], version: str, batch: int) -> float:
+    """What all functions log for an order, in bytes; what Lambda itself logs is left out."""
+    return sum(
+        float(counts.get(batch, counts[1])["first"]["logged_bytes"])
+        for counts in (measured[version]["counts"] for measured in warm.values())
+    )
+
+
+def _cpu(measured: Mapping[str, Any]) -> float:
+    """CPU per order in full batches, whatever the latency."""
+    full = [timed for timed in measured["per_order"] if timed["batch"] == _FULL]
+    return sum(float(timed["cpu_ms"]["median"]) for timed in full) / len(full)
+
+
+def _throughput(local: Mapping[str, Any]) -> Target:
+    return Target(
+        "orders per second on the local cloud, of the emulator's ceiling",
+        local["share_of_ceiling"],
+        _THROUGHPUT,
+        at_least=True,
+        why=f"{local['orders_per_second']:.0f} of {local['ceiling_orders_per_second']:.0f}",
+    )

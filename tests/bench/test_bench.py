@@ -1,0 +1,70 @@
+"""The bench measures what it says; no time is looked at, as this machine may be busy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench import cold, costs, emulator, processes, warm
+from bench.setting import BY_NAME, OURS, Function, prepare
+from bench.targets import targets
+from bench.workload import STOCK
+
+PAYMENTS = BY_NAME["payments-processor"]
+CONSUMERS = [function for function in BY_NAME.values() if function.in_batches]
+
+
+def silent(_done: int, _of: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> processes.Code:
+    return processes.lay_out(tmp_path_factory.mktemp("code") / "code", versions=[OURS])
+
+
+@pytest.fixture(scope="module")
+def measured(code: processes.Code) -> dict[str, Any]:
+    with emulator.running() as aws:
+        prepare(aws.endpoint, STOCK)
+        return warm.measure(code, aws, CONSUMERS, 1, silent, versions=[OURS])
+
+
+@pytest.mark.parametrize("function", CONSUMERS, ids=lambda function: function.name)
+def test_a_batch_takes_three_calls_at_most(measured: dict[str, Any], function: Function) -> None:
+    counts = measured[function.name][OURS]["counts"]
+    assert counts.keys() == {1, 10}
+    assert all(counted["first"]["calls_per_invocation"] <= 3 for counted in counts.values())
+
+
+def test_counts_what_an_order_takes(measured: dict[str, Any]) -> None:
+    counted = measured[PAYMENTS.name][OURS]["counts"][10]["first"]
+    assert counted["calls"] == {"BatchGetItem": 0.1, "BatchExecuteStatement": 0.1, "PutEvents": 0.1}
+    assert counted["write_units"] == {"payments": 1.0}
+    assert counted["read_units"] == {"payments": 1.0}
+    assert counted["events"] == 1.0
+    assert 1.0 < counted["logged_lines"] < 1.2
+    assert counted["logged_bytes"] < 200
+
+
+def test_a_repeated_event_writes_nothing(measured: dict[str, Any]) -> None:
+    for name in measured:
+        again = measured[name][OURS]["counts"][10]["again"]
+        assert again["write_units"] == {}
+
+
+def test_a_cold_start_is_measured_beside_the_floor(code: processes.Code) -> None:
+    found = cold.measure(code, [PAYMENTS], 1, silent, versions=[OURS])[PAYMENTS.name]
+    assert found[OURS]["cpu_ms"]["median"] > 0
+    assert found["floor"]["cpu_ms"]["median"] > 0
+    assert set(found["imports"]["added"]) <= {"orders", "msgspec", "standard library"}
+    assert targets({"cold": {PAYMENTS.name: found}})
+
+
+def test_every_function_has_its_memory_in_the_template() -> None:
+    assert costs.memory_sizes().keys() == BY_NAME.keys()
+
+
+def test_the_prices_are_dated() -> None:
+    assert costs.prices()["as_of"].startswith("20")
