@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
@@ -59,23 +59,23 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-def terminate(pid: int, marker: str, grace_seconds: float = 5.0) -> bool:
+def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) -> bool:
     """End a process that leads a process group, and what is left of its group.
 
     Args:
         pid: The process and its group.
-        marker: What its command line has and no other's.
+        runs: Tells whether it still runs, and is the one meant.
         grace_seconds: How long it may take to end by itself.
 
     Returns:
         Whether it was running.
     """
-    if not is_running(pid, marker):
+    if not runs():
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
-    while is_running(pid, marker) and time.monotonic() < deadline:
+    while runs() and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

@@ -220,7 +220,7 @@ def test_server_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) ->
     with subprocess.Popen(command, start_new_session=True) as process:
         wait_for(lambda: is_running(process.pid, "0123456789abcdef"), "the process")
         time.sleep(0.2)  # until it ignores SIGTERM
-        assert processes.terminate(process.pid, "0123456789abcdef", grace_seconds=0.2)
+        assert processes.terminate(process.pid, lambda: process.poll() is None, grace_seconds=0.2)
         assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
 

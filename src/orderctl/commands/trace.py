@@ -87,7 +87,7 @@ def _standing(order: Mapping[str, Any]) -> list[Text]:
         str(order["status"]),
         f"payment {order.get('payment', '-')}",
         f"inventory {order.get('inventory', '-')}",
-        f"{order['amount']} {order['currency']}" if "amount" in order else "",
+        f"{order['amount']:.2f} {order['currency']}" if "amount" in order else "",
         ", ".join(f"{line['quantity']} {line['sku']}" for line in order.get("items", ())),
         str(order.get("reason", "")),
     ]

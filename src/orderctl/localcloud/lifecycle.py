@@ -206,10 +206,12 @@ class LocalCloud:
         """End the server, its functions' processes, and the record of it."""
         with uninterrupted():
             if self._process:
-                terminate(self._process.pid, self.state.instance)
-                self._process.wait()
-                if self._process.stdin:
-                    self._process.stdin.close()
+                process = self._process
+                # Its command line may not be there yet, when it has only just been started.
+                terminate(process.pid, lambda: process.poll() is None)
+                process.wait()
+                if process.stdin:
+                    process.stdin.close()
                 self._home.clear(self.state.instance)
                 self._process = self._state = None
             if self._private:
@@ -360,7 +362,7 @@ def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
         if left_over and left_over.detached and left_over.is_running():
             raise AlreadyRunningError(_already_running(left_over))
         if left_over:
-            terminate(left_over.pid, left_over.instance)
+            terminate(left_over.pid, left_over.is_running)
             directory.clear(left_over.instance)
         yield left_over
 
@@ -414,7 +416,7 @@ def stop(directory: StateDirectory) -> LocalState | None:
     if state is None:
         return None
     with uninterrupted():
-        was_running = terminate(state.pid, state.instance)
+        was_running = terminate(state.pid, state.is_running)
         directory.clear(state.instance)
         directory.wait_until_unlocked(_OWNER_SECONDS)
     return state if was_running else None

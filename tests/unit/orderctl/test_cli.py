@@ -1,12 +1,16 @@
 """The command line as it is typed."""
 
 import os
-import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
+
+from orderctl.app import app
 
 
 def orderctl(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
@@ -24,38 +28,63 @@ def test_version(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout.split()[0]) == (0, "orderctl")
 
 
+def commands(group: typer.Typer, *names: str) -> Iterator[str]:
+    """Every command, as it is typed."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield " ".join([*names, command.name or command.callback.__name__])
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands(inner.typer_instance, *names, str(inner.name))
+
+
+@pytest.mark.parametrize("command", list(commands(app)))
+def test_every_command_has_an_example(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    _, example = result.stdout.split("Example", 1)
+    assert f"orderctl {command}" in example
+
+
 @pytest.mark.parametrize(
-    "command",
+    ("words", "completed"),
     [
-        "up",
-        "down",
-        "env",
-        "order",
-        "orders",
-        "cancel",
-        "updates",
-        "dlq list",
-        "dlq redrive",
-        "dlq show",
-        "dlq purge",
-        "deploy",
-        "destroy",
-        "submit",
-        "logs",
-        "pause",
-        "resume",
-        "stock list",
-        "stock set",
-        "stock add",
-        "replay",
-        "schemas",
+        ("orderctl wa", ["watch"]),
+        ("orderctl dlq p", ["purge"]),
+        ("orderctl pause ", ["payments", "inventory", "tracker"]),
+        ("orderctl logs order", ["order-api", "order-tracker"]),
+        ("orderctl replay --rule order-c", ["order-cancelled", "order-confirmed"]),
     ],
 )
-def test_every_command_has_an_example(command: str, tmp_path: Path) -> None:
-    result = orderctl(*command.split(), "--help", state=tmp_path)
-    assert result.returncode == 0
-    _usage, *examples = re.split(r"Examples?:", result.stdout)
-    assert f"orderctl {command}" in "".join(examples)
+def test_the_shell_completes(
+    words: str, completed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_ORDERCTL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    result = CliRunner().invoke(app, prog_name="orderctl")
+    assert result.stdout.split() == completed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["submit"], "--amount, a FILE of orders, or a --count"),
+        (["submit", "f", "--count", "1"], "goes not with the options of an order"),
+        (["submit", "--count", "1", "--id", "a"], "goes not with --count"),
+        (["submit", "--rate", "5", "--amount", "1"], "goes with --count or a file"),
+        (["submit", "--amount", "much"], "'much' is not a number"),
+        (["submit", "--amount", "1", "--item", "mug=some"], "'mug=some' is not SKU=N"),
+        (["logs", "order-api", "--since", "soon"], "'soon' is no time"),
+        (["status", "--since", "10s"], "goes back from one minute to 15 days"),
+        (["pause", "everything"], "'payments', 'inventory', 'tracker'"),
+        (["replay"], "Missing option '--from'"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_env_without_a_local_cloud_prints_nothing_to_evaluate(tmp_path: Path) -> None:
