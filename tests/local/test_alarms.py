@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event
 
 import pytest
 from mypy_boto3_lambda import LambdaClient
@@ -140,6 +140,25 @@ def publish_all_kinds(pipeline: PipelineUnderTest, order_id: str) -> None:
     )
 
 
+@contextmanager
+def failing(functions: LambdaClient, *names: str) -> Iterator[None]:
+    """Let functions fail and be throttled again and again for a while."""
+    enough = Event()
+
+    def keep_failing(name: str) -> None:
+        while not enough.is_set():
+            fail_and_throttle(functions, name)
+
+    with broken_code(functions, *names), ThreadPoolExecutor(len(names)) as at_once:
+        calls = [at_once.submit(keep_failing, name) for name in names]
+        try:
+            yield
+        finally:
+            enough.set()
+            for call in calls:
+                call.result()
+
+
 def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     pipeline: PipelineUnderTest, functions: LambdaClient
 ) -> None:
@@ -148,34 +167,26 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     first, second, third = pipeline.ids(3)
 
     def ringing() -> set[str]:
-        return {name for name, state in pipeline.alarms().items() if state == "ALARM"}
+        return {name for name, state in pipeline.alarms().items() if state == "ALARM"} & expected
 
-    def fail_in_every_way() -> None:
-        for name in FUNCTIONS:
-            fail_and_throttle(functions, name)
+    def all_have_rung() -> bool:
         assert pipeline.place({"order_id": third, "amount": 1}).status >= 500
         publish_all_kinds(pipeline, second)
+        rung.update(ringing())
+        return rung == expected
 
     with (
-        ThreadPoolExecutor(1) as meanwhile,
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMERS),
-        broken_code(functions, *FUNCTIONS),
         without_callers(functions, "notifications", "stuck-orders"),
+        failing(functions, *FUNCTIONS),
     ):
         publish_all_kinds(pipeline, first)
         with closed(pipeline, "PaymentsQueueUrl", "OutcomesQueueUrl", "UndeliverableEventsDLQUrl"):
-            deadline = time.monotonic() + RINGING_SECONDS
-            failing = meanwhile.submit(fail_in_every_way)
-            while rung != expected:
-                assert time.monotonic() < deadline, f"never rang: {sorted(expected - rung)}"
-                if failing.done():
-                    failing.result()
-                    failing = meanwhile.submit(fail_in_every_way)
-                rung |= ringing() & expected
-                time.sleep(0.2)
-            failing.result()
-    eventually(lambda: not ringing() & expected, QUIET_SECONDS)
+            with suppress(AssertionError):
+                eventually(all_have_rung, RINGING_SECONDS)
+            assert not expected - rung, "these never rang"
+    eventually(lambda: not ringing(), QUIET_SECONDS)
 
 
 def test_what_is_not_delivered_but_parked_is_not_lost(pipeline: PipelineUnderTest) -> None:

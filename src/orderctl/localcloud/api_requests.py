@@ -1,15 +1,17 @@
 """What API Gateway tells of the requests to a stage: metrics and access logs.
 
-MiniStack 1.5.33 does neither.
+MiniStack 1.5.33 does neither, and answers 429 when the function behind a method is throttled.
 
 AWS publishes Count, 4XXError, 5XXError and Latency in the namespace AWS/ApiGateway, for ApiName
 and for ApiName with Stage ("Amazon API Gateway dimensions and metrics", API Gateway developer
 guide); an error metric's Average is the share of such answers. A stage with AccessLogSetting
 writes a line in the given format for every request, with `-` for what is not known ("Variables for
-access logging", same guide). TestInvokeMethod does neither.
+access logging", same guide). TestInvokeMethod does neither. To the client a throttled function is
+an integration that failed: 500, `Internal server error` ("Gateway response types", same guide,
+INTEGRATION_FAILURE).
 
-The seam is the function that answers one request to a stage. Of the variables, those that the
-template's format names are known here.
+The seams are the function that answers one request to a stage, and the one that calls the function
+behind a method. Of the variables, those that the template's format names are known here.
 """
 
 import logging
@@ -52,7 +54,14 @@ def install() -> None:
             _log_access(stage, method, path, response, milliseconds)
         return response
 
+    call: Callable[..., Awaitable[Any]] = seams.original(apigateway_v1, "_call_lambda_raw")
+
+    async def call_or_fail(*arguments: object, **scope: object) -> object:
+        result, error = await call(*arguments, **scope)
+        return (None, "throttled") if result and result.get("throttle") else (result, error)
+
     seams.replace(apigateway_v1, "_handle_execute_in_scope", answer_observed)
+    seams.replace(apigateway_v1, "_call_lambda_raw", call_or_fail)
 
 
 def _measure(dimensions: dict[str, str], status: int, milliseconds: int) -> None:

@@ -124,6 +124,13 @@ def test_more_requests_than_the_stage_takes_are_refused(account: Account, name: 
     assert total(account, "4XXError", ApiName=name, Stage="live") == answers[429]
 
 
+def test_a_throttled_function_is_a_500(account: Account, name: str) -> None:
+    stage = Stage(account, name)
+    account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    assert stage.get("200") == 500
+    assert total(account, "5XXError", ApiName=name, Stage="live") == 1
+
+
 FORMAT = (
     '{"id":"$context.requestId","method":"$context.httpMethod","path":"$context.path",'
     '"status":"$context.status","ms":"$context.responseLatency","who":"$context.identity.userArn"}'
