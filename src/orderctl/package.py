@@ -232,7 +232,8 @@ def _compile(target: Target, directory: Path) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise PackageError(f"The functions do not compile:\n{result.stdout or result.stderr}")
+        said = (result.stdout or result.stderr).strip()
+        raise PackageError(f"The functions do not compile:\n{said}")
 
 
 def _files(directory: Path) -> dict[str, Path]:
