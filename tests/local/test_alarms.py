@@ -179,9 +179,11 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMERS),
         without_callers(functions, "notifications", "stuck-orders"),
+        pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
         failing(functions, *FUNCTIONS),
     ):
         publish_all_kinds(pipeline, first)
+        functions.invoke(FunctionName="notifications", InvocationType="Event")
         with closed(pipeline, "PaymentsQueueUrl", "OutcomesQueueUrl", "UndeliverableEventsDLQUrl"):
             with suppress(AssertionError):
                 eventually(all_have_rung, RINGING_SECONDS)

@@ -140,6 +140,17 @@ def test_every_rule_with_a_dead_letter_queue_has_an_alarm_on_lost_events(
         assert {"EventBusName": rule["EventBusName"], "RuleName": rule["Name"]} in watched
 
 
+def test_every_on_failure_destination_has_an_alarm_on_what_it_does_not_take(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    watched = [
+        dimensions(alarm)["FunctionName"]
+        for alarm in watching(alarms, "AWS/Lambda", "DestinationDeliveryFailures")
+    ]
+    configured = properties(resources, "AWS::Lambda::EventInvokeConfig").values()
+    assert watched == [config["FunctionName"] for config in configured]
+
+
 def test_the_api_has_an_alarm_on_its_failures(
     alarms: dict[str, dict[str, Any]], resources: Resources
 ) -> None:

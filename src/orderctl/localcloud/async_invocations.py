@@ -10,7 +10,8 @@ of Lambda asynchronous invocations", Lambda developer guide) tries a failed even
 and after two minutes, MaximumRetryAttempts times (2 if not set); a throttled one for as long as
 MaximumEventAgeInSeconds allows, without using up a retry. Then it sends a record to the
 on-failure destination and the event itself to the function's dead-letter queue, both with the
-permissions of the function's role.
+permissions of the function's role. What cannot be sent is lost, and counted in the function's
+metric DestinationDeliveryFailures, or DeadLetterErrors.
 
 MiniStack's function for it is replaced as a whole. Here a minute of waiting is a second. Records
 go out through the API, signed as the role; destinations can be queues and topics.
@@ -30,7 +31,7 @@ import boto3
 from botocore.exceptions import ClientError
 from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch, lambda_svc
 
 from orderctl.localcloud import seams
 
@@ -190,4 +191,8 @@ def _send(configuration: dict[str, Any], arn: str, body: str, attributes: dict[s
         else:
             _log.warning("the local cloud sends no records of invocations to %s", arn)
     except ClientError as error:
-        _log.warning("%s lost a record: %s", configuration["FunctionName"], error)
+        function = configuration["FunctionName"]
+        _log.warning("%s lost a record: %s", function, error)
+        # Only what goes to a dead-letter queue has attributes.
+        metric = "DeadLetterErrors" if attributes else "DestinationDeliveryFailures"
+        cloudwatch.record_metric("AWS/Lambda", metric, 1, "Count", {"FunctionName": function})
