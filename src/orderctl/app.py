@@ -12,6 +12,7 @@ from orderctl.commands import env as env_command
 from orderctl.commands import orders as orders_command
 from orderctl.commands import run as run_command
 from orderctl.commands import schemas as schemas_command
+from orderctl.commands import tune as tune_command
 from orderctl.commands import up as up_command
 from orderctl.commands import updates as updates_command
 
@@ -170,6 +171,29 @@ def dlq_redrive(
 ) -> None:
     """Send what is parked back to where it came from, and wait until that is done."""
     dlq_command.redrive(names or [], as_json)
+
+
+@app.command(epilog="Example: orderctl tune payments-processor --memory 128 --memory 256")
+def tune(
+    function: Annotated[
+        str, typer.Argument(metavar="FUNCTION", help="Such as payments-processor.")
+    ],
+    memory: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="MB", help="Try this size; repeatable. [default: 128, 256, 512, 1024]"
+        ),
+    ] = None,
+    orders: Annotated[int, typer.Option(min=1, max=10_000, help="Orders sent at each size.")] = 50,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Try memory sizes on a function: how long it takes and what that costs.
+
+    Orders go through the whole pipeline meanwhile, so use a stack without customers. The function
+    gets its own size back. On the local cloud memory makes nothing faster.
+    """
+    tune_command.tune(function, memory or [128, 256, 512, 1024], orders, yes, as_json)
 
 
 @app.command(epilog="Example: orderctl schemas --check")

@@ -73,6 +73,11 @@ class Pipeline:
         self._sqs = session.client("sqs")
         self._cloudwatch = session.client("cloudwatch")
 
+    @property
+    def session(self) -> boto3.Session:
+        """The account and region of the stack."""
+        return self._session
+
     def place(self, order: Mapping[str, Any]) -> Answer:
         """Post an order to the API; an error answer is an answer, too."""
         return self._request("POST", "/orders", order)
