@@ -83,7 +83,10 @@ def _measure(
     if "local" in parts:
         with console.step("Taking orders to their ends", "Took orders to their ends") as step:
             results["local"] = local.measure(
-                3 if quick else 10, port, lambda n, of: step.progress(n, of, "rates")
+                3 if quick else 8,
+                1 if quick else 3,
+                port,
+                lambda n, of: step.progress(n, of, "rates, then bursts"),
             )
     return results
 

@@ -86,7 +86,10 @@ def _latencies(axis: Any, local: Mapping[str, Any]) -> None:  # noqa: ANN401 - m
         seconds = [level[f"{name}_seconds"] for level in local["rates"]]
         axis.plot(rates, seconds, marker="o", label=name)
     axis.axvline(
-        local["ceiling_orders_per_second"], color="grey", linestyle="--", label="emulator's ceiling"
+        local["ceiling_orders_per_second"]["median"],
+        color="grey",
+        linestyle="--",
+        label="emulator's ceiling",
     )
     axis.set_xlabel("orders that end per second")
     axis.set_ylabel("seconds to the end of an order")

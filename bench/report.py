@@ -175,24 +175,20 @@ def _local(local: Mapping[str, Any]) -> None:
         ("sent/s", "orders", "ended", "ended/s", "p50 s", "p95 s", "p99 s"),
         [
             (
-                f"{level['rate']:g}",
+                "all" if level["rate"] is None else f"{level['rate']:g}",
                 str(level["orders"]),
                 str(level["ended"]),
                 f"{level['ended_per_second']:.1f}",
                 *(f"{level[f'p{p}_seconds']:.2f}" for p in (50, 95, 99)),
             )
-            for level in local["rates"]
+            for level in (*local["rates"], *local["bursts"])
         ],
     )
     _title("The same AWS calls with no function in between")
     console.table(
-        ("processes", "orders/s", "calls per order"),
+        ("orders/s", "calls per order"),
         [
-            (
-                str(run["processes"]),
-                f"{run['orders_per_second']:.1f}",
-                f"{run['calls_per_order']:.1f}",
-            )
+            (f"{run['orders_per_second']:.1f}", f"{run['calls_per_order']:.1f}")
             for run in local["ceiling"]
         ],
     )

@@ -42,6 +42,7 @@ def measure(
     functions: Sequence[Function],
     repetitions: int,
     told: Told,
+    *,
     versions: Sequence[str] = VERSIONS,
 ) -> dict[str, Any]:
     """Invoke each function with new orders, its versions in turn.

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from orderctl import tuning
+from orderctl.commands.tune import BadMemoryError, UnknownFunctionError, tune
+
+WARM = (
+    "REPORT RequestId: 8286a188-ba32-4475-8077-530cd35c09a9\tDuration: 12.61 ms\t"
+    "Billed Duration: 13 ms\tMemory Size: 256 MB\tMax Memory Used: 88 MB\t\n"
+)
+COLD = WARM.rstrip() + "\tInit Duration: 412.07 ms\t\nXRAY TraceId: 1-5e34a614\t\n"
+
+
+def test_reads_what_lambda_reports() -> None:
+    warm, cold = (tuning._REPORT.match(line) for line in (WARM, COLD))
+    assert warm
+    assert warm.groupdict() == {"duration": "12.61", "billed": "13", "used": "88", "init": None}
+    assert cold
+    assert cold["init"] == "412.07"
+
+
+def test_takes_lambdas_prices_from_the_table_of_prices() -> None:
+    prices = tuning.prices()
+    assert 0 < prices["gigabyte_second"] < prices["gigabyte_second_x86_64"] < 0.001
+    assert 0 < prices["request"] < 0.00001
+
+
+def test_names_the_functions_when_it_does_not_know_one() -> None:
+    with pytest.raises(UnknownFunctionError, match="payments-processor"):
+        tune("payment", [128], 1, yes=True, as_json=False)
+
+
+@pytest.mark.parametrize("size", [127, 10_241])
+def test_says_which_memory_sizes_there_are(size: int) -> None:
+    with pytest.raises(BadMemoryError, match="128 to 10240 MB"):
+        tune("order-api", [size], 1, yes=True, as_json=False)
