@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from support.dashboard import Metric, metrics_of
+
 Resources = dict[str, dict[str, Any]]
 HANDLERS = (Path(__file__).parents[2] / "src" / "orders").glob("*/handler.py")
 WIDTH = 24
@@ -26,24 +28,8 @@ def widgets(resources: Resources) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def metrics(widgets: list[dict[str, Any]]) -> list[list[str]]:
-    """Every metric: namespace, name, and dimensions, with what is abbreviated spelled out."""
-    found: list[list[str]] = []
-    for widget in widgets:
-        previous: list[str] = []
-        for line in widget["properties"].get("metrics", []):
-            given = [part for part in line if isinstance(part, str)]
-            if given[0] == "...":
-                given = previous[: len(previous) - len(given) + 1] + given[1:]
-            previous = [
-                previous[place] if part == "." else part for place, part in enumerate(given)
-            ]
-            found.append(previous)
-    return found
-
-
-def dimensions(metric: list[str]) -> dict[str, str]:
-    return dict(zip(metric[2::2], metric[3::2], strict=True))
+def metrics(widgets: list[dict[str, Any]]) -> list[Metric]:
+    return list(metrics_of(widgets))
 
 
 def test_widgets_stand_side_by_side(widgets: list[dict[str, Any]]) -> None:
@@ -72,7 +58,7 @@ def test_it_shows_every_alarm(widgets: list[dict[str, Any]], resources: Resource
 
 
 def test_everything_it_names_is_in_the_template(
-    metrics: list[list[str]], template: dict[str, Any]
+    metrics: list[Metric], template: dict[str, Any]
 ) -> None:
     known = template["Resources"].keys() | template["Parameters"].keys()
     for metric in metrics:
@@ -89,23 +75,23 @@ def test_everything_it_names_is_in_the_template(
     ],
 )
 def test_it_shows_every_function(
-    metrics: list[list[str]], resources: Resources, kind: str, metric: str, dimension: str
+    metrics: list[Metric], resources: Resources, kind: str, metric: str, dimension: str
 ) -> None:
-    shown = {dimensions(m)[dimension] for m in metrics if m[1] == metric}
+    shown = {m.dimension(dimension) for m in metrics if m.name == metric}
     assert shown == {f"<{name}>" for name, r in resources.items() if r["Type"] == kind}
 
 
 def test_it_shows_every_queue_but_the_shops_own(
-    metrics: list[list[str]], resources: Resources
+    metrics: list[Metric], resources: Resources
 ) -> None:
     shown = {
-        dimensions(m)["QueueName"] for m in metrics if m[1] == "ApproximateNumberOfMessagesVisible"
+        m.dimension("QueueName") for m in metrics if m.name == "ApproximateNumberOfMessagesVisible"
     }
     queues = {name for name, r in resources.items() if r["Type"] == "AWS::SQS::Queue"}
     assert shown == {f"<{name}.QueueName>" for name in queues - {"OrderUpdatesQueue"}}
 
 
-def test_it_shows_every_metric_that_the_functions_publish(metrics: list[list[str]]) -> None:
+def test_it_shows_every_metric_that_the_functions_publish(metrics: list[Metric]) -> None:
     published = {
         keyword.arg
         for handler in HANDLERS
@@ -113,6 +99,6 @@ def test_it_shows_every_metric_that_the_functions_publish(metrics: list[list[str
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "telemetry.count"
         for keyword in call.keywords
     }
-    shown = {m[1] for m in metrics if m[0] == "OrderPipeline"}
+    shown = {m.name for m in metrics if m.namespace == "OrderPipeline"}
     assert published
     assert shown == published | {"StuckOrders"}

@@ -45,9 +45,9 @@ def install() -> None:
 
 
 def _handlers() -> dict[str, dict[str, Callable[..., Any]]]:
-    seams.original(provisioners, "_provision_resource")  # who looks them up
-    handlers: dict[str, dict[str, Callable[..., Any]]] = provisioners._RESOURCE_HANDLERS
-    return handlers
+    handlers: Any = seams.original(provisioners, "_RESOURCE_HANDLERS")
+    found: dict[str, dict[str, Callable[..., Any]]] = handlers
+    return found
 
 
 def _original(resource_type: str, step: str) -> Callable[..., Any]:

@@ -1,0 +1,38 @@
+"""The metrics on a CloudWatch dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric by its names."""
+
+    namespace: str
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+    def dimension(self, name: str) -> str:
+        """The value of one dimension."""
+        return dict(self.dimensions)[name]
+
+
+def metrics_of(widgets: Sequence[dict[str, Any]]) -> Iterator[Metric]:
+    """Every metric that the widgets show, with what is abbreviated spelled out.
+
+    A ``.`` stands for what is in that place of the line before, ``...`` for all that is in the
+    places from there on, but for the last ("Dashboard body structure and syntax", CloudWatch API
+    reference).
+    """
+    for widget in widgets:
+        before: list[str] = []
+        for line in widget["properties"].get("metrics", []):
+            given = [part for part in line if isinstance(part, str)]
+            if given[0] == "...":
+                given = before[: len(before) - len(given) + 1] + given[1:]
+            before = [before[place] if part == "." else part for place, part in enumerate(given)]
+            namespace, name, *pairs = before
+            yield Metric(namespace, name, frozenset(zip(pairs[::2], pairs[1::2], strict=True)))
