@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from bench.setting import BY_NAME, FUNCTIONS, VERSIONS, Function
+from bench.setting import BY_NAME, FUNCTIONS, OURS, VERSIONS, Function
 from bench.warm import BATCHES
 from orderctl import paths
 
@@ -204,6 +204,10 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
             for share in _DUPLICATES
         },
         "by_memory": memory_table(bill),
+        "peak_megabytes": {
+            name: max(c["first"]["peak_megabytes"] for c in measured[OURS]["counts"].values())
+            for name, measured in warm.items()
+        },
     }
 
 
@@ -220,7 +224,7 @@ def memory_table(bill: Bill) -> dict[str, Any]:
         rows = found.setdefault(function.name, {})
         for fill in BATCHES if function.in_batches else BATCHES[:1]:
             for memory in (128, 192, 256, 512, 1024, 1769):
-                milliseconds = bill.duration_ms(function, VERSIONS[0], fill, memory)
+                milliseconds = bill.duration_ms(function, OURS, fill, memory)
                 cost = milliseconds / 1000 * memory / 1024 * priced["gigabyte_second"]
                 rows.setdefault(memory, {})[fill] = {
                     "milliseconds": round(milliseconds, 1),

@@ -154,11 +154,12 @@ def _memory(costs: Mapping[str, Any]) -> None:
     _title("An invocation of ours by MemorySize: ms, and dollars per million (full batches)")
     sizes = list(next(iter(costs["by_memory"].values())))
     console.table(
-        ("function", "set to", *(f"{size} MB" for size in sizes)),
+        ("function", "set to", "peak", *(f"{size} MB" for size in sizes)),
         [
             (
                 name,
                 f"{costs['memory_megabytes'][name]} MB",
+                f"{costs['peak_megabytes'][name]:.0f} MB",
                 *(
                     f"{row['milliseconds']:.0f} ms ${row['dollars_per_million']:.2f}"
                     for row in (list(rows[size].values())[-1] for size in sizes)

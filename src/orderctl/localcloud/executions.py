@@ -1,8 +1,10 @@
 """Every execution of a function: how many at once, their metrics and their request ids.
 
 MiniStack 1.5.33 starts a process for every call that finds no idle one. On AWS that is right; on
-one machine a burst of a thousand events would be a thousand processes. So as many of a function's
-calls run at once as the machine has cores, and the others wait.
+one machine a burst of a thousand events would be a thousand processes. So of a function's calls
+twice as many run at once as the machine has cores, as they mostly wait for an answer of AWS, and
+the others wait. Batches wait where they are not batches yet: on the queue, where more messages join
+them. Taken off it too early, a burst becomes a row of batches of one.
 
 MiniStack 1.5.33 publishes Invocations, Errors, Duration and Throttles only for calls of the
 Invoke API, once per asynchronous call however often it is tried, and counts a throttled call as
@@ -25,7 +27,9 @@ from ministack.services import cloudwatch, lambda_svc
 
 from orderctl.localcloud import seams
 
-_AT_ONCE = max(2, os.cpu_count() or 1)
+BATCHES_AT_ONCE = max(2, os.cpu_count() or 1)
+"""How many batches of one event source mapping are taken off their queue at once."""
+_AT_ONCE = 2 * BATCHES_AT_ONCE
 
 _places: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_AT_ONCE))
 
@@ -34,6 +38,7 @@ def install() -> None:
     """Observe every execution of a function, and bound how many there are at once."""
     acquire = seams.original(lambda_svc, "_acquire_execution_slot")
     run = seams.original(lambda_svc, "_execute_function_dispatch")
+    allowed = seams.original(lambda_svc, "_sqs_esm_concurrency")
 
     def acquire_observed(function: dict[str, Any], configuration: dict[str, Any]) -> object:
         slot, limit = acquire(function, configuration)
@@ -61,6 +66,9 @@ def install() -> None:
     seams.replace(lambda_svc, "_acquire_execution_slot", acquire_observed)
     seams.replace(lambda_svc, "_execute_function_dispatch", run_observed)
     seams.replace(lambda_svc, "_emit_lambda_metrics", lambda *_, **__: None)
+    seams.replace(
+        lambda_svc, "_sqs_esm_concurrency", lambda *of: min(allowed(*of), BATCHES_AT_ONCE)
+    )
 
 
 def _record(configuration: dict[str, Any], metric: str, value: float, unit: str) -> None:
