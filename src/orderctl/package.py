@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
@@ -88,19 +88,27 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A deployment package on disk.
+    """A deployment package.
 
     Attributes:
-        path: The zip.
-        sha256: The hash of its bytes, in hexadecimal.
-        size: Its bytes.
+        path: The zip on disk, until another build for the same target takes its place.
+        content: Its bytes.
         has_bytecode: Whether cold starts are spared the compiling.
     """
 
     path: Path
-    sha256: str
-    size: int
+    content: bytes = field(repr=False)
     has_bytecode: bool = False
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return len(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its bytes, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def key(self) -> str:
@@ -138,8 +146,7 @@ def build(
         content = zipped.read_bytes()
         path = build_directory / f"{target.name}.zip"
         zipped.replace(path)  # a reader sees the old one or the new one, never a part
-    has_bytecode = target.interpreter is not None
-    return Artifact(path, hashlib.sha256(content).hexdigest(), len(content), has_bytecode)
+    return Artifact(path, content, has_bytecode=target.interpreter is not None)
 
 
 def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:

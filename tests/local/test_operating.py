@@ -105,14 +105,14 @@ class TestSubmit:
             text=True,
         ) as log:
             with subprocess.Popen(
-                [command(), "submit", "--count", "1000", "--rate", "5", "--json"],
+                [command(), "submit", "--count=1000", "--rate=5", "--amount=77.01", "--json"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             ) as load:
                 assert log.stdout
-                while json.loads(log.stdout.readline())["message"] != "placed":
+                while json.loads(log.stdout.readline()).get("amount") != "77.01":
                     pass
                 load.send_signal(signal.SIGINT)
                 said, complaint = load.communicate(timeout=PATIENCE_SECONDS)

@@ -67,7 +67,7 @@ def upload(session: boto3.Session, bucket: str, artifact: Artifact) -> None:
         s3.put_object(
             Bucket=bucket,
             Key=artifact.key,
-            Body=artifact.path.read_bytes(),
+            Body=artifact.content,
             ChecksumSHA256=digest,
         )
 
