@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -89,6 +88,8 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib import metadata  # noqa: PLC0415 — slow to load
+
         typer.echo(f"orderctl {metadata.version('order-pipeline')}")
         raise typer.Exit
 

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from orderctl import flow, stack
 from orderctl.api_client import ApiClient, Reply
 from orderctl.consumers import Consumer
@@ -124,7 +122,7 @@ class Pipeline:
         )
         for page in pages:
             for item in page["Items"]:
-                for line in TypeDeserializer().deserialize(item["lines"]):
+                for line in _plain(item)["lines"]:
                     held[line["sku"]] = held.get(line["sku"], 0) + int(line["quantity"])
         return held
 
@@ -326,12 +324,11 @@ class Pipeline:
 
     def _items(self, table: str, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        deserialize = TypeDeserializer().deserialize
         for start in range(0, len(order_ids), _READ_AT_ONCE):
             keys = [{"order_id": {"S": i}} for i in order_ids[start : start + _READ_AT_ONCE]]
             answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
             for item in answer["Responses"].get(table, []):
-                plain = {name: deserialize(value) for name, value in item.items()}
+                plain = _plain(item)
                 found[plain["order_id"]] = plain
         return found
 
@@ -345,3 +342,11 @@ class Pipeline:
 
     def _depth(self, url: str) -> int:
         return Queue(self._sqs, url).depth()
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item with plain values instead of the low-level API's."""
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 — slow to load
+
+    deserialize = TypeDeserializer().deserialize
+    return {name: deserialize(value) for name, value in item.items()}
