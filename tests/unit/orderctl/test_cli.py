@@ -35,7 +35,13 @@ def commands(group: typer.Typer, *names: str) -> Iterator[str]:
         yield " ".join([*names, command.name or command.callback.__name__])
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
-        yield from commands(inner.typer_instance, *names, str(inner.name))
+        # Without a name its commands are the outer group's.
+        name = [inner.name] if isinstance(inner.name, str) else []
+        yield from commands(inner.typer_instance, *names, *name)
+
+
+def test_no_command_is_overlooked() -> None:
+    assert {"run", "deploy", "submit", "stock set", "status", "dlq purge"} <= set(commands(app))
 
 
 @pytest.mark.parametrize("command", list(commands(app)))
