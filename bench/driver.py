@@ -7,6 +7,7 @@ takes and for nothing else, neither invocations nor the API. `bench.local` start
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -23,7 +24,9 @@ from orders.order_api import handler as order_api
 from orders.payments import handler as payments
 from orders.tracker import handler as tracker
 
-_BATCH: Final = 10
+_GROUP: Final = 10
+"""How many orders are taken to their ends at a time."""
+_READ_AT_ONCE: Final = 10
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
@@ -41,31 +44,34 @@ class _Driver:
     """What Lambda and the reader of the updates do, one step after the other."""
 
     client: Any
+    fill: int
+    """How many messages a batch of the functions holds."""
     calls: int = 0
 
     def take_orders_to_their_ends(self) -> None:
-        """Place ten orders, and do as much of everything as ten orders need."""
+        """Place some orders, and do as much of everything as so many orders need."""
         context = _Context()
-        group = workload.orders(_BATCH)
+        group = workload.orders(_GROUP)
         for request in workload.requests(group):
             order_api.handler(request, context)
-        self._consume(os.environ["PAYMENTS_QUEUE_URL"], payments.handler, 1)
-        self._consume(os.environ["INVENTORY_QUEUE_URL"], inventory.handler, 1)
-        self._consume(os.environ["OUTCOMES_QUEUE_URL"], tracker.handler, 2)
+        self._consume("PAYMENTS_QUEUE_URL", payments.handler, _GROUP, self.fill)
+        self._consume("INVENTORY_QUEUE_URL", inventory.handler, _GROUP, self.fill)
+        self._consume("OUTCOMES_QUEUE_URL", tracker.handler, 2 * _GROUP, self.fill)
         for event in workload.milestones(group):
             notifications.handler(event, context)
-        self._consume(os.environ["UPDATES_QUEUE_URL"], lambda event, context: None, 2)
+        self._consume("UPDATES_QUEUE_URL", lambda *_: None, 2 * _GROUP, _READ_AT_ONCE)
 
-    def _consume(self, queue_url: str, handler: Handler, batches: int) -> None:
-        for _ in range(batches):
-            messages = self.client.receive_message(
+    def _consume(self, queue: str, handler: Handler, messages: int, at_once: int) -> None:
+        queue_url = os.environ[queue]
+        for _ in range(math.ceil(messages / at_once)):
+            received = self.client.receive_message(
                 QueueUrl=queue_url,
-                MaxNumberOfMessages=_BATCH,
+                MaxNumberOfMessages=at_once,
                 AttributeNames=["ApproximateReceiveCount"],
             ).get("Messages", [])
-            if messages:
-                handler({"Records": [_record(message) for message in messages]}, _Context())
-                self.client.delete_message_batch(QueueUrl=queue_url, Entries=_entries(messages))
+            if received:
+                handler({"Records": [_record(message) for message in received]}, _Context())
+                self.client.delete_message_batch(QueueUrl=queue_url, Entries=_entries(received))
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:
@@ -107,18 +113,19 @@ def _count(driver: _Driver) -> None:
 
 
 def main() -> None:
-    """Work for so many seconds, and tell what was done."""
+    """Work for so many seconds with batches of so many messages, and tell what was done."""
     results, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: PTH123, SIM115 - the log lines
-    driver = _Driver(boto3.client("sqs"))
+    driver = _Driver(boto3.client("sqs"), fill=int(sys.argv[2]))
     driver.take_orders_to_their_ends()  # connections are made
     _count(driver)
     seconds, done = float(sys.argv[1]), 0
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     while time.monotonic() - started < seconds:
         driver.take_orders_to_their_ends()
-        done += _BATCH
-    took = time.monotonic() - started
-    results.write(json.dumps({"orders": done, "seconds": took, "calls": driver.calls}))
+        done += _GROUP
+    took, cpu = time.monotonic() - started, time.process_time() - cpu
+    told = {"orders": done, "seconds": took, "calls": driver.calls, "cpu": cpu}
+    results.write(json.dumps(told))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -13,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from bench.figures import Told, percentile, spread
 from bench.processes import ROOT
+from bench.setting import FUNCTIONS
 from bench.workload import STOCK, orders
 from orderctl import package
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -36,6 +39,11 @@ _DRIVERS: Final = 2
 """As many callers as it takes to keep the emulator busy; more only take its CPU."""
 _BURST: Final = 20
 """Orders of a burst, for each second that a rate is kept up."""
+# Where /proc/PID/stat has them, counted behind the program's name.
+_PARENT: Final = 1
+_USER_TICKS: Final = 11
+_MESSAGES: Final = sum(f.events_of_an_order for f in FUNCTIONS if f.in_batches)
+"""How many messages of an order are taken off queues."""
 _PARAMETERS: Final = {"ChargeFailureRate": "0"}
 
 
@@ -135,7 +143,7 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
         ceiling: list[dict[str, Any]] = []
         for number in range(repetitions):
             bursts.append(_send(cloud, int(_BURST * seconds), math.inf))
-            ceiling.append(_at_ceiling(bare, seconds / 2))
+            ceiling.append(_at_ceiling(bare, seconds / 2, bursts[-1]["batch_fill"]))
             told(number + 1, repetitions)
     ours = spread([burst["ended_per_second"] for burst in bursts])
     most = spread([run["orders_per_second"] for run in ceiling])
@@ -152,6 +160,7 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
 def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
     """Send orders at a rate, whatever becomes of them, and watch them end."""
     made = orders(count)
+    invoked, cpu = _consumer_invocations(cloud), _cpu(cloud)
     ends = _Ends(cloud.session().client("sqs"), cloud.outputs["OrderUpdatesQueueUrl"])
     senders = _Senders(cloud.outputs["ApiUrl"])
     with ends.watched(), ThreadPoolExecutor(_SENDERS) as pool:
@@ -165,6 +174,7 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while len(ends.at) < len(made) and time.monotonic() < deadline:
             time.sleep(0.05)
+    used = {name: seconds - cpu[name] for name, seconds in _cpu(cloud).items()}
     # From when it should have been sent: a caller that had to wait for its turn is late, too.
     took = [
         ends.at[order["order_id"]] - (started + number / rate)
@@ -177,13 +187,34 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
         "orders": len(made),
         "ended": len(took),
         "ended_per_second": round(len(took) / elapsed, 2),
+        "cpu_ms_per_order": _per_order(used, count),
+        "batch_fill": round(_MESSAGES * count / (_consumer_invocations(cloud) - invoked), 2),
         **{f"p{p}_seconds": round(percentile(took, p / 100), 3) for p in (50, 95, 99) if took},
     }
 
 
-def _at_ceiling(bare: LocalCloud, seconds: float) -> dict[str, Any]:
-    """Make the AWS calls of orders with no function in between, as fast as they go."""
-    command = (sys.executable, "-m", "bench.driver", str(seconds))
+def _consumer_invocations(cloud: LocalCloud) -> int:
+    """How often the functions behind queues have been invoked so far."""
+    logs = cloud.session().client("logs").get_paginator("filter_log_events")
+    return sum(
+        event["message"].startswith("START ")
+        for function in FUNCTIONS
+        if function.in_batches
+        for page in logs.paginate(logGroupName=f"/aws/lambda/{function.name}")
+        for event in page["events"]
+    )
+
+
+def _at_ceiling(bare: LocalCloud, seconds: float, fill: float) -> dict[str, Any]:
+    """Make the AWS calls of orders with no function in between, as fast as they go.
+
+    Args:
+        bare: a cloud with the stack, and without the functions.
+        seconds: for how long.
+        fill: how many messages a batch holds: as many as the functions got, for the same calls.
+    """
+    command = (sys.executable, "-m", "bench.driver", str(seconds), str(min(round(fill), 10)))
+    cpu = _cpu(bare)
     running = [
         subprocess.Popen(
             command, env=_environment(bare), cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -191,10 +222,37 @@ def _at_ceiling(bare: LocalCloud, seconds: float) -> dict[str, Any]:
         for _ in range(_DRIVERS)
     ]
     done = [json.loads(process.communicate()[0]) for process in running]
+    count = sum(d["orders"] for d in done)
+    used = {
+        "emulator": _cpu(bare)["emulator"] - cpu["emulator"],
+        "callers": sum(d["cpu"] for d in done),
+    }
     return {
         "orders_per_second": round(sum(d["orders"] / d["seconds"] for d in done), 2),
-        "calls_per_order": round(sum(d["calls"] for d in done) / sum(d["orders"] for d in done), 1),
+        "calls_per_order": round(sum(d["calls"] for d in done) / count, 1),
+        "cpu_ms_per_order": _per_order(used, count),
     }
+
+
+def _cpu(cloud: LocalCloud) -> dict[str, float]:
+    """Seconds of CPU that the emulator and the functions' processes, its children, have used."""
+    server = cloud.state.pid
+    used = {"emulator": 0.0, "functions": 0.0}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        ticks = int(fields[_USER_TICKS]) + int(fields[_USER_TICKS + 1])
+        if stat.parent.name == str(server):
+            used["emulator"] = ticks / os.sysconf("SC_CLK_TCK")
+        elif fields[_PARENT] == str(server):
+            used["functions"] += ticks / os.sysconf("SC_CLK_TCK")
+    return used
+
+
+def _per_order(seconds: Mapping[str, float], count: int) -> dict[str, float]:
+    return {name: round(used * 1000 / count, 1) for name, used in seconds.items()}
 
 
 def _take_functions_out(cloud: LocalCloud) -> None:

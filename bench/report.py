@@ -173,23 +173,32 @@ def _memory(costs: Mapping[str, Any]) -> None:
 def _local(local: Mapping[str, Any]) -> None:
     _title("The local cloud: from the call of the API to the update that tells of the order's end")
     console.table(
-        ("sent/s", "orders", "ended", "ended/s", "p50 s", "p95 s", "p99 s"),
+        (
+            *("sent/s", "orders", "ended", "ended/s", "in a batch", "p50 s", "p95 s", "p99 s"),
+            "CPU per order, ms",
+        ),
         [
             (
                 "all" if level["rate"] is None else f"{level['rate']:g}",
                 str(level["orders"]),
                 str(level["ended"]),
                 f"{level['ended_per_second']:.1f}",
+                f"{level['batch_fill']:.1f}",
                 *(f"{level[f'p{p}_seconds']:.2f}" for p in (50, 95, 99)),
+                _listed(level["cpu_ms_per_order"]),
             )
             for level in (*local["rates"], *local["bursts"])
         ],
     )
     _title("The same AWS calls with no function in between")
     console.table(
-        ("orders/s", "calls per order"),
+        ("orders/s", "calls per order", "CPU per order, ms"),
         [
-            (f"{run['orders_per_second']:.1f}", f"{run['calls_per_order']:.1f}")
+            (
+                f"{run['orders_per_second']:.1f}",
+                f"{run['calls_per_order']:.1f}",
+                _listed(run["cpu_ms_per_order"]),
+            )
             for run in local["ceiling"]
         ],
     )
