@@ -23,8 +23,7 @@ run: setup ## start the local cloud, deploy the pipeline, send 10 orders, show e
 	@$(BIN)/orderctl run
 
 test: setup lint security ## every check and test
-	$(BIN)/pytest -n auto --ignore tests/local
-	$(BIN)/pytest tests/local
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-aws: setup ## the end-to-end tests against a deployed stack: STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }

@@ -142,11 +142,11 @@ def publish_all_kinds(pipeline: PipelineUnderTest, order_id: str) -> None:
 
 @contextmanager
 def failing(functions: LambdaClient, *names: str) -> Iterator[None]:
-    """Let functions fail and be throttled again and again for a while."""
+    """Let functions fail and be throttled, several times a minute of the alarms, for a while."""
     enough = Event()
 
     def keep_failing(name: str) -> None:
-        while not enough.is_set():
+        while not enough.wait(ALARM_MINUTE_SECONDS / 4):
             fail_and_throttle(functions, name)
 
     with broken_code(functions, *names), ThreadPoolExecutor(len(names)) as at_once:
