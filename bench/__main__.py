@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from bench import cold, costs, emulator, local, plot, processes, report, warm
+from bench import cold, costs, emulator, local, page, plot, processes, report, warm
 from bench.processes import ROOT
-from bench.setting import BY_NAME, FUNCTIONS, Function, prepare
+from bench.setting import BY_NAME, ON_THE_WAY, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
 from orderctl import console, paths
@@ -47,18 +47,23 @@ def run(
     reached = targets(results)
     results["targets"] = [target.told() for target in reached]
     report.show(results, reached)
-    directory = into or (paths.BUILD / "bench-quick" if quick or part or function else _RESULTS)
+    is_whole = not (quick or part or function)
+    directory = into or (_RESULTS if is_whole else paths.BUILD / "bench-quick")
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     plot.draw(results, directory / "bench.svg")
     where = paths.shown(directory)
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
+    if directory == _RESULTS:
+        page.renew(results)
+        console.out().print(f"The tables of {paths.shown(page.PAGE)} are those of this run.")
 
 
 def _measure(
     parts: Sequence[str], functions: Sequence[Function], quick: bool, port: int | None
 ) -> dict[str, Any]:
     results: dict[str, Any] = {}
+    on_the_way = [function for function in functions if function in ON_THE_WAY]
     code = processes.lay_out()
     if "cold" in parts:
         with console.step("Starting functions", "Started functions") as step:
@@ -74,11 +79,11 @@ def _measure(
             results["warm"] = warm.measure(
                 code,
                 aws,
-                functions,
+                on_the_way,
                 1 if quick else 7,
                 lambda n, of: step.progress(n, of, "samples"),
             )
-        if list(functions) == list(FUNCTIONS):
+        if on_the_way == list(ON_THE_WAY):
             results["costs"] = costs.measure(results["warm"])
     if "local" in parts:
         with console.step("Taking orders to their ends", "Took orders to their ends") as step:

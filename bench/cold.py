@@ -46,7 +46,7 @@ def measure(
     taken: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for repetition in range(repetitions + 1):
         for function in functions:
-            for version in (FLOOR, *versions):
+            for version in _started(function, versions):
                 sample = _start(code, function, version)
                 if repetition:  # the first one warms the caches of the file system
                     taken[function.name, version].append(sample)
@@ -58,12 +58,16 @@ def measure(
                     "cpu_ms": spread([cpu * 1e3 for cpu, _ in taken[function.name, version]]),
                     "wall_ms": spread([wall * 1e3 for _, wall in taken[function.name, version]]),
                 }
-                for version in (FLOOR, *versions)
+                for version in _started(function, versions)
             },
             "imports": _imports(code, function),
         }
         for function in functions
     }
+
+
+def _started(function: Function, versions: Sequence[str]) -> Sequence[str]:
+    return (FLOOR, *(version for version in versions if version in function.versions))
 
 
 def _source(function: Function, version: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from bench.setting import BY_NAME, FUNCTIONS, OURS, VERSIONS, Function
+from bench.setting import BY_NAME, ON_THE_WAY, OURS, VERSIONS, Function
 from bench.warm import BATCHES
 from orderctl import paths
 
@@ -61,7 +61,7 @@ class Bill:
             duplicates: the share of events that come once more.
         """
         bill: dict[str, float] = {}
-        for function in FUNCTIONS:
+        for function in ON_THE_WAY:
             for name, share in (("first", 1.0), ("again", duplicates)):
                 if share:
                     used = self._used(function, version, name, fill)
@@ -144,7 +144,7 @@ class Bill:
 
     def _idle(self, rate: float) -> float:
         """Lambda asks empty queues, too: the less there is to do the more an order pays for it."""
-        queues = sum(function.in_batches for function in FUNCTIONS)
+        queues = sum(function.in_batches for function in ON_THE_WAY)
         receives = queues * self.prices["assumptions"]["idle_receives_per_second"]
         return float(receives / rate * self.prices["sqs"]["standard_request"])
 
@@ -220,7 +220,7 @@ def memory_table(bill: Bill) -> dict[str, Any]:
     """Duration and price of an invocation of ours at each memory size, by function."""
     priced = bill.prices["lambda"]
     found: dict[str, Any] = {}
-    for function in FUNCTIONS:
+    for function in ON_THE_WAY:
         rows = found.setdefault(function.name, {})
         for fill in BATCHES if function.in_batches else BATCHES[:1]:
             for memory in (128, 192, 256, 512, 1024, 1769):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from bench.figures import Told, percentile, spread
 from bench.processes import ROOT
-from bench.setting import FUNCTIONS
+from bench.setting import ON_THE_WAY
 from bench.workload import STOCK, orders
 from orderctl import package
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -42,7 +42,7 @@ _BURST: Final = 20
 # Where /proc/PID/stat has them, counted behind the program's name.
 _PARENT: Final = 1
 _USER_TICKS: Final = 11
-_MESSAGES: Final = sum(f.events_of_an_order for f in FUNCTIONS if f.in_batches)
+_MESSAGES: Final = sum(f.events_of_an_order for f in ON_THE_WAY if f.in_batches)
 """How many messages of an order are taken off queues."""
 _PARAMETERS: Final = {"ChargeFailureRate": "0"}
 
@@ -198,7 +198,7 @@ def _consumer_invocations(cloud: LocalCloud) -> int:
     logs = cloud.session().client("logs").get_paginator("filter_log_events")
     return sum(
         event["message"].startswith("START ")
-        for function in FUNCTIONS
+        for function in ON_THE_WAY
         if function.in_batches
         for page in logs.paginate(logGroupName=f"/aws/lambda/{function.name}")
         for event in page["events"]

@@ -31,7 +31,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             cold,
             "Cold start, CPU until the handler is ready (ms)",
             {
-                name: {v: found[v]["cpu_ms"]["median"] for v in ("floor", *VERSIONS)}
+                name: {v: found[v]["cpu_ms"]["median"] for v in ("floor", *VERSIONS) if v in found}
                 for name, found in results["cold"].items()
             },
         )
@@ -56,8 +56,9 @@ def _bars(axis: Any, title: str, found: Mapping[str, Mapping[str, float]]) -> No
     names = list(found)
     versions = list(next(iter(found.values())))
     for number, version in enumerate(versions):
-        heights = [found[name][version] for name in names]
-        places = [place + number * _WIDTH for place in range(len(names))]
+        drawn_names = [name for name in names if version in found[name]]
+        heights = [found[name][version] for name in drawn_names]
+        places = [names.index(name) + number * _WIDTH for name in drawn_names]
         drawn = axis.bar(places, heights, _WIDTH, label=version, color=_COLORS[version])
         axis.bar_label(drawn, fmt="%.3g", fontsize=6)
     axis.set_xticks([place + _WIDTH for place in range(len(names))], names, rotation=12)

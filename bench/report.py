@@ -43,7 +43,7 @@ def _cold(cold: Mapping[str, Any]) -> None:
                 _spread(found["floor"]["cpu_ms"]),
                 _spread(found[OURS]["cpu_ms"]),
                 f"{found[OURS]['cpu_ms']['median'] / found['floor']['cpu_ms']['median']:.2f}",
-                _spread(found[TEXTBOOK]["cpu_ms"]),
+                _spread(found[TEXTBOOK]["cpu_ms"]) if TEXTBOOK in found else "",
                 _spread(found["floor"]["wall_ms"]),
                 _spread(found[OURS]["wall_ms"]),
             )

@@ -45,20 +45,31 @@ class Function:
     clients: tuple[str, ...]
     """What AWS services every invocation of it calls."""
     events_of_an_order: int
-    """How many events of one order it handles, when all goes well."""
+    """How many events of one order it handles, when all goes well; none if a schedule runs it."""
     in_batches: bool = True
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Ours, and the textbook's if there is one: nothing in a textbook looks after orders."""
+        return VERSIONS if self.events_of_an_order else (OURS,)
 
     def handler(self, version: str) -> str:
         """The module of its handler."""
         return f"orders.{self.room}.handler" if version == OURS else f"bench.textbook.{self.room}"
 
 
-FUNCTIONS: Final = (
+ON_THE_WAY: Final = (
     Function("order-api", "order_api", ("dynamodb", "events"), 1, in_batches=False),
     Function("payments-processor", "payments", ("dynamodb", "events"), 1),
     Function("inventory-processor", "inventory", ("dynamodb", "events"), 1),
     Function("order-tracker", "tracker", ("dynamodb", "events"), 2),
     Function("notifications", "notifications", ("sns",), 2, in_batches=False),
+)
+"""The functions on the way of an order."""
+
+FUNCTIONS: Final = (
+    *ON_THE_WAY,
+    Function("stuck-orders", "stuck", ("dynamodb",), 0, in_batches=False),
 )
 BY_NAME: Final = {function.name: function for function in FUNCTIONS}
 
@@ -87,6 +98,7 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
         "ORDER_UPDATES_TOPIC": TOPIC_ARN,
         "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
         "RETRY_DELAY_SECONDS": "1",
+        "STUCK_AFTER_MINUTES": "15",
         "CHARGE_FAILURE_RATE": "0",
         "CHARGE_DECLINE_RATE": "0",
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bench.setting import FUNCTIONS, OURS, TEXTBOOK, VERSIONS
+from bench.setting import ON_THE_WAY, OURS, TEXTBOOK, VERSIONS
 
 _COLD: Final = 1.25
 _CALLS: Final = 3.0
@@ -68,7 +68,7 @@ def _cold(cold: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _warm(warm: Mapping[str, Any]) -> Iterator[Target]:
-    for function in FUNCTIONS:
+    for function in ON_THE_WAY:
         if function.in_batches and function.name in warm:
             measured = warm[function.name]
             counted = measured[OURS]["counts"][_FULL]["first"]
