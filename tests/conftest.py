@@ -1,6 +1,10 @@
 """The environment the functions read when they are imported, as the template sets it."""
 
 import os
+import signal
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "ORDERCTL_TEST_STACK" not in os.environ:  # a deployed stack wants real ones
     os.environ.update(

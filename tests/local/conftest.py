@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -13,6 +14,7 @@ from orderctl import package
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Target
+from support.command_line import Orderctl, typed
 from support.pipeline import STACK, PipelineUnderTest
 
 # The smallest timeouts the template takes, so that what has to wait for them does not wait long.
@@ -38,6 +40,12 @@ def environment(state_directory: Path) -> dict[str, str]:
         "http_proxy": "http://127.0.0.1:1",
         "no_proxy": "",
     }
+
+
+@pytest.fixture
+def orderctl(environment: dict[str, str]) -> Orderctl:
+    """Types a command."""
+    return partial(typed, environment)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from threading import Timer
 
 import pytest
 
+from support.command_line import PROGRAM
 from support.pipeline import PipelineUnderTest
 
 SUBMIT_10_TEST_ORDERS = r"""
@@ -63,9 +63,8 @@ def environment(pipeline: PipelineUnderTest, state_directory: Path) -> dict[str,
 
 def bash(commands: str, environment: dict[str, str]) -> subprocess.Popen[str]:
     """Run the seed's commands in a shell that did what the README says."""
-    orderctl = Path(sys.executable).with_name("orderctl")
     return subprocess.Popen(
-        ["bash", "-c", f'eval "$({orderctl} env)"\n{commands}'],
+        ["bash", "-c", f'eval "$({PROGRAM} env)"\n{commands}'],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

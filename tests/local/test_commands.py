@@ -5,40 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-
+from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 from support.pipeline import PipelineUnderTest, eventually
-
-PATIENCE_SECONDS = 30
-Orderctl = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def orderctl(environment: dict[str, str]) -> Orderctl:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [command(), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        assert "Traceback" not in result.stderr
-        assert "\x1b" not in result.stdout
-        return result
-
-    return run
-
-
-def command() -> Path:
-    return Path(sys.executable).with_name("orderctl")
 
 
 def order(order_id: str) -> dict[str, Any]:
@@ -137,7 +109,7 @@ class TestUpdates:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with subprocess.Popen(
-            [command(), "updates", "--follow", "--json"],
+            [PROGRAM, "updates", "--follow", "--json"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

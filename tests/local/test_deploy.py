@@ -7,8 +7,7 @@ import os
 import pty
 import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,7 @@ from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Target
 from orderctl.pipeline import Pipeline
-
-PATIENCE_SECONDS = 60
-Orderctl = Callable[..., subprocess.CompletedProcess[str]]
+from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,6 @@ def cloud(directory: Path) -> Iterator[LocalCloud]:
 @pytest.fixture
 def orderctl(cloud: LocalCloud, directory: Path) -> Orderctl:
     """Types a command, with what a terminal would have answered if there is an answer."""
-    program = str(Path(sys.executable).with_name("orderctl"))
     aws = {
         "AWS_ENDPOINT_URL": cloud.endpoint,
         "AWS_ACCESS_KEY_ID": cloud.state.access_key_id,
@@ -51,7 +47,7 @@ def orderctl(cloud: LocalCloud, directory: Path) -> Orderctl:
         if answer is not None:
             os.write(terminal, f"{answer}\n".encode())
         result = subprocess.run(
-            [program, *arguments],
+            [PROGRAM, *arguments],
             env=os.environ | aws | {"ORDERCTL_STATE_DIR": str(directory)},
             stdin=subprocess.DEVNULL if answer is None else end,
             capture_output=True,

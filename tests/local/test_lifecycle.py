@@ -81,6 +81,14 @@ class Orderctl:
         )
 
 
+@pytest.fixture(autouse=True)
+def hung_up() -> Iterator[None]:
+    """Under nohup, what the tests start would not be told that its terminal is gone."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def orderctl(tmp_path: Path) -> Iterator[Orderctl]:
     with contextlib.closing(Orderctl(tmp_path)) as orderctl:

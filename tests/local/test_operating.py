@@ -5,42 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
-
+from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 from support.pipeline import PipelineUnderTest, eventually
-
-PATIENCE_SECONDS = 60
-Orderctl = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def orderctl(environment: dict[str, str]) -> Orderctl:
-    def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [command(), *arguments],
-            env=environment,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        assert "Traceback" not in result.stderr
-        assert "\x1b" not in result.stdout
-        return result
-
-    return run
-
-
-def command() -> Path:
-    return Path(sys.executable).with_name("orderctl")
 
 
 def answered(result: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - any JSON
@@ -99,13 +70,13 @@ class TestSubmit:
 
     def test_ctrl_c_says_what_was_done(self, environment: dict[str, str]) -> None:
         with subprocess.Popen(
-            [command(), "logs", "order-api", "--follow", "--since", "1s", "--json"],
+            [PROGRAM, "logs", "order-api", "--follow", "--since", "1s", "--json"],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
         ) as log:
             with subprocess.Popen(
-                [command(), "submit", "--count=1000", "--rate=5", "--amount=77.01", "--json"],
+                [PROGRAM, "submit", "--count=1000", "--rate=5", "--amount=77.01", "--json"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

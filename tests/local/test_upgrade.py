@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,6 +20,7 @@ from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Artifact, Target
 from orderctl.stack import Template
 from orderctl.stack.template import parse
+from support.command_line import PROGRAM
 from support.pipeline import PipelineUnderTest, eventually
 
 ORDERS = 150
@@ -64,7 +64,7 @@ def without_cancel(template: Template) -> Template:
 
 
 def submitted(directory: Path) -> subprocess.Popen[str]:
-    command = [str(Path(sys.executable).with_name("orderctl")), "submit", "--json"]
+    command = [str(PROGRAM), "submit", "--json"]
     load = ["--count", str(ORDERS), "--rate", "15", "--item", "mug=1"]
     environment = os.environ | {"ORDERCTL_STATE_DIR": str(directory)}
     return subprocess.Popen(

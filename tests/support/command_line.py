@@ -1,0 +1,33 @@
+"""`orderctl` as it is typed in a terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).with_name("orderctl")
+PATIENCE_SECONDS = 60
+Orderctl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def typed(
+    environment: Mapping[str, str], *arguments: str, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with a text on its standard input.
+
+    Whatever is typed, nobody sees a traceback, and there is no colour in what is no terminal.
+    """
+    result = subprocess.run(
+        [PROGRAM, *arguments],
+        env=environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in result.stderr
+    assert "\x1b" not in result.stdout
+    return result
