@@ -71,7 +71,7 @@ def load(topology: Topology, *sabotages: Sabotage) -> Rooms:
             module_name, _, attribute = function.handler.rpartition(".")
             with mock.patch.dict("os.environ", function.environment):
                 module = importlib.import_module(module_name)
-            handlers[function.name] = _with_our_processor(getattr(module, attribute))
+            handlers[function.name] = _adapted(getattr(module, attribute))
         _lead_into_the_simulation()
         _resolve_types()
     return Rooms(handlers)
@@ -147,13 +147,15 @@ def _nothing(*_: object, **__: object) -> None:
     pass
 
 
-def _with_our_processor(handler: Any) -> Handler:  # noqa: ANN401 - a room
-    """The handler as it is composed, but with a card processor that keeps books."""
-    if not hasattr(handler, "processor"):
-        return handler  # type: ignore[no-any-return]
-    provider = sys.modules["orders.payments.provider"]
-    replaced: Handler = dataclasses.replace(handler, processor=_CardProcessor(provider))
-    return replaced
+def _adapted(handler: Any) -> Handler:  # noqa: ANN401 - a room
+    """The handler as it is composed, but with a card processor that keeps books, and no sleep."""
+    if hasattr(handler, "processor"):
+        provider = sys.modules["orders.payments.provider"]
+        handler = dataclasses.replace(handler, processor=_CardProcessor(provider))
+    if hasattr(handler, "pause"):
+        handler = dataclasses.replace(handler, pause=_nothing)
+    adapted: Handler = handler
+    return adapted
 
 
 class _CardProcessor:

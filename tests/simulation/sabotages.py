@@ -97,7 +97,7 @@ SABOTAGES: Final = (
         "inventory: reject on a conflict of transactions",
         _RESERVATIONS,
         "return BusyError(f\"transaction cancelled: {', '.join(codes)}\")",
-        "return OutOfStockError({line.sku: 0 for line in reservation.lines})",
+        "return OutOfStockError({line.sku: 0 for line in reservations[0].lines})",
     ),
     Sabotage(
         "inventory: leave no voided record",
@@ -108,8 +108,14 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take a failed transaction as done",
         _INVENTORY,
-        "                why = reason(error)\n",
-        "                return changes\n",
+        "            why = reason(error)\n        for message",
+        "            return changes\n        for message",
+    ),
+    Sabotage(
+        "inventory: take what other transactions held as done",
+        _INVENTORY,
+        "                    raise\n",
+        "                    return None\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar
+from zlib import crc32
 
 from orders.aws import telemetry
 from orders.aws.clients import AWS_ERRORS, reason
@@ -172,6 +173,8 @@ class Batch(Generic[EventT]):
 class Retry:
     """When a failed message is delivered again: the delay doubles with each attempt.
 
+    Up to as much is added, by the message's id: what met on its way does not meet again.
+
     Without this a failed message stays hidden for the rest of its visibility timeout, which must
     be six times the function's timeout and is far too long for a passing fault.
     """
@@ -195,16 +198,18 @@ class Retry:
                     {
                         "Id": str(number),
                         "ReceiptHandle": receipt_handle,
-                        "VisibilityTimeout": self._seconds(attempt),
+                        "VisibilityTimeout": self._seconds(id_, attempt),
                     }
-                    for number, (receipt_handle, attempt) in enumerate(failed.values())
+                    for number, (id_, (receipt_handle, attempt)) in enumerate(failed.items())
                 ],
             )
         except AWS_ERRORS as error:
             telemetry.warning("retry delay not set", reason=reason(error))
 
-    def _seconds(self, attempt: int) -> int:
-        return int(min(self.first_delay_seconds * 2 ** (attempt - 1), MAX_RETRY_DELAY_SECONDS))
+    def _seconds(self, message_id: str, attempt: int) -> int:
+        delay: int = self.first_delay_seconds << (attempt - 1)
+        spread = crc32(message_id.encode()) % (delay + 1)
+        return min(delay + spread, MAX_RETRY_DELAY_SECONDS)
 
 
 def time_is_up(context: Context) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from random import uniform
+from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
@@ -18,6 +20,7 @@ from orders.events import Command, decode_command
 from orders.inventory.decisions import outcome, rejected, wanted
 from orders.inventory.reservations import (
     BusyError,
+    Change,
     ConflictError,
     OutOfStockError,
     Reservation,
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 
 _Change = tuple[Message[Command], Reservation | None, Reservation]
 
+_TRIES: Final = 4
+_FIRST_PAUSE_SECONDS: Final = 0.02
+"""About as long as a transaction takes; it doubles with each try."""
+
 
 @dataclass(frozen=True, slots=True)
 class InventoryProcessor:
@@ -40,6 +47,7 @@ class InventoryProcessor:
     bus: Bus
     retry: Retry
     now: Callable[[], str] = utc_now
+    pause: Callable[[float], None] = time.sleep
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
@@ -115,23 +123,44 @@ class InventoryProcessor:
             TransactionCancelledError: one of several orders stands in the way of the others.
         """
         why = "the function is about to time out"
-        if not time_is_up(context):
-            try:
-                self.reservations.move([(before, now) for _, before, now in changes])
-            except ConflictError:
-                batch.again(changes[0][0])
-                return []
-            except OutOfStockError as error:
-                ((message, before, now),) = changes
-                unmoved.append((message, before, rejected(now, error.available)))
-                return []
-            except (BusyError, *AWS_ERRORS) as error:
-                why = reason(error)
-            else:
+        try:
+            if not time_is_up(context):
+                self._move_patiently([(before, now) for _, before, now in changes], context)
                 return changes
+        except ConflictError:
+            batch.again(changes[0][0])
+            return []
+        except OutOfStockError as error:
+            ((message, before, now),) = changes
+            unmoved.append((message, before, rejected(now, error.available)))
+            return []
+        except (BusyError, *AWS_ERRORS) as error:
+            why = reason(error)
         for message, _, _ in changes:
             batch.fail(message, "stock not moved", why)
         return []
+
+    def _move_patiently(self, changes: list[Change], context: Context) -> None:
+        """Move the stock; try again soon when another transaction holds the same articles.
+
+        The SDK does not, and an article in demand would use up a message's few deliveries.
+
+        Raises:
+            BusyError: it held them each time.
+            TransactionCancelledError: the same, for several orders: each may do better by itself.
+        """
+        pause, tries_left = _FIRST_PAUSE_SECONDS, _TRIES
+        while True:
+            try:
+                return self.reservations.move(changes)
+            except BusyError as error:
+                tries_left -= 1
+                if not tries_left or time_is_up(context):
+                    if len(changes) > 1:
+                        raise TransactionCancelledError from error
+                    raise
+            self.pause(pause * uniform(0.5, 1.5))  # noqa: S311 - no secret
+            pause *= 2
 
     def _record(self, batch: Batch[Command], changes: list[_Change]) -> list[_Change]:
         """Write what moves no stock, all with one call."""

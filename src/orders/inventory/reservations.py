@@ -19,6 +19,7 @@ ReservationState = Literal["reserved", "rejected", "released", "voided"]
 
 _ACTIONS_AT_ONCE: Final = 100
 """As many as ``TransactWriteItems`` takes."""
+_CONDITION_FAILED: Final = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ class Reservations:
                 together no more than one of ``transactions`` holds.
 
         Raises:
+            BusyError: the transaction met another one, or too much was asked of a table.
             TransactionCancelledError: one of several orders stood in the way; nothing was changed.
             ConflictError: the order's reservation is not what it was.
             OutOfStockError: some lines of the order cannot be covered.
-            BusyError: the transaction met another one.
             ClientError, BotoCoreError: the call failed.
         """
         reservations = [self._write_one(before, now) for before, now in changes]
@@ -116,9 +117,7 @@ class Reservations:
         try:
             self.client.transact_write_items(TransactItems=[*reservations, *stock])
         except self.client.exceptions.TransactionCanceledException as error:
-            if len(changes) > 1:
-                raise TransactionCancelledError from error
-            raise _why_canceled(changes[0][1], error) from error
+            raise _why_canceled([now for _, now in changes], error) from error
 
     def _statement(self, before: Reservation | None, now: Reservation) -> Statement:
         if before is None:
@@ -222,20 +221,24 @@ def _reservation(item: Item) -> Reservation:
     )
 
 
-def _why_canceled(reservation: Reservation, error: ClientError) -> Exception:
+def _why_canceled(reservations: Sequence[Reservation], error: ClientError) -> Exception:
     """Read the reasons of a cancelled transaction: one an action, in their order."""
-    own, *lines = error.response["CancellationReasons"]
-    if own.get("Code") == "ConditionalCheckFailed":
+    reasons = error.response["CancellationReasons"]
+    codes = sorted({str(reason["Code"]) for reason in reasons} - {"None"})
+    if _CONDITION_FAILED not in codes:
+        return BusyError(f"transaction cancelled: {', '.join(codes)}")
+    if len(reservations) > 1:
+        return TransactionCancelledError()
+    (reservation,), (own, *lines) = reservations, reasons
+    if own["Code"] == _CONDITION_FAILED:
         return ConflictError(reservation.order_id)
-    short = {
-        line.sku: _available(reason)
-        for line, reason in zip(reservation.lines, lines, strict=True)
-        if reason.get("Code") == "ConditionalCheckFailed"
-    }
-    if short:
-        return OutOfStockError(short)
-    codes = sorted({str(reason["Code"]) for reason in (own, *lines)} - {"None"})
-    return BusyError(f"transaction cancelled: {', '.join(codes)}")
+    return OutOfStockError(
+        {
+            line.sku: _available(reason)
+            for line, reason in zip(reservation.lines, lines, strict=True)
+            if reason["Code"] == _CONDITION_FAILED
+        }
+    )
 
 
 def _available(reason: Mapping[str, Any]) -> int | None:

@@ -48,9 +48,15 @@ class TestBatch:
 
 
 class TestRetry:
-    @pytest.mark.parametrize(("attempt", "seconds"), [(1, 5), (2, 10), (3, 20), (60, 900)])
-    def test_the_delay_doubles_with_each_attempt(self, attempt: int, seconds: int) -> None:
-        assert Retry(aws.sqs, "", 5)._seconds(attempt) == seconds
+    @pytest.mark.parametrize(
+        ("attempt", "least", "most"), [(1, 5, 10), (2, 10, 20), (3, 20, 40), (60, 900, 900)]
+    )
+    def test_the_delay_doubles_with_each_attempt_and_is_spread(
+        self, attempt: int, least: int, most: int
+    ) -> None:
+        retry = Retry(aws.sqs, "", 5)
+        delays = {retry._seconds(f"message-{number}", attempt) for number in range(500)}
+        assert delays == set(range(least, most + 1))
 
     def test_a_failed_message_comes_back_after_its_delay(self) -> None:
         sqs = aws.sqs()

@@ -26,7 +26,8 @@ def handler(dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry) -> Inventory
         dynamodb.put_item(
             TableName="stock", Item={"sku": {"S": sku}, "available": {"N": available}}
         )
-    return InventoryProcessor(Reservations(dynamodb, "reservations", "stock"), tap.bus, retry)
+    reservations = Reservations(dynamodb, "reservations", "stock")
+    return InventoryProcessor(reservations, tap.bus, retry, pause=lambda _: None)
 
 
 def order(order_id: str, **lines: int) -> dict[str, Any]:
@@ -114,11 +115,13 @@ def test_orders_that_want_more_than_there_is_do_not_oversell(
     assert sorted(states(dynamodb).values()) == ["rejected"] * 7 + ["reserved"] * 3
 
 
-def test_a_transaction_conflict_fails_that_message_alone(
-    handler: InventoryProcessor, dynamodb: DynamoDBClient
-) -> None:
+def conflicts(dynamodb: DynamoDBClient, times: int = 1_000_000) -> list[bytes]:
+    """Let transactions with an order called unlucky meet others; each one's body is listed."""
+    met: list[bytes] = []
+
     def conflict(params: dict[str, Any], **_: object) -> None:
-        if b"unlucky" in params["body"]:
+        if b"unlucky" in params["body"] and len(met) < times:
+            met.append(params["body"])
             raise dynamodb.exceptions.TransactionCanceledException(
                 {
                     "Error": {"Code": "TransactionCanceledException", "Message": ""},
@@ -128,9 +131,38 @@ def test_a_transaction_conflict_fails_that_message_alone(
             )
 
     dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+    return met
+
+
+def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    met = conflicts(dynamodb)
     event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
     assert failed(handler(event, Context())) == ["m0"]
     assert states(dynamodb) == {"a": "reserved"}
+    assert len(met) == 8, "four times with the other order, four times alone"
+
+
+def test_a_transaction_conflict_that_passes_fails_nobody(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    met = conflicts(dynamodb, times=3)
+    event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
+    assert failed(handler(event, Context())) == []
+    assert states(dynamodb) == {"a": "reserved", "unlucky": "reserved"}
+    assert len(set(met)) == 3, "each try is a request of its own, with a token of its own"
+
+
+def test_nothing_is_tried_again_when_the_time_is_up(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    clock = [9000, 2000]
+    met = conflicts(dynamodb)
+    context = Context()
+    context.get_remaining_time_in_millis = lambda: clock.pop(0)  # type: ignore[method-assign]
+    assert failed(handler(sqs_event(order("unlucky", apple=1)), context)) == ["m0"]
+    assert len(met) == 1
 
 
 def test_a_reply_that_was_lost_leaves_one_reservation(
