@@ -82,7 +82,9 @@ def submit(
     given = {name: value for name, value in fields.items() if value is not None}
     if file is not None:
         if given or count:
-            raise typer.BadParameter("goes not with the options of an order.", param_hint="FILE")
+            raise typer.BadParameter(
+                "goes not with --count, nor with the options of an order.", param_hint="FILE"
+            )
         submit_command.file(file, rate, as_json)
     elif count is not None:
         if order_id is not None:
@@ -116,7 +118,7 @@ def orders(
         typer.Option(
             min=0,
             metavar="N",
-            help="Only those placed more than N minutes ago; goes with --stuck. "
+            help="With --stuck, which it stands for: those placed more than N minutes ago. "
             "[default: the stack's StuckAfterMinutes]",
         ),
     ] = None,

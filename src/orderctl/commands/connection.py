@@ -123,6 +123,9 @@ def on_stack(command: Callable[..., None]) -> Callable[..., None]:
         profile: str | None = None,
         **named: object,
     ) -> None:
+        for name, value in (("--region", region), ("--profile", profile)):
+            if local and value:
+                raise typer.BadParameter("goes not with --local.", param_hint=name)
         _chosen.set(Choice(stack, local, region, profile))
         command(*arguments, **named)
 

@@ -58,7 +58,8 @@ def replay(
             console.note(f"The archive keeps events for {archive.retention_days} days only.")
         if end > now - _REACHES_THE_ARCHIVE_WITHIN:
             console.note(
-                "On AWS an event may take ten minutes to the archive: the newest may be left out."
+                "On AWS an event may take ten minutes to reach the archive: the newest may be "
+                "left out."
             )
         name = archive.replay(start, end, chosen)
         if not as_json:

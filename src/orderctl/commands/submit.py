@@ -63,7 +63,7 @@ def one(fields: Mapping[str, Any], as_json: bool) -> None:
     result = _send([order], 1, None, as_json)
     (sent,) = result.sent
     if as_json:
-        print_json(_facts(result))
+        print_json(_facts(result, 1))
     if sent.reply is None:
         raise NotTakenError(
             f"Whether {order.order_id} was taken is open: {sent.why}.\n"
@@ -195,7 +195,7 @@ def _told(sent: Sent) -> str:
 
 def _show(result: Result, count: int, as_json: bool) -> None:
     if as_json:
-        print_json(_facts(result))
+        print_json(_facts(result, count))
         return
     complete = result.taken == count
     mark = ("✓ ", "green") if complete else ("✗ ", "bold red")
@@ -240,12 +240,13 @@ def _row(answer: str, each: Latencies) -> Sequence[str]:
     return (answer, str(each.count), *(f"{seconds * _MILLISECONDS:.0f} ms" for seconds in times))
 
 
-def _facts(result: Result) -> dict[str, Any]:
+def _facts(result: Result, count: int) -> dict[str, Any]:
     """The result for a script."""
     return {
         "taken": result.taken,
         "not_taken": len(result.sent) - result.taken,
         "without_answer": result.open,
+        "not_sent": count - len(result.sent) - result.open,
         "seconds": round(result.seconds, 3),
         "rate": result.rate,
         "achieved_rate": result.achieved_rate and round(result.achieved_rate, 2),

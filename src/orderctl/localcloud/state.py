@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orderctl import paths
+from orderctl.errors import OrderctlError
 from orderctl.processes import LOOPBACK, is_running
 
 if TYPE_CHECKING:
@@ -105,6 +107,10 @@ def health(port: int) -> str | None:
     return instance if isinstance(instance, str) else None
 
 
+class StateDirectoryError(OrderctlError):
+    """The directory cannot be used."""
+
+
 class StateDirectory:
     """The directory of one local cloud: its state, its log, and what it needs while it runs."""
 
@@ -148,9 +154,17 @@ class StateDirectory:
 
         Raises:
             BlockingIOError: There is another.
+            StateDirectoryError: The directory cannot be made, or not written to.
         """
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._lock.open("w") as file:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = self._lock.open("w")
+        except OSError as error:
+            raise StateDirectoryError(
+                f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
+                f"{error.strerror}. Name a directory with {paths.STATE_VARIABLE}."
+            ) from error
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 

@@ -76,7 +76,8 @@ def test_the_shell_completes(
     ("arguments", "said"),
     [
         (["submit"], "--amount, a FILE of orders, or a --count"),
-        (["submit", "f", "--count", "1"], "goes not with the options of an order"),
+        (["submit", "f", "--count", "1"], "goes not with --count"),
+        (["status", "--local", "--region", "eu-west-1"], "goes not with --local"),
         (["submit", "--count", "1", "--id", "a"], "goes not with --count"),
         (["submit", "--rate", "5", "--amount", "1"], "goes with --count or a file"),
         (["submit", "--amount", "much"], "'much' is not a number"),

@@ -10,7 +10,7 @@ import pytest
 
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import AlreadyRunningError, NotRunningError
-from orderctl.localcloud.state import LocalState, StateDirectory
+from orderctl.localcloud.state import LocalState, StateDirectory, StateDirectoryError
 
 STATE = LocalState(
     pid=2**22 + 1,  # larger than Linux and macOS give
@@ -50,6 +50,15 @@ def test_nothing_but_the_state_is_left_by_writing_it(directory: StateDirectory) 
     directory.write(STATE)
     directory.write(replace(STATE, detached=True))
     assert {path.name for path in directory.path.iterdir()} == {"local.json", "tmp"}
+
+
+def test_a_directory_that_cannot_be_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(StateDirectoryError, match="Name a directory with ORDERCTL_STATE_DIR"),
+        StateDirectory(tmp_path / "file").lock(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}', '{"unknown": 1}'])
