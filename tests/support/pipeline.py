@@ -182,10 +182,15 @@ class PipelineUnderTest(Pipeline):
             StackName=self.cloud.state.stack_name, LogicalResourceId=role_output
         )
         role = found["StackResourceDetail"]["PhysicalResourceId"]
-        (policy,) = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
-        document = self.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        policy, document = next(
+            (name, found)
+            for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+            for found in [
+                self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            ]
+            if any(action in _as_list(s["Action"]) for s in found["Statement"])
+        )
         kept = [s for s in document["Statement"] if action not in _as_list(s["Action"])]
-        assert len(kept) < len(document["Statement"])
         self._put_policy(role, policy, {**document, "Statement": kept})
         try:
             yield
