@@ -41,6 +41,22 @@ def memory_sizes() -> dict[str, int]:
     return found
 
 
+def count_resources(kind: str) -> int:
+    """How many resources of a type, such as AWS::CloudWatch::Alarm, the template has."""
+    lines = paths.TEMPLATE.read_text().splitlines()
+    return sum(line.strip() == f"Type: {kind}" for line in lines)
+
+
+def watching_month(table: Mapping[str, Any]) -> float:
+    """Dollars a month for custom metrics, alarms and dashboards, whatever the load."""
+    priced = table["cloudwatch"]
+    return float(
+        table["assumptions"]["custom_metrics"] * priced["metric_month"]
+        + count_resources("AWS::CloudWatch::Alarm") * priced["alarm_month"]
+        + count_resources("AWS::CloudWatch::Dashboard") * priced["dashboard_month"]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """What orders cost, from what the bench has counted and timed."""
@@ -48,6 +64,8 @@ class Bill:
     warm: Mapping[str, Any]
     prices: Mapping[str, Any]
     memory: Mapping[str, int]
+    watching_month: float
+    """Dollars a month for metrics, alarms and dashboards."""
 
     def per_million(
         self, version: str, *, rate: float, fill: float, duplicates: float = 0.0
@@ -69,7 +87,8 @@ class Bill:
                         bill[service] = bill.get(service, 0.0) + dollars * share
         bill["API Gateway"] = self.prices["api_gateway"]["request"]
         bill["SQS"] += self._idle(rate)
-        bill["CloudWatch metrics and alarms"] = self._watching(rate)
+        month = rate * self.prices["assumptions"]["seconds_per_month"]
+        bill["CloudWatch metrics, alarms and dashboard"] = self.watching_month / month
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
     def per_month(self, version: str, *, rate: float, fill: float) -> float:
@@ -148,14 +167,6 @@ class Bill:
         receives = queues * self.prices["assumptions"]["idle_receives_per_second"]
         return float(receives / rate * self.prices["sqs"]["standard_request"])
 
-    def _watching(self, rate: float) -> float:
-        priced, assumed = self.prices["cloudwatch"], self.prices["assumptions"]
-        month = (
-            assumed["custom_metrics"] * priced["metric_month"]
-            + assumed["alarms"] * priced["alarm_month"]
-        )
-        return float(month / (rate * assumed["seconds_per_month"]))
-
 
 def _numbers(measured: Mapping[str, Any], name: str, batch: int) -> dict[str, float]:
     counted = measured["counts"][batch][name]
@@ -179,7 +190,7 @@ def _numbers(measured: Mapping[str, Any], name: str, batch: int) -> dict[str, fl
 def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
     """The bills: at some rates, and how they grow."""
     table = prices()
-    bill = Bill(warm, table, memory_sizes())
+    bill = Bill(warm, table, memory_sizes(), watching_month(table))
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
     return {
         "prices_as_of": table["as_of"],

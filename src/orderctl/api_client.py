@@ -52,13 +52,13 @@ class ApiClient:
         self._session = session
         self._pool = _pool(url, connections)
 
-    def place(self, body: bytes, *, content_type: str = "application/json") -> Reply:
+    def place(self, body: bytes) -> Reply:
         """Post an order; an error answer is an answer, too.
 
         Raises:
             NoAnswerError: there was none.
         """
-        return self._request("POST", self._url, body, {"Content-Type": content_type})
+        return self._request("POST", self._url, body, {"Content-Type": "application/json"})
 
     def show(self, order_id: str) -> Reply:
         """Ask how an order stands; an error answer is an answer, too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
 
-_API_TIMEOUT_SECONDS = 30
 _READ_AT_ONCE = 100
+_THROTTLED_PAUSE_SECONDS = 0.2
 _DLQ_OUTPUT = "DLQUrl"
 # What came from no queue, and so cannot be moved back by SQS.
 _DELIVERED_FROM_HERE = {
@@ -326,10 +327,15 @@ class Pipeline:
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(order_ids), _READ_AT_ONCE):
             keys = [{"order_id": {"S": i}} for i in order_ids[start : start + _READ_AT_ONCE]]
-            answer = self._dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
-            for item in answer["Responses"].get(table, []):
-                plain = _plain(item)
-                found[plain["order_id"]] = plain
+            wanted: Any = {table: {"Keys": keys}}
+            while wanted:
+                answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+                for item in answer["Responses"].get(table, []):
+                    plain = _plain(item)
+                    found[plain["order_id"]] = plain
+                # What DynamoDB leaves out when it is throttled, or past 16 MB.
+                if wanted := answer.get("UnprocessedKeys"):
+                    time.sleep(_THROTTLED_PAUSE_SECONDS)
         return found
 
     def depth(self, queue_output: str) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from orderctl.api_client import NoAnswerError, Reply
 from orderctl.order_files import Outgoing
 
@@ -133,12 +135,15 @@ class Sender:
         result.seconds = time.monotonic() - self._started
 
     def _send(self, order: Outgoing, result: Result, done: Callable[[], None]) -> None:
-        sent = self._until_served(order)
-        with self._lock:
-            result.sent.append(sent)
-            result.open -= 1
-            done()
-        self._free.release()
+        try:
+            sent = self._until_served(order)
+            with self._lock:
+                result.sent.append(sent)
+                done()
+        finally:
+            with self._lock:
+                result.open -= 1
+            self._free.release()
 
     def _until_served(self, order: Outgoing) -> Sent:
         """Post an order, and the same one again while that may help."""
@@ -151,6 +156,8 @@ class Sender:
                 reply = self._place(order.body)
             except NoAnswerError as error:
                 why = str(error)
+            except BotoCoreError as error:  # not signed, so not sent: expired credentials, say
+                return Sent(order, None, tuple(tries), str(error), began)
             answer = str(reply.status) if reply else NO_ANSWER
             tries.append(Try(answer, time.monotonic() - called))
             served = reply is not None and reply.status not in _NOT_SERVED

@@ -11,7 +11,7 @@ import statistics
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -132,9 +132,7 @@ class Tuner:
             if status != HTTPStatus.ACCEPTED:
                 raise TuningFailedError(f"The API answered {status} instead of 202.")
         _wait(
-            lambda: all(
-                order["status"] != "placed" for order in self.pipeline.orders(ids).values()
-            ),
+            lambda: all_ended(ids, self.pipeline.orders(ids)),
             "Not every order has ended; `orderctl orders --stuck` says what is missing.",
         )
 
@@ -165,6 +163,11 @@ class Tuner:
         seconds = sum(int(report["billed"]) for report in reports) / 1000
         gigabytes = memory / _MEGABYTES_PER_GIGABYTE
         return seconds * gigabytes * priced[key] + len(reports) * priced["request"]
+
+
+def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether each order was found, and the tracker has decided it."""
+    return all(id_ in found and found[id_]["status"] != "placed" for id_ in ids)
 
 
 def prices() -> dict[str, float]:

@@ -303,6 +303,15 @@ ROUTING: Final[dict[type[msgspec.Struct], tuple[str, str]]] = {
 """The source and the detail-type under which each detail is published."""
 
 
+def is_order_id(text: str) -> bool:
+    """Whether an order can have this id."""
+    try:
+        msgspec.convert(text, OrderId)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def check_amount(amount: Decimal) -> None:
     """Raise ValueError unless ``amount`` is 0 to 9,999,999,999.99 in whole cents."""
     # NaN does not compare, and rounding 1e999999 would cost minutes: the cheap checks come first.

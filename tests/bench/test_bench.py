@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, date, datetime
 from typing import Any
 
+import cfnlint.decode.cfn_yaml
 import pytest
 
 from bench import cold, costs, emulator, processes, warm
 from bench.setting import BY_NAME, OURS, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
+from orderctl import paths
+from support.dashboard import published_metrics
 
 PAYMENTS = BY_NAME["payments-processor"]
 CONSUMERS = [function for function in BY_NAME.values() if function.in_batches]
@@ -64,7 +69,8 @@ def test_a_cold_start_is_measured_beside_the_floor(code: processes.Code) -> None
         "msgspec",
         "standard library",
     }
-    assert targets({"cold": {PAYMENTS.name: found}})
+    (target,) = targets({"cold": {PAYMENTS.name: found}})
+    assert target.what == "cold start of payments-processor, CPU, of the floor"
 
 
 def test_every_function_has_its_memory_in_the_template() -> None:
@@ -72,4 +78,15 @@ def test_every_function_has_its_memory_in_the_template() -> None:
 
 
 def test_the_prices_are_dated() -> None:
-    assert costs.prices()["as_of"].startswith("20")
+    assert date.fromisoformat(costs.prices()["as_of"]) <= datetime.now(UTC).date()
+
+
+def test_the_fixed_part_has_every_metric_alarm_and_dashboard() -> None:
+    table = costs.prices()
+    assert table["assumptions"]["custom_metrics"] == len(published_metrics())
+    template = cfnlint.decode.cfn_yaml.load(str(paths.TEMPLATE))
+    kinds = Counter(resource["Type"] for resource in template["Resources"].values())
+    for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"):
+        assert costs.count_resources(kind) == kinds[kind] > 0
+    free = {**table["cloudwatch"], "metric_month": 0, "alarm_month": 0}
+    assert costs.watching_month({**table, "cloudwatch": free}) == free["dashboard_month"]

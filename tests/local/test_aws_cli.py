@@ -1,4 +1,4 @@
-"""The seed's test scenarios, word for word, with the AWS CLI v2."""
+"""The README's test scenarios, word for word, with the AWS CLI v2."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def environment(pipeline: PipelineUnderTest, state_directory: Path) -> dict[str,
 
 
 def bash(commands: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Run the seed's commands in a shell that did what the README says."""
+    """Run the scenarios' commands in a shell that did what the README says."""
     return subprocess.Popen(
         ["bash", "-c", f'eval "$({PROGRAM} env)"\n{commands}'],
         env=environment,
@@ -79,7 +79,7 @@ def output_of(commands: str, environment: dict[str, str]) -> str:
     return output
 
 
-def test_the_seeds_commands_run_word_for_word(
+def test_the_scenarios_run_word_for_word(
     pipeline: PipelineUnderTest, environment: dict[str, str]
 ) -> None:
     answers = output_of(SUBMIT_10_TEST_ORDERS, environment)

@@ -23,7 +23,6 @@ UNKNOWN_SKU: Final = "unicorn"
 ORDERS: Final = "com.myapp.orders"
 PUBLISHER: Final = "another publisher"
 
-_TAKEN: Final = 202
 _REFUSED: Final = frozenset({400, 404, 409})
 _TRIES: Final = 12
 _UNREADABLE_BODIES: Final = ("no JSON", "[]", '{"detail-type": "order.placed"}', "null")

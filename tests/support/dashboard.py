@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+HANDLERS = Path(__file__).parents[2] / "src" / "orders"
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,18 @@ class Metric:
     def dimension(self, name: str) -> str:
         """The value of one dimension."""
         return dict(self.dimensions)[name]
+
+
+def published_metrics() -> set[str]:
+    """The names of the metrics that the functions publish."""
+    return {
+        str(keyword.arg)
+        for handler in HANDLERS.glob("*/handler.py")
+        for call in ast.walk(ast.parse(handler.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ("telemetry.count", "telemetry.gauge")
+        for keyword in call.keywords
+    }
 
 
 def metrics_of(widgets: Sequence[dict[str, Any]]) -> Iterator[Metric]:

@@ -136,8 +136,7 @@ class _Run:
         updates = self._pipeline.take_updates()
         for order in self._orders:
             if payment := payments.get(order.id):
-                attempt = int(payment["attempt"])
-                order.payment = payment["state"] + (f" (try {attempt})" if attempt > 1 else "")
+                order.payment = payment_told(payment)
             if reservation := reservations.get(order.id):
                 order.reservation = reservation["state"]
             if tracked := orders.get(order.id):
@@ -240,8 +239,14 @@ def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
         console.out().print(table())
 
 
+def payment_told(payment: Mapping[str, Any]) -> str:
+    """A payment's state, and at which try it got there; a voided one was never tried."""
+    attempt = int(payment.get("attempt", 1))
+    return str(payment["state"]) + (f" (try {attempt})" if attempt > 1 else "")
+
+
 def _make_order(number: int) -> dict[str, Any]:
-    """An order like the seed's; every second one asks for stock."""
+    """An order like those of the test scenarios; every second one asks for stock."""
     order: dict[str, Any] = {"order_id": f"order-{number}", "amount": random.randrange(1000)}  # noqa: S311
     if number % 2 == 0:
         order["items"] = [

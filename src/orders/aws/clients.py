@@ -29,7 +29,7 @@ _CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
-    # The type checker has seen every call, and AWS looks, too: a third of a large write's CPU.
+    # The type checker has seen every call, and AWS looks, too: 40 % of a large write's CPU.
     parameter_validation=False,
 )
 

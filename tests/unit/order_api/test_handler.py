@@ -153,6 +153,18 @@ class TestPlace:
         assert (tap.take(), api.orders.get("a")) == ([], None)
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("order_id", ["a" * 2049, "a" * 65, "a%0A", "a%20b", "%ff"])
+def test_an_id_that_no_order_can_have_is_a_404_without_a_call(
+    api: OrderApi, dynamodb: DynamoDBClient, method: str, order_id: str
+) -> None:
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "ValidationException"}}, "GetItem")
+
+    dynamodb.meta.events.register("before-call.dynamodb.GetItem", refuse)
+    assert api(on_order(method, order_id), Context())["statusCode"] == 404
+
+
 class TestShow:
     def test_an_order_with_what_was_ordered_and_what_happened(self, api: OrderApi) -> None:
         api(post('{"order_id":"a","amount":12.34,"items":[{"sku":"x","quantity":2}]}'), Context())

@@ -10,11 +10,24 @@ from typing import Any
 import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
+from orderctl.commands.run import payment_told
 from orderctl.dead_letters import Redriven, order_id_in, without_qualifier
 from orderctl.queues import Message
 from support.lambdas import order_placed
 
 QUEUES = ("blue-payments-dlq", "blue-inventory-dlq", "blue-order-updates-dlq.fifo")
+
+
+@pytest.mark.parametrize(
+    ("payment", "told"),
+    [
+        ({"state": "charged", "attempt": 1}, "charged"),
+        ({"state": "charged", "attempt": 3}, "charged (try 3)"),
+        ({"state": "voided"}, "voided"),
+    ],
+)
+def test_a_run_tells_a_payment(payment: dict[str, Any], told: str) -> None:
+    assert payment_told(payment) == told
 
 
 class TestCancel:

@@ -1,10 +1,12 @@
 """What `orderctl env` makes a shell do."""
 
+import re
 import subprocess
 from dataclasses import replace
 
 import pytest
 
+from orderctl import paths
 from orderctl.commands.env import exports, script, too_old
 from orderctl.localcloud.state import LocalState
 
@@ -99,3 +101,11 @@ def test_a_proxy_does_not_get_calls_to_this_machine(
 )
 def test_recognises_a_cli_that_does_not_read_the_endpoint(banner: str, version: str | None) -> None:
     assert too_old(banner) == version
+
+
+def test_every_queue_of_the_pipeline_has_a_name() -> None:
+    template = paths.TEMPLATE.read_text(encoding="utf-8")
+    queues = set(re.findall(r"^  (\w+(?:QueueUrl|DLQUrl)):$", template, re.MULTILINE))
+    assert len(queues) > 9
+    exported = exports(replace(STATE, outputs=dict.fromkeys(queues, "http://queue")), {})
+    assert sum(value == "http://queue" for value in exported.values()) == len(queues)

