@@ -97,6 +97,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
 ) -> None:
     """Used as on AWS, with nothing but credentials and an endpoint in the environment."""
     closed = ("--prefix", "second-", "--param", "ApiAuthorization=AWS_IAM")
+    shared = ("--param", "ApiGatewayAccountRole=true")
     deployed = orderctl("deploy", "--local", *closed, "--yes", "--json")
     assert deployed.returncode == 0, deployed.stderr
     outputs = json.loads(deployed.stdout)["outputs"]
@@ -116,12 +117,16 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     gone = orderctl("orders", "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
-    back = orderctl("deploy", "--local", *closed, "--yes")
+    back = orderctl("deploy", "--local", *closed, *shared, "--yes")
     assert back.returncode == 0, back.stderr
     assert "Took the tables in" in back.stdout
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
+    assert f"the tables {tables} with all that is in them" in ended.stdout
+    assert re.search(r"Stays +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
+    roles = cloud.session().client("iam").list_roles()["Roles"]
+    assert [role for role in roles if "second-order-pipeline-ApiGatewayAcc" in role["RoleName"]]
     left = cloud.session().client("dynamodb").list_tables()["TableNames"]
     assert left == ["orders", "payments", "reservations", "stock"]
 
