@@ -117,7 +117,11 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     gone = orderctl("orders", "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
-    back = orderctl("deploy", "--local", *closed, *shared, "--yes")
+    unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
+    assert unnamed.returncode == 1
+    assert "Add --adopt" in unnamed.stderr
+    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+    back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Took the tables in" in back.stdout
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
@@ -129,6 +133,25 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     assert [role for role in roles if "second-order-pipeline-ApiGatewayAcc" in role["RoleName"]]
     left = cloud.session().client("dynamodb").list_tables()["TableNames"]
     assert left == ["orders", "payments", "reservations", "stock"]
+
+
+def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl: Orderctl) -> None:
+    dynamodb = cloud.session().client("dynamodb")
+    dynamodb.create_table(
+        TableName="third-stock",
+        KeySchema=[{"AttributeName": "product", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "product", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    try:
+        refused = orderctl("deploy", "--local", "--prefix", "third-", "--yes", "--adopt")
+        assert refused.returncode == 1
+        assert "table third-stock already" in refused.stderr
+        assert "KeySchema: product HASH instead of sku HASH" in refused.stderr
+        assert "Another --prefix" in refused.stderr
+    finally:
+        dynamodb.delete_table(TableName="third-stock")
+    assert "no stack third-" in orderctl("orders", "--stack", "third-order-pipeline").stderr
 
 
 @pytest.mark.parametrize(

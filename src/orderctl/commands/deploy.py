@@ -53,7 +53,13 @@ class NotConfirmedError(OrderctlError):
 
 
 def deploy(
-    prefix: str | None, parameters: Mapping[str, str], yes: bool, plan_only: bool, as_json: bool
+    prefix: str | None,
+    parameters: Mapping[str, str],
+    *,
+    yes: bool,
+    adopt: bool,
+    plan_only: bool,
+    as_json: bool,
 ) -> None:
     """Show what would change, ask, and deploy.
 
@@ -61,6 +67,7 @@ def deploy(
         prefix: What is to stand before every name; the stack's own, too, unless one is named.
         parameters: The template's parameters.
         yes: Whether not to ask.
+        adopt: Whether tables that are there already are taken in without asking.
         plan_only: Whether to show what would change and leave it at that.
         as_json: Whether to print JSON, and nothing else on standard output.
 
@@ -81,7 +88,9 @@ def deploy(
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
     if left.names:
-        _adopt(left, name, yes=yes, plan_only=plan_only, as_json=as_json)
+        _say_left(left)
+        if not plan_only:
+            _adopt(left, name, yes=yes, adopt=adopt, as_json=as_json)
     plan = _plan(where, name, template, parameters)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is like this already.")
@@ -138,17 +147,28 @@ def poll_seconds(where: Account) -> float:
     return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
 
 
-def _adopt(left: LeftTables, name: str, *, yes: bool, plan_only: bool, as_json: bool) -> None:
-    """Have the tables of an earlier stack taken in, once that was confirmed."""
-    tables = ", ".join(left.names.values())
+def _say_left(left: LeftTables) -> None:
     console.note(
-        f"The tables {tables} of an earlier stack are still there. "
-        "They are taken into this one with all that is in them, before anything is created."
+        f"The tables {', '.join(left.names.values())} are there already, as an earlier stack "
+        "leaves them. They are taken into this one with all that is in them, before anything is "
+        "created."
     )
-    if plan_only:
-        return
-    if not yes and not typer.confirm(f"Take them into stack {name}?", err=as_json):
+
+
+def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool) -> None:
+    """Have tables that are there taken in, once that was confirmed: they belong to the stack then.
+
+    Raises:
+        NotConfirmedError: It was not. A --yes alone is about what can be foreseen, not about this.
+    """
+    if not adopt and yes:
+        raise NotConfirmedError(
+            "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
+            "another --prefix gets tables of its own."
+        )
+    if not adopt and not typer.confirm(f"Take them into stack {name}?", err=as_json):
         raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
+    tables = ", ".join(left.names.values())
     with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
         left.adopt(Progress(step))
         step.detail = tables
