@@ -27,7 +27,7 @@ from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Architecture, Artifact, Target
 from orderctl.stack import LeftTables, Plan, Template
-from orderctl.stack.deployment import Change, describe
+from orderctl.stack.deployment import Change, clear_away, describe, is_rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,12 +85,20 @@ def deploy(
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
     may_ask(yes=yes or plan_only)
     say_where(where, name)
+    cleared = is_rolled_back(where.session, name)
+    if cleared:
+        _say_rolled_back(name)
+        if not plan_only:
+            _clear_away(where, name, yes=yes, as_json=as_json)
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
     if left.names:
         _say_left(left)
         if not plan_only:
             _adopt(left, name, yes=yes, adopt=adopt, as_json=as_json)
+    if cleared and plan_only:
+        _report_unplanned(name, as_json=as_json)
+        return
     plan = _plan(where, name, template, parameters)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is like this already.")
@@ -103,7 +111,8 @@ def deploy(
             _report(name, plan, {}, changed=False, as_json=as_json)
             return
         if not yes and not typer.confirm("Deploy this?", err=as_json):
-            raise NotConfirmedError("Nothing was changed.")
+            more = " more" if cleared or left.names else ""
+            raise NotConfirmedError(f"Nothing{more} was changed.")
         outputs = reachable_outputs(where.session, _execute(plan))
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
@@ -145,6 +154,21 @@ def say_where(where: Account, name: str) -> None:
 def poll_seconds(where: Account) -> float:
     """How often to ask CloudFormation how it goes."""
     return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
+
+
+def _say_rolled_back(name: str) -> None:
+    console.note(
+        f"Stack {name} failed when it was created, and was rolled back (ROLLBACK_COMPLETE). "
+        "CloudFormation cannot change it: it is deleted before anything is created."
+    )
+
+
+def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
+    """Have what is left of a failed creation deleted, once that was confirmed."""
+    if not yes and not typer.confirm(f"Delete what is left of stack {name}?", err=as_json):
+        raise NotConfirmedError("Nothing was changed.")
+    with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
+        clear_away(where.session, name, poll_seconds(where))
 
 
 def _say_left(left: LeftTables) -> None:
@@ -307,3 +331,12 @@ def _report(
         console.summary(sorted(outputs.items()))
     elif plan:
         console.out().print("Nothing was changed: this was the plan only.")
+
+
+def _report_unplanned(name: str, *, as_json: bool) -> None:
+    """The plan for a stack that has to be deleted before CloudFormation says what it would do."""
+    if as_json:
+        unknown = dict.fromkeys(("changes", "parameters"))
+        print_json({"stack": name, "changed": False, **unknown, "outputs": {}})
+    else:
+        console.out().print("Everything would be created anew. Nothing was changed.")
