@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ ACTIONS = {
 
 
 @pytest.fixture(scope="module")
-def statements() -> dict[str, dict[str, Any]]:
+def role() -> dict[str, Any]:
     template = cfnlint.decode.cfn_yaml.load(str(ROOT / "delivery/github-role.yaml"))
-    (policy,) = template["Resources"]["DeployRole"]["Properties"]["Policies"]
+    properties: dict[str, Any] = template["Resources"]["DeployRole"]["Properties"]
+    return properties
+
+
+@pytest.fixture(scope="module")
+def statements(role: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    (policy,) = role["Policies"]
     return {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
 
 
@@ -65,3 +72,24 @@ def test_the_role_may_attach_the_one_policy_of_aws_that_the_template_has(
     assert statement["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
     assert statement["Condition"] == {"ArnEquals": {"iam:PolicyARN": {"Fn::Sub": LOG_POLICY}}}
     assert LOG_POLICY in (ROOT / "template.yaml").read_text()
+
+
+@pytest.mark.parametrize("prefix", ["", "staging-", "deploy-", "delivery-"])
+@pytest.mark.parametrize("others", ["", "staging-", "deploy-", "delivery-"])
+def test_the_role_is_none_of_those_that_such_a_role_may_change(
+    role: dict[str, Any], statements: dict[str, dict[str, Any]], prefix: str, others: str
+) -> None:
+    name = role["RoleName"]["Fn::Sub"].replace("${NamePrefix}", prefix)
+    arn = f"arn:aws:iam::123456789012:role{role.get('Path', '/')}{name}"
+    values = {"AWS::Partition": "aws", "AWS::AccountId": "123456789012", "NamePrefix": others}
+    patterns = [
+        re.sub(r"\$\{([\w:]+)\}", lambda match: values[match[1]], it["Resource"]["Fn::Sub"])
+        for it in statements.values()
+        if any(action.startswith("iam:") for action in cfn_list(it["Action"]))
+    ]
+    assert patterns
+    assert not [pattern for pattern in patterns if fnmatchcase(arn, pattern)]
+
+
+def cfn_list(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
