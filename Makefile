@@ -35,8 +35,8 @@ lint: setup ## formatting, lint, types, the template
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml delivery/*.yaml
 
-security: $(CHECKOV)/.ready ## the template's security, by Checkov: each finding is fixed or has its reason beside it
-	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml --compact --quiet --skip-download
+security: $(CHECKOV)/.ready ## the templates' security, by Checkov: each finding is fixed or has its reason beside it
+	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml delivery/github-role.yaml --compact --quiet --skip-download
 
 $(CHECKOV)/.ready: requirements/checkov.txt | setup
 	@echo "Setting up Checkov in $(CHECKOV) (once; about a minute)…"

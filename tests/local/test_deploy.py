@@ -9,8 +9,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from orderctl import package
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -97,6 +99,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
 ) -> None:
     """Used as on AWS, with nothing but credentials and an endpoint in the environment."""
     closed = ("--prefix", "second-", "--param", "ApiAuthorization=AWS_IAM")
+    shared = ("--param", "ApiGatewayAccountRole=true")
     deployed = orderctl("deploy", "--local", *closed, "--yes", "--json")
     assert deployed.returncode == 0, deployed.stderr
     outputs = json.loads(deployed.stdout)["outputs"]
@@ -116,14 +119,98 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     gone = orderctl("orders", "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
-    back = orderctl("deploy", "--local", *closed, "--yes")
+    unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
+    assert unnamed.returncode == 1
+    assert "Add --adopt" in unnamed.stderr
+    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+    back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Took the tables in" in back.stdout
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
+    assert f"the tables {tables} with all that is in them" in ended.stdout
+    assert re.search(r"Stays +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
+    roles = cloud.session().client("iam").list_roles()["Roles"]
+    assert [role for role in roles if "second-order-pipeline-ApiGatewayAcc" in role["RoleName"]]
     left = cloud.session().client("dynamodb").list_tables()["TableNames"]
     assert left == ["orders", "payments", "reservations", "stock"]
+
+
+BROKEN = """
+Resources:
+  Queue: { Type: AWS::SQS::Queue, Properties: { QueueName: NAME } }
+  Broken: { Type: AWS::SQS::Queue, DependsOn: Queue, Properties: { VisibilityTimeout: 99999 } }
+"""
+
+
+def failed_stack(
+    cloud: LocalCloud, prefix: str, on_failure: Literal["ROLLBACK", "DO_NOTHING"]
+) -> str:
+    cloudformation = cloud.session().client("cloudformation")
+    name = f"{prefix}order-pipeline"
+    body = BROKEN.replace("NAME", f"{prefix}queue")
+    cloudformation.create_stack(StackName=name, TemplateBody=body, OnFailure=on_failure)
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1}
+        )
+    return name
+
+
+def status(cloud: LocalCloud, name: str) -> str:
+    stacks = cloud.session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return stacks[0]["StackStatus"]
+
+
+def test_a_stack_that_was_rolled_back_is_cleared_away_once_that_is_confirmed(
+    cloud: LocalCloud, orderctl: Orderctl
+) -> None:
+    name = failed_stack(cloud, "fourth-", "ROLLBACK")
+    plan = orderctl("deploy", "--local", "--prefix", "fourth-", "--plan")
+    assert plan.returncode == 0, plan.stderr
+    assert "it is deleted before anything is created" in plan.stderr
+    assert "Nothing was changed" in plan.stdout
+    shown = orderctl("deploy", "--local", "--prefix", "fourth-", "--plan", "--json")
+    assert json.loads(shown.stdout)["changes"] is None
+    refused = orderctl("deploy", "--local", "--prefix", "fourth-", answer="n")
+    assert refused.returncode == 1
+    assert status(cloud, name) == "ROLLBACK_COMPLETE"
+
+    refused = orderctl("deploy", "--local", "--prefix", "fourth-", answer="y\nn")
+    assert refused.returncode == 1
+    assert "Nothing more was changed" in refused.stderr
+    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+
+
+def test_a_stack_that_failed_and_was_not_rolled_back_is_not_deleted(
+    cloud: LocalCloud, orderctl: Orderctl
+) -> None:
+    name = failed_stack(cloud, "fifth-", "DO_NOTHING")
+    refused = orderctl("deploy", "--local", "--prefix", "fifth-", "--yes")
+    assert refused.returncode == 1
+    assert f"destroy --stack {name}" in refused.stderr
+    assert status(cloud, name) == "CREATE_FAILED"
+    assert cloud.session().client("sqs").get_queue_url(QueueName="fifth-queue")["QueueUrl"]
+
+
+def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl: Orderctl) -> None:
+    dynamodb = cloud.session().client("dynamodb")
+    dynamodb.create_table(
+        TableName="third-stock",
+        KeySchema=[{"AttributeName": "product", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "product", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    try:
+        refused = orderctl("deploy", "--local", "--prefix", "third-", "--yes", "--adopt")
+        assert refused.returncode == 1
+        assert "table third-stock already" in refused.stderr
+        assert "KeySchema: product HASH instead of sku HASH" in refused.stderr
+        assert "Another --prefix" in refused.stderr
+    finally:
+        dynamodb.delete_table(TableName="third-stock")
+    assert "no stack third-" in orderctl("orders", "--stack", "third-order-pipeline").stderr
 
 
 @pytest.mark.parametrize(

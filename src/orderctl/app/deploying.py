@@ -28,8 +28,13 @@ def deploy(
         ),
     ] = None,
     param: Param = None,
+    *,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would change.")] = False,
     yes: Yes = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take tables of the stack's names in without asking."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Deploy this checkout to AWS, or with --local to the running local cloud.
@@ -38,7 +43,9 @@ def deploy(
 
     A deployment that fails is rolled back.
     """
-    deploy_command.deploy(prefix, parameters(param), yes, plan, as_json)
+    deploy_command.deploy(
+        prefix, parameters(param), yes=yes, adopt=adopt, plan_only=plan, as_json=as_json
+    )
 
 
 @commands.command(

@@ -27,7 +27,7 @@ from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Architecture, Artifact, Target
 from orderctl.stack import LeftTables, Plan, Template
-from orderctl.stack.deployment import Change, describe
+from orderctl.stack.deployment import Change, clear_away, describe, is_rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,13 @@ class NotConfirmedError(OrderctlError):
 
 
 def deploy(
-    prefix: str | None, parameters: Mapping[str, str], yes: bool, plan_only: bool, as_json: bool
+    prefix: str | None,
+    parameters: Mapping[str, str],
+    *,
+    yes: bool,
+    adopt: bool,
+    plan_only: bool,
+    as_json: bool,
 ) -> None:
     """Show what would change, ask, and deploy.
 
@@ -61,6 +67,7 @@ def deploy(
         prefix: What is to stand before every name; the stack's own, too, unless one is named.
         parameters: The template's parameters.
         yes: Whether not to ask.
+        adopt: Whether tables that are there already are taken in without asking.
         plan_only: Whether to show what would change and leave it at that.
         as_json: Whether to print JSON, and nothing else on standard output.
 
@@ -78,10 +85,20 @@ def deploy(
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
     may_ask(yes=yes or plan_only)
     say_where(where, name)
+    cleared = is_rolled_back(where.session, name)
+    if cleared:
+        _say_rolled_back(name)
+        if not plan_only:
+            _clear_away(where, name, yes=yes, as_json=as_json)
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
     if left.names:
-        _adopt(left, name, yes=yes, plan_only=plan_only, as_json=as_json)
+        _say_left(left)
+        if not plan_only:
+            _adopt(left, name, yes=yes, adopt=adopt, as_json=as_json)
+    if cleared and plan_only:
+        _report_unplanned(name, as_json=as_json)
+        return
     plan = _plan(where, name, template, parameters)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is like this already.")
@@ -94,7 +111,8 @@ def deploy(
             _report(name, plan, {}, changed=False, as_json=as_json)
             return
         if not yes and not typer.confirm("Deploy this?", err=as_json):
-            raise NotConfirmedError("Nothing was changed.")
+            more = " more" if cleared or left.names else ""
+            raise NotConfirmedError(f"Nothing{more} was changed.")
         outputs = reachable_outputs(where.session, _execute(plan))
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
@@ -138,17 +156,43 @@ def poll_seconds(where: Account) -> float:
     return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
 
 
-def _adopt(left: LeftTables, name: str, *, yes: bool, plan_only: bool, as_json: bool) -> None:
-    """Have the tables of an earlier stack taken in, once that was confirmed."""
-    tables = ", ".join(left.names.values())
+def _say_rolled_back(name: str) -> None:
     console.note(
-        f"The tables {tables} of an earlier stack are still there. "
-        "They are taken into this one with all that is in them, before anything is created."
+        f"Stack {name} failed when it was created, and was rolled back (ROLLBACK_COMPLETE). "
+        "CloudFormation cannot change it: it is deleted before anything is created."
     )
-    if plan_only:
-        return
-    if not yes and not typer.confirm(f"Take them into stack {name}?", err=as_json):
+
+
+def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
+    """Have what is left of a failed creation deleted, once that was confirmed."""
+    if not yes and not typer.confirm(f"Delete what is left of stack {name}?", err=as_json):
+        raise NotConfirmedError("Nothing was changed.")
+    with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
+        clear_away(where.session, name, poll_seconds(where))
+
+
+def _say_left(left: LeftTables) -> None:
+    console.note(
+        f"The tables {', '.join(left.names.values())} are there already, as an earlier stack "
+        "leaves them. They are taken into this one with all that is in them, before anything is "
+        "created."
+    )
+
+
+def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool) -> None:
+    """Have tables that are there taken in, once that was confirmed: they belong to the stack then.
+
+    Raises:
+        NotConfirmedError: It was not. A --yes alone is about what can be foreseen, not about this.
+    """
+    if not adopt and yes:
+        raise NotConfirmedError(
+            "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
+            "another --prefix gets tables of its own."
+        )
+    if not adopt and not typer.confirm(f"Take them into stack {name}?", err=as_json):
         raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
+    tables = ", ".join(left.names.values())
     with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
         left.adopt(Progress(step))
         step.detail = tables
@@ -287,3 +331,12 @@ def _report(
         console.summary(sorted(outputs.items()))
     elif plan:
         console.out().print("Nothing was changed: this was the plan only.")
+
+
+def _report_unplanned(name: str, *, as_json: bool) -> None:
+    """The plan for a stack that has to be deleted before CloudFormation says what it would do."""
+    if as_json:
+        unknown = dict.fromkeys(("changes", "parameters"))
+        print_json({"stack": name, "changed": False, **unknown, "outputs": {}})
+    else:
+        console.out().print("Everything would be created anew. Nothing was changed.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import typer
@@ -12,6 +13,7 @@ from orderctl.commands.deploy import NotConfirmedError, goes_on, may_ask, poll_s
 from orderctl.commands.up import Progress
 from orderctl.localcloud.state import StateDirectory
 from orderctl.stack import Destruction
+from orderctl.stack.destruction import Resource
 
 
 def destroy(delete_tables: bool, yes: bool) -> None:
@@ -37,23 +39,30 @@ def destroy(delete_tables: bool, yes: bool) -> None:
         progress = Progress(step)
         destruction.execute(progress)
         step.detail = f"{progress.done} resources"
-    if delete_tables:
+    tables = [resource for resource in destruction.retained if resource.is_table]
+    if delete_tables and tables:
         with console.step("Deleting the tables", "Deleted the tables") as step:
             destruction.delete_tables()
-            step.detail = ", ".join(r.physical_id for r in destruction.retained)
+            step.detail = _ids(tables)
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs={}))
 
 
 def _show(destruction: Destruction, delete_tables: bool) -> None:
-    tables = ", ".join(resource.physical_id for resource in destruction.retained)
+    tables = _ids(resource for resource in destruction.retained if resource.is_table)
+    shared = ", ".join(r.logical_id for r in destruction.retained if not r.is_table)
+    stays = ("" if delete_tables else _stays(tables)) + _shared(shared)
     console.summary(
         [
             ("Goes", f"{len(destruction.deleted)} resources" + _and(tables, delete_tables)),
-            ("Stays", ("" if delete_tables else _stays(tables)) + _bucket(destruction)),
+            ("Stays", stays + _bucket(destruction)),
         ]
     )
     console.out().print()
+
+
+def _ids(resources: Iterable[Resource]) -> str:
+    return ", ".join(resource.physical_id for resource in resources)
 
 
 def _and(tables: str, deleted: bool) -> str:
@@ -67,6 +76,10 @@ def _stays(tables: str) -> str:
         if tables
         else ""
     )
+
+
+def _shared(others: str) -> str:
+    return f"{others} (other stacks may use that); " if others else ""
 
 
 def _bucket(destruction: Destruction) -> str:

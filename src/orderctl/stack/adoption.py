@@ -22,13 +22,18 @@ from orderctl.stack.template import Template
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 _TABLE = "AWS::DynamoDB::Table"
 _PARAMETER = re.compile(r"\$\{(\w+)\}")
 
 
 class LeftTables:
-    """Tables that are there, and that a stack which is yet to be made would have to create."""
+    """Tables that are there, and that a stack which is yet to be made would have to create.
+
+    Attributes:
+        names: The tables' names, by logical id.
+    """
 
     def __init__(
         self,
@@ -41,7 +46,8 @@ class LeftTables:
         """Look for them; there are none where the stack exists.
 
         Raises:
-            StackError: AWS could not be asked.
+            StackError: AWS could not be asked, or a table is not as the template has it: then it
+                is somebody else's.
         """
         self._client = session.client("cloudformation")
         self._template = template
@@ -77,16 +83,22 @@ class LeftTables:
             name: str(it.get("Default", "")) for name, it in self._template.parameters.items()
         }
         values |= self._parameters
+        resources = self._template.resources()
         names = {
             logical_id: _resolved(resource["Properties"]["TableName"], values)
-            for logical_id, resource in self._template.resources().items()
+            for logical_id, resource in resources.items()
             if resource["Type"] == _TABLE
         }
-        return {
-            logical_id: name
-            for logical_id, name in names.items()
-            if name and _is_there(dynamodb, name)
-        }
+        found = {}
+        for logical_id, name in names.items():
+            if name and (table := _described(dynamodb, name)):
+                if differences := _differences(resources[logical_id]["Properties"], table):
+                    raise StackError(
+                        f"There is a table {name} already, and it is not this pipeline's. "
+                        f"{'; '.join(differences)}. Another --prefix gets tables of its own."
+                    )
+                found[logical_id] = name
+        return found
 
     def _arguments(self) -> dict[str, Any]:
         resources = self._template.resources()
@@ -117,9 +129,34 @@ def _resolved(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a 
     return _PARAMETER.sub(lambda match: values.get(match[1], ""), text)
 
 
-def _is_there(dynamodb: DynamoDBClient, name: str) -> bool:
+def _described(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
+    """The table; None when there is none of this name."""
     try:
-        dynamodb.describe_table(TableName=name)
+        return dynamodb.describe_table(TableName=name)["Table"]
     except dynamodb.exceptions.ResourceNotFoundException:
-        return False
-    return True
+        return None
+
+
+def _differences(declared: Mapping[str, Any], table: TableDescriptionTypeDef) -> list[str]:
+    """What a table has in another way than the template, of what cannot be changed in it."""
+    wanted, found = _schema(declared), _schema(table)
+    return [
+        f"{what}: {found[what] or 'none'} instead of {wanted[what] or 'none'}"
+        for what in wanted
+        if found[what] != wanted[what]
+    ]
+
+
+def _schema(table: Mapping[str, Any]) -> dict[str, str]:
+    """A table's keys, attributes and indexes, from a template or from DynamoDB, to be compared."""
+    keys = (f"{key['AttributeName']} {key['KeyType']}" for key in table["KeySchema"])
+    attributes = (
+        f"{attribute['AttributeName']} {attribute['AttributeType']}"
+        for attribute in table["AttributeDefinitions"]
+    )
+    indexes = (index["IndexName"] for index in table.get("GlobalSecondaryIndexes", []))
+    return {
+        "KeySchema": ", ".join(sorted(keys)),
+        "AttributeDefinitions": ", ".join(sorted(attributes)),
+        "GlobalSecondaryIndexes": ", ".join(sorted(indexes)),
+    }

@@ -31,8 +31,10 @@ DEFAULT_NAME = "order-pipeline"
 
 Action = Literal["add", "import", "change", "replace", "remove"]
 
-# Such a stack never came to be: it has no resources, and cannot be updated.
-_NEVER_CREATED = ("ROLLBACK_COMPLETE", "CREATE_FAILED", "DELETE_COMPLETE")
+# Such a stack was created and rolled back: nothing of it works, and it can only be deleted. One in
+# CREATE_FAILED was not rolled back and has its resources, so it is nobody's to delete unasked.
+_ROLLED_BACK = "ROLLBACK_COMPLETE"
+_GONE = "DELETE_COMPLETE"
 # It has a change set at most.
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
@@ -178,12 +180,13 @@ def prepare(
 
     Raises:
         ParameterError: The parameters do not fit the template.
-        StackError: The stack cannot be changed like this, or not now.
+        StackError: The stack cannot be changed like this, or not now; one whose creation was
+            rolled back must be cleared away before.
     """
     template.check(parameters)
     with explained(stack_name, "deployed"):
         client = session.client("cloudformation")
-        existing = _changeable(client, stack_name, poll_seconds)
+        existing = _changeable(client, stack_name)
         if existing is None:
             parameters = {**(first_parameters or {}), **parameters}
         bucket = artifacts.ensure_bucket(session)
@@ -218,8 +221,11 @@ def deploy(
 ) -> Deployment:
     """Create or update a stack without asking, and wait until it stands.
 
+    One whose creation was rolled back is cleared away before.
     The arguments and errors are those of `prepare`; `observer` is told what happens.
     """
+    if is_rolled_back(session, stack_name):
+        clear_away(session, stack_name, poll_seconds)
     plan = prepare(
         session,
         artifact,
@@ -235,6 +241,32 @@ def deploy(
     return plan.execute(observer or Silent())
 
 
+def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
+    """Whether the stack's creation failed and was rolled back, so that it is only in the way.
+
+    Raises:
+        StackError: AWS could not be asked.
+    """
+    with explained(stack_name, "looked at"):
+        stack = describe(session.client("cloudformation"), stack_name)
+    return stack is not None and stack["StackStatus"] == _ROLLED_BACK
+
+
+def clear_away(session: boto3.Session, stack_name: str, poll_seconds: float = 2.0) -> None:
+    """Delete a stack whose creation was rolled back, and wait until it is gone.
+
+    Raises:
+        StackError: It could not be deleted.
+    """
+    with explained(stack_name, "cleared away"):
+        client = session.client("cloudformation")
+        stack_id = client.describe_stacks(StackName=stack_name)["Stacks"][0]["StackId"]
+        client.delete_stack(StackName=stack_name)
+        client.get_waiter("stack_delete_complete").wait(
+            StackName=stack_id, WaiterConfig={"Delay": max(1, round(poll_seconds))}
+        )
+
+
 def describe(client: CloudFormationClient, stack_name: str) -> StackTypeDef | None:
     """The stack; None when there is none of this name."""
     try:
@@ -247,7 +279,7 @@ def describe(client: CloudFormationClient, stack_name: str) -> StackTypeDef | No
 
 def is_to_be_created(stack: StackTypeDef | None) -> bool:
     """Whether a deployment would create the stack rather than change it."""
-    return stack is None or stack["StackStatus"] in (*_NEVER_CREATED, _REVIEWED)
+    return stack is None or stack["StackStatus"] in (_ROLLED_BACK, _GONE, _REVIEWED)
 
 
 def outputs_of(client: CloudFormationClient, stack_name: str) -> dict[str, str]:
@@ -266,25 +298,16 @@ def explained(stack_name: str, verb: str) -> Iterator[None]:
         raise StackError(f"Stack {stack_name} could not be {verb}. {explain(error)}") from error
 
 
-def _changeable(
-    client: CloudFormationClient, stack_name: str, poll_seconds: float
-) -> StackTypeDef | None:
+def _changeable(client: CloudFormationClient, stack_name: str) -> StackTypeDef | None:
     """The stack as it stands; None when it is to be created.
 
     Raises:
         StackError: It is in a state in which it cannot be changed.
     """
     stack = describe(client, stack_name)
-    if stack is None or stack["StackStatus"] == _REVIEWED:
+    if stack is None or stack["StackStatus"] in (_REVIEWED, _GONE):
         return None
-    status = stack["StackStatus"]
-    if status in _NEVER_CREATED:
-        client.delete_stack(StackName=stack_name)
-        client.get_waiter("stack_delete_complete").wait(
-            StackName=stack["StackId"], WaiterConfig={"Delay": max(1, round(poll_seconds))}
-        )
-        return None
-    if problem := _problem(stack_name, status):
+    if problem := _problem(stack_name, stack["StackStatus"]):
         raise StackError(problem)
     return stack
 
@@ -302,7 +325,7 @@ def _problem(stack_name: str, status: str) -> str | None:
             "back. Mend the cause (the stack's events name it), then:\n"
             f"  aws cloudformation continue-update-rollback --stack-name {stack_name}"
         )
-    if status in ("ROLLBACK_FAILED", "DELETE_FAILED"):
+    if status in ("CREATE_FAILED", _ROLLED_BACK, "ROLLBACK_FAILED", "DELETE_FAILED"):
         return (
             f"Stack {stack_name} is in {status} and cannot be updated. The stack's events say "
             f"what is in the way; then: {paths.orderctl()} destroy --stack {stack_name}"
