@@ -14,12 +14,13 @@ from typing import Literal
 import pytest
 from botocore.exceptions import WaiterError
 
-from orderctl import package
+from orderctl import package, paths, stack
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
 from orderctl.package import Target
 from orderctl.pipeline import Pipeline
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
+from support.pipeline import eventually
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +95,33 @@ def test_what_is_not_confirmed_or_not_right_changes_nothing(
     assert json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)["changes"] == []
 
 
+def boundary(cloud: LocalCloud, prefix: str) -> str:
+    """What bounds the roles of the stack that GitHub may deploy."""
+    client = cloud.session().client("cloudformation")
+    given = {
+        "Repository": "example/order-pipeline",
+        "Environment": "staging",
+        "NamePrefix": prefix,
+        "OidcProviderArn": "arn:aws:iam::000000000000:oidc-provider/token",
+    }
+    client.create_stack(
+        StackName="delivery",
+        TemplateBody=(paths.ROOT / "delivery" / "github-role.yaml").read_text(),
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+    )
+    client.get_waiter("stack_create_complete").wait(StackName="delivery", WaiterConfig={"Delay": 1})
+    return stack.outputs_of(client, "delivery")["BoundaryArn"]
+
+
 def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     cloud: LocalCloud, orderctl: Orderctl
 ) -> None:
     """Used as on AWS, with nothing but credentials and an endpoint in the environment."""
     closed = ("--prefix", "second-", "--param", "ApiAuthorization=AWS_IAM")
+    bounded = ("--param", f"PermissionsBoundaryArn={boundary(cloud, 'second-')}")
     shared = ("--param", "ApiGatewayAccountRole=true")
-    deployed = orderctl("deploy", "--local", *closed, "--yes", "--json")
+    deployed = orderctl("deploy", "--local", *closed, *bounded, "--yes", "--json")
     assert deployed.returncode == 0, deployed.stderr
     outputs = json.loads(deployed.stdout)["outputs"]
     assert outputs["EventBusName"] == "second-order-events"
@@ -108,6 +129,8 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     second = Pipeline(cloud.session(), outputs, stack_name=name)
     assert second.parameter("ApiAuthorization") == "AWS_IAM"
     assert second.place({"order_id": "signed", "amount": 1}).status == 202
+    # Its roles may do all they have to within the boundary.
+    eventually(lambda: second.orders(["signed"])["signed"]["status"] == "confirmed")
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     assert orderctl("order", "signed").returncode == 1, "it is not in the first stack"
 

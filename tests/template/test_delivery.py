@@ -70,7 +70,7 @@ def test_the_role_may_attach_the_one_policy_of_aws_that_the_template_has(
 ) -> None:
     statement = statements["TheLogPolicy"]
     assert statement["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
-    assert statement["Condition"] == {"ArnEquals": {"iam:PolicyARN": {"Fn::Sub": LOG_POLICY}}}
+    assert statement["Condition"]["ArnEquals"] == {"iam:PolicyARN": {"Fn::Sub": LOG_POLICY}}
     assert LOG_POLICY in (ROOT / "template.yaml").read_text()
 
 
@@ -89,6 +89,59 @@ def test_the_role_is_none_of_those_that_such_a_role_may_change(
     ]
     assert patterns
     assert not [pattern for pattern in patterns if fnmatchcase(arn, pattern)]
+
+
+def test_no_role_gets_permissions_but_within_the_boundary(
+    statements: dict[str, dict[str, Any]],
+) -> None:
+    """Those that iam:PermissionsBoundary goes with ("AWS condition keys", IAM user guide)."""
+    giving = {
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:DeleteRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:PutRolePermissionsBoundary",
+        "iam:PutRolePolicy",
+    }
+    allowed = set()
+    for statement in statements.values():
+        if found := giving & set(cfn_list(statement["Action"])):
+            allowed |= found
+            boundary = statement["Condition"]["StringEquals"]["iam:PermissionsBoundary"]
+            assert boundary == {"Ref": "Boundary"}
+    assert allowed == giving
+    actions = {action for it in statements.values() for action in cfn_list(it["Action"])}
+    assert (
+        not {"iam:*", "*", "iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion"} & actions
+    )
+
+
+def test_the_boundary_leaves_every_role_what_its_own_policy_allows() -> None:
+    delivery, pipeline = (
+        cfnlint.decode.cfn_yaml.load(str(ROOT / name))["Resources"]
+        for name in ("delivery/github-role.yaml", "template.yaml")
+    )
+    within = {
+        action
+        for statement in delivery["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+        for action in cfn_list(statement["Action"])
+    }
+    roles = [r["Properties"] for r in pipeline.values() if r["Type"] == "AWS::IAM::Role"]
+    documents = [p["PolicyDocument"] for role in roles for p in role.get("Policies", [])]
+    documents.append(pipeline["TracingPolicy"]["Properties"]["PolicyDocument"])
+    needed = {
+        action
+        for document in documents
+        for statement in document["Statement"]
+        for action in cfn_list(statement["Action"])
+    }
+    assert needed <= within
+    boundary = [
+        "HasPermissionsBoundary",
+        {"Ref": "PermissionsBoundaryArn"},
+        {"Ref": "AWS::NoValue"},
+    ]
+    assert all(role["PermissionsBoundary"] == {"Fn::If": boundary} for role in roles)
 
 
 def cfn_list(value: str | list[str]) -> list[str]:

@@ -2,9 +2,9 @@
 
 MiniStack 1.5.33 takes these properties without a word and does nothing with them, or something
 else: the point-in-time recovery and the encryption of a table; its deletion protection, when the
-stack deletes it; the access logs of a stage; the numbers of an event source mapping, which stay
-text where they come from parameters, so that its poller stops with a TypeError. It refuses a
-stack with an `AWS::XRay::SamplingRule`.
+stack deletes it; the access logs of a stage; the permissions boundary of a role; the numbers of
+an event source mapping, which stay text where they come from parameters, so that its poller stops
+with a TypeError. It refuses a stack with an `AWS::XRay::SamplingRule`.
 
 AWS does what the template says. A table under deletion protection stays, and its deletion fails
 ("DeletionProtectionEnabled", AWS::DynamoDB::Table, CloudFormation user guide). A stage with access
@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import apigateway_v1, dynamodb
+from ministack.services import apigateway_v1, dynamodb, iam
 from ministack.services.cloudformation import provisioners
 
 from orderctl.localcloud import seams
@@ -28,6 +28,7 @@ from orderctl.localcloud import seams
 Properties = dict[str, Any]
 _TABLE = "AWS::DynamoDB::Table"
 _STAGE = "AWS::ApiGateway::Stage"
+_ROLE = "AWS::IAM::Role"
 _MAPPING = "AWS::Lambda::EventSourceMapping"
 _SAMPLING_RULE = "AWS::XRay::SamplingRule"
 _NO_LOG_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
@@ -39,6 +40,7 @@ def install() -> None:
     """Make the handlers of these resource types do what the template says."""
     _after(_TABLE, _finish_table)
     _after(_STAGE, _finish_stage)
+    _after(_ROLE, _finish_role)
     _with_numbers(_MAPPING)
     _refuse_to_delete_protected(_TABLE)
     _handlers()[_SAMPLING_RULE] = {"create": _accept_rule, "delete": lambda *_: None}
@@ -109,6 +111,13 @@ def _finish_stage(name: str, properties: Properties) -> None:
         for key, given in (("destinationArn", "DestinationArn"), ("format", "Format"))
         if given in settings
     }
+
+
+def _finish_role(name: str, properties: Properties) -> None:
+    boundary = properties.get("PermissionsBoundary")
+    if boundary and iam._boundary_policy_error(boundary):
+        raise ValueError(f"Policy {boundary} does not exist or is not attachable.")
+    iam._roles[name]["PermissionsBoundary"] = boundary
 
 
 def _with_numbers(resource_type: str) -> None:

@@ -8,6 +8,8 @@ from botocore.exceptions import WaiterError
 
 from .account import Account
 
+BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
 
 def deploy(account: Account, name: str, resources: dict[str, Any], **parameters: str) -> None:
     """Create or update a stack, and wait."""
@@ -18,7 +20,7 @@ def deploy(account: Account, name: str, resources: dict[str, Any], **parameters:
     arguments: dict[str, Any] = {
         "StackName": name,
         "TemplateBody": json.dumps(body),
-        "Capabilities": ["CAPABILITY_IAM"],
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
         "Parameters": [
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
@@ -100,6 +102,26 @@ def test_the_numbers_of_a_mapping_may_come_from_parameters(account: Account, nam
         ]
         assert found["MaximumBatchingWindowInSeconds"] == window
         assert found["ScalingConfig"] == {"MaximumConcurrency": limit}
+
+
+def test_a_role_stays_within_its_boundary(account: Account, name: str) -> None:
+    role: dict[str, Any] = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "RoleName": name,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+        },
+    }
+    bounded = {**role, "Properties": {**role["Properties"], "PermissionsBoundary": BOUNDARY}}
+    iam = account.client("iam")
+    deploy(account, name, {"Role": bounded})
+    found = iam.get_role(RoleName=name)["Role"]["PermissionsBoundary"]
+    assert found["PermissionsBoundaryArn"] == BOUNDARY
+    deploy(account, name, {"Role": role})
+    assert "PermissionsBoundary" not in iam.get_role(RoleName=name)["Role"]
+    bounded["Properties"]["PermissionsBoundary"] = f"{BOUNDARY}-that-is-not-there"
+    with pytest.raises(WaiterError):
+        deploy(account, name, {"Role": bounded})
 
 
 def test_a_sampling_rule_is_accepted(account: Account, name: str) -> None:
