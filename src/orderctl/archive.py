@@ -6,8 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orderctl.errors import OrderctlError
-from orderctl.names import did_you_mean
+from orderctl.names import find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,10 +22,6 @@ _RULES = ("OrderRule", "OutcomesRule", "CancelledRule", "ConfirmedRule")
 # All but the one that does nothing but tell the shop's services once more.
 _DEFAULT_RULES = ("OrderRule", "OutcomesRule", "CancelledRule")
 _ENDED = ("COMPLETED", "CANCELLED", "FAILED")
-
-
-class UnknownRuleError(OrderctlError):
-    """There is no such rule on the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +66,11 @@ class Archive:
         """The names of the rules that were meant; the default ones when none was typed.
 
         Raises:
-            UnknownRuleError: one is none of the pipeline's on the bus.
+            UnknownNameError: one is none of the pipeline's on the bus.
         """
         if not typed:
             return [self._names[each] for each in _DEFAULT_RULES]
-        return [find_rule(name, list(self._names.values()), self._prefix) for name in typed]
+        return [find(name, list(self._names.values()), self._prefix, what="rule") for name in typed]
 
     def replay(self, start: datetime, end: datetime, rules: Sequence[str]) -> str:
         """Start a replay, and return its name.
@@ -114,27 +109,6 @@ class Archive:
             rule["Name"]: rule["Arn"] for page in pages for rule in page["Rules"]
         }
         return [arns[name] for name in dict.fromkeys(names)]
-
-
-def find_rule(typed: str, rules: Sequence[str], prefix: str) -> str:
-    """The rule that was meant: its name does without the stack's prefix, too.
-
-    Args:
-        typed: as it was typed.
-        rules: the rules' names.
-        prefix: what stands before the stack's names.
-
-    Raises:
-        UnknownRuleError: it is none of them.
-    """
-    for name in (typed, prefix + typed):
-        if name in rules:
-            return name
-    short = [rule.removeprefix(prefix) for rule in rules]
-    raise UnknownRuleError(
-        f"There is no rule {typed}.{did_you_mean(typed.removeprefix(prefix), short)} "
-        f"There are: {', '.join(short)}"
-    )
 
 
 def too_old(start: datetime, now: datetime, retention: timedelta) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -17,17 +17,13 @@ from orderctl.commands.connection import connected
 from orderctl.errors import OrderctlError
 from orderctl.logs import LogLine
 from orderctl.moments import shown
-from orderctl.names import did_you_mean
+from orderctl.names import find
 from orders.events import OrderId
 
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
 _LEVEL_WIDTH = 7
 _BLOCKS = ("exception", "stack_trace")
 _PLAIN = re.compile(r"[^\s\"=]+")
-
-
-class UnknownFunctionError(OrderctlError):
-    """There is no such function."""
 
 
 class NotAnOrderIdError(OrderctlError):
@@ -54,13 +50,13 @@ def logs(
         as_json: whether to print each line as it is.
 
     Raises:
-        UnknownFunctionError: there is no such function.
+        UnknownNameError: there is no such function.
     """
     if order_id is not None:
         check_order_id(order_id)
     some = False
     with connected() as pipeline:
-        name = find(function, pipeline.functions(), pipeline.name_prefix())
+        name = find(function, pipeline.functions(), pipeline.name_prefix(), what="function")
         log = pipeline.function_log(name)
         batches = (
             log.follow(since, order_id or "") if follow else [log.read(since, None, order_id or "")]
@@ -91,27 +87,6 @@ def check_order_id(order_id: str) -> None:
         raise NotAnOrderIdError(
             f"{order_id!r} is no order id: those are 1 to 64 characters of A-Z a-z 0-9 . _ -"
         ) from None
-
-
-def find(typed: str, functions: Sequence[str], prefix: str) -> str:
-    """The function that was meant: its name does without the stack's prefix, too.
-
-    Args:
-        typed: as it was typed.
-        functions: their names.
-        prefix: what stands before the stack's names.
-
-    Raises:
-        UnknownFunctionError: it is none of them.
-    """
-    for name in (typed, prefix + typed):
-        if name in functions:
-            return name
-    short = [name.removeprefix(prefix) for name in functions]
-    raise UnknownFunctionError(
-        f"There is no function {typed}.{did_you_mean(typed.removeprefix(prefix), short)} "
-        f"There are: {', '.join(short)}"
-    )
 
 
 def _print(lines: Iterable[LogLine], as_json: bool) -> None:

@@ -45,7 +45,7 @@ def replay(
 
     Raises:
         NotReplayableError: the times do not make a replay.
-        UnknownRuleError: there is no such rule.
+        UnknownNameError: there is no such rule.
         ReplayFailedError: EventBridge gave it up.
     """
     now = datetime.now(UTC)

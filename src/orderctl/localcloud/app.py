@@ -28,8 +28,7 @@ from orderctl.localcloud import (
     updates,
 )
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
-
-HEALTH_PATH = "/_orderctl/health"
+from orderctl.localcloud.state import HEALTH_PATH
 
 
 def build_app(instance: str) -> App:

@@ -16,7 +16,8 @@ import tempfile
 import threading
 from typing import cast
 
-HOST = "127.0.0.1"
+from orderctl.processes import LOOPBACK
+
 # Functions inherit this process's environment, as MiniStack has it. Nothing of the engineer's own
 # may reach them (on AWS it would not be there either), so only these pass.
 _INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "USER"})
@@ -64,14 +65,14 @@ def _set_environment(port: int, temporary: str) -> None:
             "AWS_DEFAULT_REGION": region,
             "MINISTACK_REGION": region,
             # Whatever runs here finds this server, and can reach no other AWS.
-            "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             # No Docker, even where there is one: MiniStack would clean up containers in it.
             "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
             "AUTH": "true",
-            "BIND_HOST": HOST,
+            "BIND_HOST": LOOPBACK,
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
@@ -97,7 +98,7 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
     from orderctl.localcloud.app import build_app  # noqa: PLC0415
 
     config = Config()
-    config.bind = [f"{HOST}:{port}"]
+    config.bind = [f"{LOOPBACK}:{port}"]
     config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
     config.graceful_timeout = _SECONDS_FOR_OPEN_REQUESTS
     config.loglevel = "WARNING"

@@ -11,7 +11,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from orderctl import moments
 from orderctl.commands import logs, stock
 from orderctl.logs import LogLine, log_line
-from orderctl.names import did_you_mean
+from orderctl.names import UnknownNameError, did_you_mean, find
 from orderctl.stock import Stock, StockError
 from support import aws
 
@@ -181,11 +181,11 @@ class TestFunctions:
 
     @pytest.mark.parametrize("typed", ["order-tracker", "blue-order-tracker"])
     def test_a_name_does_without_the_prefix(self, typed: str) -> None:
-        assert logs.find(typed, self.names, "blue-") == "blue-order-tracker"
+        assert find(typed, self.names, "blue-", what="function") == "blue-order-tracker"
 
     def test_an_unknown_one_is_told_the_known_ones(self) -> None:
-        with pytest.raises(logs.UnknownFunctionError) as caught:
-            logs.find("payment-processor", self.names, "blue-")
+        with pytest.raises(UnknownNameError) as caught:
+            find("payment-processor", self.names, "blue-", what="function")
         assert str(caught.value) == (
             "There is no function payment-processor. Did you mean payments-processor? "
             "There are: order-api, order-tracker, payments-processor"

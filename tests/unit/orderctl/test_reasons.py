@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from orderctl import reasons, story
-from orderctl.archive import Progress, UnknownRuleError, find_rule, too_old
+from orderctl.archive import Progress, too_old
 from orderctl.commands.replay import NotReplayableError, check
 from orderctl.commands.trace import facts, screen
 from orderctl.dead_letters import event_in
@@ -205,9 +205,3 @@ class TestReplay:
         assert Progress("STARTING", None).share(start, end) == 0
         assert Progress("COMPLETED", half.last_replayed).share(start, end) == 1
         assert Progress("CANCELLED", None).ended
-
-    def test_a_rule_does_without_the_prefix(self) -> None:
-        rules = ("blue-order-placed", "blue-order-outcomes")
-        assert find_rule("order-placed", rules, "blue-") == "blue-order-placed"
-        with pytest.raises(UnknownRuleError, match="Did you mean order-outcomes"):
-            find_rule("order-outcome", rules, "blue-")
