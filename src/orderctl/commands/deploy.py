@@ -175,7 +175,7 @@ def _say_left(left: LeftTables) -> None:
     console.note(
         f"The tables {', '.join(left.names.values())} are there already, as an earlier stack "
         "leaves them. They are taken into this one with all that is in them, before anything is "
-        "created."
+        "created; if another stack has them, CloudFormation refuses that."
     )
 
 
