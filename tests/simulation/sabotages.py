@@ -114,8 +114,8 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take what other transactions held as done",
         _INVENTORY,
-        "                    raise\n",
-        "                    return None\n",
+        "                tries_left -= 1\n",
+        "                return None\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
