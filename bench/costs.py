@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from bench.setting import BY_NAME, ON_THE_WAY, OURS, VERSIONS, Function
+from bench.setting import ON_THE_WAY, OURS, VERSIONS, Function
 from bench.warm import BATCHES
-from orderctl import paths
+from orderctl.stack import Template
 
 PRICES: Final = Path(__file__).with_name("prices.toml")
 MILLION: Final = 1_000_000
@@ -31,20 +29,21 @@ def prices() -> dict[str, Any]:
 
 def memory_sizes() -> dict[str, int]:
     """The memory of each function in MB, as the template sets it, by the function's name."""
-    found: dict[str, int] = {}
-    for line in paths.TEMPLATE.read_text().splitlines():
-        key, _, value = line.strip().partition(": ")
-        if key == "FunctionName" and "Sub" in value:
-            name = value.split("}")[-1].rstrip('"')
-        elif key == "MemorySize" and name in BY_NAME:
-            found[name] = int(yaml.safe_load(value))
-    return found
+    functions = [
+        resource["Properties"]
+        for resource in Template.load().resources().values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+    names = [function["FunctionName"]["Fn::Sub"] for function in functions]
+    return {
+        name.removeprefix("${NamePrefix}"): int(function["MemorySize"])
+        for name, function in zip(names, functions, strict=True)
+    }
 
 
 def count_resources(kind: str) -> int:
     """How many resources of a type, such as AWS::CloudWatch::Alarm, the template has."""
-    lines = paths.TEMPLATE.read_text().splitlines()
-    return sum(line.strip() == f"Type: {kind}" for line in lines)
+    return sum(resource["Type"] == kind for resource in Template.load().resources().values())
 
 
 def watching_month(table: Mapping[str, Any]) -> float:

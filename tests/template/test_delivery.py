@@ -27,9 +27,15 @@ ACTIONS = {
 
 
 @pytest.fixture(scope="module")
-def role() -> dict[str, Any]:
+def delivery() -> dict[str, dict[str, Any]]:
     template = cfnlint.decode.cfn_yaml.load(str(ROOT / "delivery/github-role.yaml"))
-    properties: dict[str, Any] = template["Resources"]["DeployRole"]["Properties"]
+    found: dict[str, dict[str, Any]] = template["Resources"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def role(delivery: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    properties: dict[str, Any] = delivery["DeployRole"]["Properties"]
     return properties
 
 
@@ -116,19 +122,17 @@ def test_no_role_gets_permissions_but_within_the_boundary(
     )
 
 
-def test_the_boundary_leaves_every_role_what_its_own_policy_allows() -> None:
-    delivery, pipeline = (
-        cfnlint.decode.cfn_yaml.load(str(ROOT / name))["Resources"]
-        for name in ("delivery/github-role.yaml", "template.yaml")
-    )
+def test_the_boundary_leaves_every_role_what_its_own_policy_allows(
+    delivery: dict[str, dict[str, Any]], resources: dict[str, dict[str, Any]]
+) -> None:
     within = {
         action
         for statement in delivery["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
         for action in cfn_list(statement["Action"])
     }
-    roles = [r["Properties"] for r in pipeline.values() if r["Type"] == "AWS::IAM::Role"]
+    roles = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::IAM::Role"]
     documents = [p["PolicyDocument"] for role in roles for p in role.get("Policies", [])]
-    documents.append(pipeline["TracingPolicy"]["Properties"]["PolicyDocument"])
+    documents.append(resources["TracingPolicy"]["Properties"]["PolicyDocument"])
     needed = {
         action
         for document in documents
