@@ -161,6 +161,12 @@ class TestSending:
         assert result.achieved_rate
         assert result.achieved_rate > 10, "one after the other it would be 5"
 
+    def test_a_rate_that_was_kept_is_told(self) -> None:
+        sent = [Sent(order, TAKEN, (), "", began / 10) for began, order in enumerate(orders(3))]
+        assert rate_told(Result(rate=10, sent=sent, seconds=0.3)) == (
+            "sent at 10.0 a second, as asked"
+        )
+
     def test_a_rate_that_could_not_be_kept_is_told(self) -> None:
         def place(_body: bytes) -> Reply:
             time.sleep(0.1)
