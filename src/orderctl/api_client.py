@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from orderctl import reading
 from orderctl.errors import OrderctlError
 from orderctl.processes import LOOPBACK
 
 if TYPE_CHECKING:
     import boto3
 
+_LONGEST_RETRY_AFTER = 60.0
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up after 29 s
 
 
@@ -128,7 +130,7 @@ def _cause(error: Exception) -> str:
 
 def _parsed(body: bytes) -> object:
     try:
-        parsed: object = json.loads(body)
+        parsed: object = reading.parsed(body)
     except ValueError:
         return None
     return parsed
@@ -137,6 +139,7 @@ def _parsed(body: bytes) -> object:
 def _seconds(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds; its other form, a date, is not ours."""
     try:
-        return max(float(headers.get("Retry-After", "")), 0)
+        seconds = float(headers.get("Retry-After", ""))
     except ValueError:
         return None
+    return min(max(seconds, 0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

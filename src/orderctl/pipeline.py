@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orderctl import flow, stack
+from orderctl import flow, reading, stack
 from orderctl.api_client import ApiClient, Reply
 from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
@@ -101,31 +102,44 @@ class Pipeline:
             )
 
     def available(self) -> dict[str, int]:
-        """How much there is of each SKU."""
+        """How much there is of each SKU; an item that cannot be read is left out."""
+        return {sku: number for sku, number in self.stock_levels().items() if number is not None}
+
+    def stock_levels(self) -> dict[str, int | None]:
+        """How much there is of each SKU; None where that cannot be read."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["StockTableName"], ConsistentRead=True
         )
         return {
-            item["sku"]["S"]: int(item["available"]["N"])
+            item["sku"]["S"]: reading.whole(item.get("available", {}).get("N"))
             for page in pages
             for item in page["Items"]
         }
 
-    def reserved_stock(self) -> dict[str, int]:
-        """How much of each SKU orders hold, from all reservations: a scan of their table."""
-        held: dict[str, int] = {}
+    def reserved_stock(self) -> tuple[dict[str, int], list[str]]:
+        """How much of each SKU orders hold, from all reservations: a scan of their table.
+
+        Returns:
+            How much by SKU; and the orders whose reservations cannot be read and are not in it.
+        """
+        held: Counter[str] = Counter()
+        unreadable: list[str] = []
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["ReservationsTableName"],
             FilterExpression="#state = :reserved",
             ExpressionAttributeNames={"#state": "state", "#lines": "lines"},
             ExpressionAttributeValues={":reserved": {"S": "reserved"}},
-            ProjectionExpression="#lines",
+            ProjectionExpression="order_id, #lines",
         )
         for page in pages:
             for item in page["Items"]:
-                for line in _plain(item)["lines"]:
-                    held[line["sku"]] = held.get(line["sku"], 0) + int(line["quantity"])
-        return held
+                reservation = _plain(item)
+                lines = reserved_lines(reservation)
+                if lines is None:
+                    unreadable.append(reservation["order_id"])
+                else:
+                    held.update(lines)
+        return dict(held), unreadable
 
     def orders(self, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """How these orders stand, by order id; an order that is not tracked yet is left out."""
@@ -217,7 +231,8 @@ class Pipeline:
         """The orders that are not finished, oldest first.
 
         Args:
-            placed_before: leaves out what was placed later.
+            placed_before: leaves out what was placed later; not what does not say when, which
+                needs somebody to look.
         """
         # A scan, as the index holds nothing else; its keys are only there to spread the writes.
         pages = self._dynamodb.get_paginator("scan").paginate(
@@ -228,21 +243,21 @@ class Pipeline:
             item["order_id"]["S"]
             for page in pages
             for item in page["Items"]
-            if datetime.fromisoformat(item["placed_at"]["S"]) <= placed_before
+            if (reading.time(item["placed_at"]["S"]) or placed_before) <= placed_before
         ]
         # The index lags behind the table.
         orders = [order for order in self.orders(ids).values() if "unfinished" in order]
         return sorted(orders, key=lambda order: str(order["placed_at"]))
 
     def unfinished_count(self) -> tuple[int, datetime | None]:
-        """How many orders are not finished, and when the oldest was placed."""
+        """How many orders are not finished, and when the oldest was placed, as far as they say."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["OrdersTableName"],
             IndexName="unfinished",
             ProjectionExpression="placed_at",
         )
-        times = [item["placed_at"]["S"] for page in pages for item in page["Items"]]
-        return len(times), datetime.fromisoformat(min(times)) if times else None
+        times = [reading.time(item["placed_at"]["S"]) for page in pages for item in page["Items"]]
+        return len(times), min(filter(None, times), default=None)
 
     def queue_counts(self, queue_output: str) -> tuple[int, int]:
         """How many messages wait in a queue, and how many are being worked on.
@@ -257,10 +272,20 @@ class Pipeline:
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)
 
     def parameter(self, name: str) -> str:
-        """The value of a parameter of the stack."""
+        """The value of a parameter of the stack.
+
+        Raises:
+            MissingResourceError: it has no such parameter.
+        """
         cloudformation = self._session.client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        return next(p["ParameterValue"] for p in found["Parameters"] if p["ParameterKey"] == name)
+        for parameter in found.get("Parameters", ()):
+            if parameter["ParameterKey"] == name:
+                return parameter["ParameterValue"]
+        raise MissingResourceError(
+            f"Stack {self.stack_name} has no parameter {name}: it was deployed from an older "
+            "template. Deploy the present one."
+        )
 
     @property
     def session(self) -> boto3.Session:
@@ -348,6 +373,22 @@ class Pipeline:
 
     def _depth(self, url: str) -> int:
         return Queue(self._sqs, url).depth()
+
+
+def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
+    """How much of each SKU a reservation holds; None when that cannot be read."""
+    held: Counter[str] = Counter()
+    lines = reservation.get("lines")
+    for line in lines if isinstance(lines, list) else [None]:
+        match line:
+            case {"sku": str(sku), "quantity": quantity}:
+                number = reading.whole(quantity)
+            case _:
+                return None
+        if number is None:
+            return None
+        held[sku] += number
+    return dict(held)
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

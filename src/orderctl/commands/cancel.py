@@ -99,7 +99,7 @@ def success_of(order: dict[str, Any], order_id: str) -> str:
         order_id: Which order it is.
     """
     if order.get("status") == "cancelled":
-        return f"Cancelled {order_id}: {order['reason'] or 'no reason given'}."
+        return f"Cancelled {order_id}: {order.get('reason') or 'no reason given'}."
     return f"Requested the cancellation of {order_id}."
 
 
@@ -108,7 +108,8 @@ def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict
     deadline = time.monotonic() + patience_seconds
     while True:
         answer = pipeline.show(order_id)
-        order = answer.body if answer.status == HTTPStatus.OK else {}
+        served = answer.status == HTTPStatus.OK and isinstance(answer.body, dict)
+        order = answer.body if served else {}
         if order.get("status") in ("cancelled", "confirmed") or time.monotonic() > deadline:
             return order
         time.sleep(_POLL_SECONDS)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +15,7 @@ from urllib.parse import urlsplit
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl import paths, stack
+from orderctl import console, paths, stack
 from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import NotRunningError, usable_here
@@ -249,4 +247,4 @@ def _no_stack(where: Account, name: str) -> str:
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print a value for a script."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    console.json_document(value)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import typer
 from rich.text import Text
 
 from orderctl import console, package, paths, stack
@@ -110,7 +109,7 @@ def deploy(
         if plan_only:
             _report(name, plan, {}, changed=False, as_json=as_json)
             return
-        if not yes and not typer.confirm("Deploy this?", err=as_json):
+        if not yes and not console.confirm("Deploy this?", on_stderr=as_json):
             more = " more" if cleared or left.names else ""
             raise NotConfirmedError(f"Nothing{more} was changed.")
         outputs = reachable_outputs(where.session, _execute(plan))
@@ -165,7 +164,7 @@ def _say_rolled_back(name: str) -> None:
 
 def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
     """Have what is left of a failed creation deleted, once that was confirmed."""
-    if not yes and not typer.confirm(f"Delete what is left of stack {name}?", err=as_json):
+    if not yes and not console.confirm(f"Delete what is left of stack {name}?", on_stderr=as_json):
         raise NotConfirmedError("Nothing was changed.")
     with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
         clear_away(where.session, name, poll_seconds(where))
@@ -190,7 +189,7 @@ def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool
             "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
             "another --prefix gets tables of its own."
         )
-    if not adopt and not typer.confirm(f"Take them into stack {name}?", err=as_json):
+    if not adopt and not console.confirm(f"Take them into stack {name}?", on_stderr=as_json):
         raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
     tables = ", ".join(left.names.values())
     with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
