@@ -247,7 +247,7 @@ class Pipeline:
         ]
         # The index lags behind the table.
         orders = [order for order in self.orders(ids).values() if "unfinished" in order]
-        return sorted(orders, key=lambda order: str(order["placed_at"]))
+        return sorted(orders, key=lambda order: str(order.get("placed_at")))
 
     def unfinished_count(self) -> tuple[int, datetime | None]:
         """How many orders are not finished, and when the oldest was placed, as far as they say."""

@@ -21,6 +21,7 @@ FIRST = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=2)
 LAST = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=2)
 _DEEPEST = 100
 _LONGEST = 1000
+_MOST_DIGITS = 130
 
 
 def parsed(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -93,7 +94,10 @@ def whole(value: object) -> int | None:
         number = Decimal(value)
     except ArithmeticError:
         return None
-    return int(number) if number.is_finite() and number == number.to_integral_value() else None
+    # The largest of DynamoDB is below 1E126; 1E999999999 would take a gigabyte.
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        return None
+    return int(number) if number == int(number) else None
 
 
 def maps(value: object) -> list[Mapping[str, Any]]:

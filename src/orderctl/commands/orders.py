@@ -150,10 +150,11 @@ def order(order_id: str, as_json: bool) -> None:
     if as_json:
         print_json(answer.body)
     else:
-        _show(answer.body)
+        show(answer.body)
 
 
-def _show(shown: Mapping[str, Any]) -> None:
+def show(shown: Mapping[str, Any]) -> None:
+    """Show an order as the API has it."""
     facts = {
         "order": shown.get("order_id", reading.UNREADABLE),
         "status": shown.get("status", reading.UNREADABLE),
