@@ -15,6 +15,9 @@ HOSTILE = (
 WELL_FORMED = HOSTILE.replace("\ud800", "").replace("\0", "")
 """The same for what takes Unicode only, as AWS does."""
 
+IN_A_MESSAGE = "".join(each for each in WELL_FORMED if each >= " " or each in "\t\n\r")
+"""The same for a message, of which SQS allows no other control characters than these."""
+
 # What rich itself says to a terminal: colours, the cursor, and lines that are drawn again.
 _OF_RICH = re.compile(r"\x1b\[[0-9;]*[mKA]|\x1b\[\?25[lh]|\r")
 _OF_HOSTILE_ALONE = ("\x1b[2J", "\x1b]", "\x9b")

@@ -8,6 +8,7 @@ from typing import Any
 
 from orderctl import console, paths
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 
@@ -29,7 +30,9 @@ def cancel(order_id: str, wait: bool, as_json: bool) -> None:
 
     Raises:
         NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
+        NotAnOrderIdError: It cannot be an order's id.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         status = pipeline.cancel(order_id).status
         order: dict[str, Any] = {}

@@ -109,6 +109,19 @@ class Account:
 _chosen: ContextVar[Choice] = ContextVar("chosen", default=Choice())  # noqa: B039 - it is frozen
 
 
+def unicode_text(value: str, option: str) -> str:
+    """What was typed behind an option, which can be sent to AWS.
+
+    Raises:
+        BadParameter: it is not in the terminal's encoding.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("is no Unicode text.", param_hint=option) from None
+    return value
+
+
 def on_stack(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which stack it works on."""
 
@@ -124,6 +137,8 @@ def on_stack(command: Callable[..., None]) -> Callable[..., None]:
         for name, value in (("--region", region), ("--profile", profile)):
             if local and value:
                 raise typer.BadParameter("goes not with --local.", param_hint=name)
+        for name, value in (("--stack", stack), ("--region", region), ("--profile", profile)):
+            unicode_text(value or "", name)
         _chosen.set(Choice(stack, local, region, profile))
         command(*arguments, **named)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from orderctl import console, reading
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.dead_letters import order_id_in
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
@@ -138,7 +139,9 @@ def order(order_id: str, as_json: bool) -> None:
     Raises:
         UnknownOrderError: There is no such order.
         NotServedError: The API did not answer the question.
+        NotAnOrderIdError: It cannot be an order's id.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         answer = pipeline.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
