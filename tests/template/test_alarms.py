@@ -48,7 +48,7 @@ def test_every_alarm_may_publish_to_the_topic(
     alarms: dict[str, dict[str, Any]], resources: Resources
 ) -> None:
     policy = resources["PipelineAlarmsTopicPolicy"]["Properties"]["PolicyDocument"]
-    (statement,) = policy["Statement"]
+    statement = next(s for s in policy["Statement"] if s["Effect"] == "Allow")
     allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert sorted(arn["Fn::GetAtt"][0] for arn in allowed) == sorted(alarms)
 
@@ -108,9 +108,9 @@ def test_every_queue_that_a_function_reads_has_an_alarm_on_its_age(
 
 def test_an_old_queue_rings_before_an_order_counts_as_stuck(template: dict[str, Any]) -> None:
     parameters = template["Parameters"]
-    stuck = parameters["StuckAfterMinutes"]["Default"] * 60
+    stuck = int(parameters["StuckAfterMinutes"]["Default"]) * 60
     evaluation = 3 * 60
-    assert parameters["QueueAgeAlarmSeconds"]["Default"] + evaluation < stuck
+    assert int(parameters["QueueAgeAlarmSeconds"]["Default"]) + evaluation < stuck
 
 
 def test_every_rule_has_an_alarm_on_its_failed_deliveries(

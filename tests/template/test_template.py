@@ -108,8 +108,8 @@ def test_a_message_stays_hidden_for_six_timeouts_and_the_window_by_default(
     template: dict[str, Any],
 ) -> None:
     defaults = {name: p.get("Default") for name, p in template["Parameters"].items()}
-    needed = 6 * defaults["ConsumerTimeoutSeconds"] + defaults["BatchingWindowSeconds"]
-    assert defaults["VisibilityTimeoutSeconds"] >= needed
+    needed = 6 * int(defaults["ConsumerTimeoutSeconds"]) + int(defaults["BatchingWindowSeconds"])
+    assert int(defaults["VisibilityTimeoutSeconds"]) >= needed
 
 
 def test_every_consumer_reports_single_messages_as_failed(resources: Resources) -> None:
