@@ -155,6 +155,25 @@ def test_every_on_failure_destination_has_an_alarm_on_what_it_does_not_take(
     assert watched == [config["FunctionName"] for config in configured]
 
 
+def test_what_lambda_drops_or_is_late_with_rings(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    """Of a function that is invoked asynchronously; an age is in milliseconds.
+
+    The two retries are a minute and two minutes late: that alone must not ring.
+    """
+    configured = properties(resources, "AWS::Lambda::EventInvokeConfig").values()
+    asynchronous = [{"FunctionName": config["FunctionName"]} for config in configured]
+    dropped = list(watching(alarms, "AWS/Lambda", "AsyncEventsDropped"))
+    assert [dimensions(alarm) for alarm in dropped] == asynchronous
+    assert {(alarm["Statistic"], alarm["Threshold"]) for alarm in dropped} == {("Sum", 0)}
+    late = list(watching(alarms, "AWS/Lambda", "AsyncEventAge"))
+    assert [dimensions(alarm) for alarm in late] == asynchronous
+    for alarm in late:
+        assert alarm["Statistic"] == "Maximum"
+        assert alarm["Threshold"] > (60 + 120) * 1000
+
+
 def test_the_api_has_an_alarm_on_its_failures(
     alarms: dict[str, dict[str, Any]], resources: Resources
 ) -> None:

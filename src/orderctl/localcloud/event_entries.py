@@ -8,6 +8,7 @@ refuses the whole call with AccessDenied; nothing of it reaches the bus.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
@@ -38,18 +39,19 @@ def install() -> None:
         action: str,
         service: str,
         region: str,
-        resource_arn: str = "*",
+        *resource: str,
         service_context: dict[str, Any] | None = None,
+        **named: str,
     ) -> object:
+        check = partial(enforce, access_key, action, service, region)
         context = dict(service_context or {})
         entries = context.pop(_ENTRIES, [])
         if not entries:
-            return enforce(access_key, action, service, region, resource_arn, context)
+            return check(*resource, service_context=context, **named)
         for entry in entries:
             alone = json.dumps({"Entries": [entry]}).encode()
             (bus_arn,) = bus_arns(alone, region, get_account_id())
-            keys = context | condition_keys(entry)
-            if denied := enforce(access_key, action, service, region, bus_arn, keys):
+            if denied := check(bus_arn, service_context=context | condition_keys(entry)):
                 return denied
         return None
 
