@@ -176,11 +176,13 @@ class _Reader:
             if "ScheduleExpression" in rule:
                 continue
             pattern = rule["EventPattern"]
-            assert set(pattern) == _PATTERN_KEYS, f"the model knows no other patterns: {pattern}"
-            sources, types = tuple(pattern["source"]), tuple(pattern["detail-type"])
-            routes += [
-                Route(sources, types, self._name_of(target["Arn"])) for target in rule["Targets"]
-            ]
+            for either in pattern.get("$or", [pattern]):
+                assert set(either) == _PATTERN_KEYS, f"the model knows no other patterns: {either}"
+                sources, types = tuple(either["source"]), tuple(either["detail-type"])
+                routes += [
+                    Route(sources, types, self._name_of(target["Arn"]))
+                    for target in rule["Targets"]
+                ]
         return routes
 
     def _ids(self, kind: str) -> list[str]:

@@ -48,7 +48,7 @@ def test_every_alarm_may_publish_to_the_topic(
     alarms: dict[str, dict[str, Any]], resources: Resources
 ) -> None:
     policy = resources["PipelineAlarmsTopicPolicy"]["Properties"]["PolicyDocument"]
-    (statement,) = policy["Statement"]
+    statement = next(s for s in policy["Statement"] if s["Effect"] == "Allow")
     allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert sorted(arn["Fn::GetAtt"][0] for arn in allowed) == sorted(alarms)
 
@@ -108,9 +108,9 @@ def test_every_queue_that_a_function_reads_has_an_alarm_on_its_age(
 
 def test_an_old_queue_rings_before_an_order_counts_as_stuck(template: dict[str, Any]) -> None:
     parameters = template["Parameters"]
-    stuck = parameters["StuckAfterMinutes"]["Default"] * 60
+    stuck = int(parameters["StuckAfterMinutes"]["Default"]) * 60
     evaluation = 3 * 60
-    assert parameters["QueueAgeAlarmSeconds"]["Default"] + evaluation < stuck
+    assert int(parameters["QueueAgeAlarmSeconds"]["Default"]) + evaluation < stuck
 
 
 def test_every_rule_has_an_alarm_on_its_failed_deliveries(
@@ -153,6 +153,25 @@ def test_every_on_failure_destination_has_an_alarm_on_what_it_does_not_take(
     ]
     configured = properties(resources, "AWS::Lambda::EventInvokeConfig").values()
     assert watched == [config["FunctionName"] for config in configured]
+
+
+def test_what_lambda_drops_or_is_late_with_rings(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    """Of a function that is invoked asynchronously; an age is in milliseconds.
+
+    The two retries are a minute and two minutes late: that alone must not ring.
+    """
+    configured = properties(resources, "AWS::Lambda::EventInvokeConfig").values()
+    asynchronous = [{"FunctionName": config["FunctionName"]} for config in configured]
+    dropped = list(watching(alarms, "AWS/Lambda", "AsyncEventsDropped"))
+    assert [dimensions(alarm) for alarm in dropped] == asynchronous
+    assert {(alarm["Statistic"], alarm["Threshold"]) for alarm in dropped} == {("Sum", 0)}
+    late = list(watching(alarms, "AWS/Lambda", "AsyncEventAge"))
+    assert [dimensions(alarm) for alarm in late] == asynchronous
+    for alarm in late:
+        assert alarm["Statistic"] == "Maximum"
+        assert alarm["Threshold"] > (60 + 120) * 1000
 
 
 def test_the_api_has_an_alarm_on_its_failures(

@@ -108,8 +108,8 @@ def test_a_message_stays_hidden_for_six_timeouts_and_the_window_by_default(
     template: dict[str, Any],
 ) -> None:
     defaults = {name: p.get("Default") for name, p in template["Parameters"].items()}
-    needed = 6 * defaults["ConsumerTimeoutSeconds"] + defaults["BatchingWindowSeconds"]
-    assert defaults["VisibilityTimeoutSeconds"] >= needed
+    needed = 6 * int(defaults["ConsumerTimeoutSeconds"]) + int(defaults["BatchingWindowSeconds"])
+    assert int(defaults["VisibilityTimeoutSeconds"]) >= needed
 
 
 def test_every_consumer_reports_single_messages_as_failed(resources: Resources) -> None:
@@ -232,10 +232,85 @@ def test_no_role_of_a_function_has_a_policy_of_aws(resources: Resources) -> None
         assert ("ManagedPolicyArns" in role) == (name == ACCOUNT_ROLE), name
 
 
-def test_no_policy_of_a_queue_or_topic_has_a_wildcard(resources: Resources) -> None:
+def test_no_policy_of_a_queue_or_topic_allows_by_a_wildcard(resources: Resources) -> None:
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for name, policy in properties(resources, kind).items():
-            assert "*" not in json.dumps(policy), name
+            for statement in allowing(policy["PolicyDocument"]):
+                assert "*" not in json.dumps(statement), name
+
+
+def allowing(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [statement for statement in statements(document) if statement["Effect"] == "Allow"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "policies", "named", "action"),
+    [
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+    ],
+)
+def test_every_queue_and_topic_denies_what_does_not_come_over_tls(
+    resources: Resources, kind: str, policies: str, named: str, action: str
+) -> None:
+    """In a policy of its own: SQS and SNS take only statements about the one they belong to."""
+    found = {
+        name["Ref"]: policy["PolicyDocument"]
+        for policy in properties(resources, policies).values()
+        for name in policy[named]
+    }
+    assert found.keys() == of_type(resources, kind).keys()
+    for name, document in found.items():
+        (denied,) = [s for s in statements(document) if s["Effect"] == "Deny"]
+        arn = {"Fn::GetAtt": [name, "Arn"]} if named == "Queues" else {"Ref": name}
+        assert denied == {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": action,
+            "Resource": arn,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+
+
+def test_only_this_account_s_functions_may_take_a_role(resources: Resources) -> None:
+    """API Gateway does not say that it sends the key: with it, no API of the account could log."""
+    for name, role in properties(resources, "AWS::IAM::Role").items():
+        (trust,) = statements(role["AssumeRolePolicyDocument"])
+        if name == ACCOUNT_ROLE:
+            assert trust["Principal"] == {"Service": "apigateway.amazonaws.com"}
+            assert "Condition" not in trust
+        else:
+            assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+            here = {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+            assert trust["Condition"] == {"StringEquals": here}, name
+
+
+def test_what_a_customer_writes_is_masked_should_it_be_logged(resources: Resources) -> None:
+    """Both statements must name the same identifiers, and each policy needs both."""
+    policy = resources["OrderApiLogGroup"]["Properties"]["DataProtectionPolicy"]
+    audit, mask = policy["Statement"]
+    assert audit["Operation"] == {"Audit": {"FindingsDestination": {}}}
+    assert mask["Operation"] == {"Deidentify": {"MaskConfig": {}}}
+    assert audit["DataIdentifier"] == mask["DataIdentifier"]
+    named = {arn["Fn::Sub"].rpartition("/")[2] for arn in mask["DataIdentifier"]}
+    assert named >= {"CreditCardNumber", "Name", "Address", "EmailAddress"}
+
+
+def test_a_web_acl_stands_before_the_stage_if_one_is_given(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    assert template["Parameters"]["WebAclArn"]["Default"] == ""
+    acl = resources["ApiWebAcl"]
+    assert acl["Condition"] == "HasWebAcl"
+    assert acl["Properties"]["WebACLArn"] == {"Ref": "WebAclArn"}
+    stage = acl["Properties"]["ResourceArn"]["Fn::Sub"]
+    assert stage.endswith(":apigateway:${AWS::Region}::/restapis/${OrderApi}/stages/${ApiStage}")
+
+
+def test_what_becomes_of_a_queue_is_said(resources: Resources) -> None:
+    """They go with the stack: a queue that stays would keep the next one from its name."""
+    for name, queue in of_type(resources, "AWS::SQS::Queue").items():
+        assert queue["DeletionPolicy"] == queue["UpdateReplacePolicy"] == "Delete", name
 
 
 def test_a_new_revision_changes_every_policy(resources: Resources) -> None:
@@ -268,7 +343,7 @@ def test_api_gateway_may_call_for_the_stage_and_for_tests_only(resources: Resour
 
 def test_only_a_named_source_may_send_to_a_queue(resources: Resources) -> None:
     for name, policy in properties(resources, "AWS::SQS::QueuePolicy").items():
-        for statement in statements(policy["PolicyDocument"]):
+        for statement in allowing(policy["PolicyDocument"]):
             assert statement["Action"] == "sqs:SendMessage", name
             assert "aws:SourceArn" in statement["Condition"]["ArnEquals"], name
 

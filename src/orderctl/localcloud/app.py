@@ -13,6 +13,7 @@ from orderctl.localcloud import (
     batches,
     delivery,
     embedded_metrics,
+    event_entries,
     executions,
     front_door,
     log_events,
@@ -41,6 +42,7 @@ def build_app(instance: str) -> App:
     for supplement in (
         front_door,
         actions,
+        event_entries,
         permissions,
         mappings,
         executions,  # bounds what mappings allow

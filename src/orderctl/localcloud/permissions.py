@@ -8,10 +8,16 @@ that names the wrong source, must fail here as it would there.
 EventBridge's calls are in `delivery.py`. API Gateway's all pass one function of MiniStack, which
 knows the API, the stage, the verb and the resource that the policy's `aws:SourceArn` is about.
 Refused, API Gateway answers 500 with `Internal server error`.
+
+Services call one another over TLS. MiniStack takes what it does by itself, such as a delivery of
+EventBridge, for a call without; a queue that denies such calls (`aws:SecureTransport`) would take
+nothing.
 """
 
+from contextvars import ContextVar
 from typing import Any
 
+from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, lambda_svc
@@ -49,7 +55,12 @@ def function_allows(function_arn: str, service: str, source_arn: str) -> bool:
 
 
 def install() -> None:
-    """Make API Gateway ask the function's policy."""
+    """Make API Gateway ask the function's policy, and services call over TLS."""
+    seams.replace(
+        iam_evaluator,
+        "_request_origin",
+        ContextVar("request_origin", default=("127.0.0.1", True)),
+    )
     # _invoke_lambda_proxy_v1 is the last place that still knows which method the call is for.
     invoke = seams.original(apigateway_v1, "_invoke_lambda_proxy_v1")
 

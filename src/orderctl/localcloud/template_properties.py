@@ -4,7 +4,8 @@ MiniStack 1.5.33 takes these properties without a word and does nothing with the
 else: the point-in-time recovery and the encryption of a table; its deletion protection, when the
 stack deletes it; the access logs of a stage; the permissions boundary of a role; the numbers of
 an event source mapping, which stay text where they come from parameters, so that its poller stops
-with a TypeError. It refuses a stack with an `AWS::XRay::SamplingRule`.
+with a TypeError. It refuses a stack with an `AWS::XRay::SamplingRule` or an
+`AWS::WAFv2::WebACLAssociation`.
 
 AWS does what the template says. A table under deletion protection stays, and its deletion fails
 ("DeletionProtectionEnabled", AWS::DynamoDB::Table, CloudFormation user guide). A stage with access
@@ -12,8 +13,8 @@ logs is refused until the account has a role for them ("Set up CloudWatch loggin
 API Gateway developer guide).
 
 The seams are MiniStack's handlers of these resource types, which the engine finds in a table by
-the type's name. There is no X-Ray here: a sampling rule is accepted, and the log says that nothing
-is traced.
+the type's name. There is no X-Ray here and no WAF: a sampling rule and the association of a web ACL
+are accepted, and the log says that nothing is traced or filtered.
 """
 
 import logging
@@ -31,6 +32,7 @@ _STAGE = "AWS::ApiGateway::Stage"
 _ROLE = "AWS::IAM::Role"
 _MAPPING = "AWS::Lambda::EventSourceMapping"
 _SAMPLING_RULE = "AWS::XRay::SamplingRule"
+_WEB_ACL_ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
 _NO_LOG_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def install() -> None:
     _with_numbers(_MAPPING)
     _refuse_to_delete_protected(_TABLE)
     _handlers()[_SAMPLING_RULE] = {"create": _accept_rule, "delete": lambda *_: None}
+    _handlers()[_WEB_ACL_ASSOCIATION] = {"create": _accept_web_acl, "delete": lambda *_: None}
 
 
 def _handlers() -> dict[str, dict[str, Callable[..., Any]]]:
@@ -161,3 +164,11 @@ def _accept_rule(_logical_id: str, properties: Properties, _stack: str) -> tuple
     name = properties["SamplingRule"]["RuleName"]
     _log.warning("the local cloud has no X-Ray: the sampling rule %s traces nothing", name)
     return name, {"RuleARN": f"arn:aws:xray:::sampling-rule/{name}"}
+
+
+def _accept_web_acl(
+    _logical_id: str, properties: Properties, _stack: str
+) -> tuple[str, Properties]:
+    web_acl, resource = properties["WebACLArn"], properties["ResourceArn"]
+    _log.warning("the local cloud has no WAF: the web ACL %s filters nothing", web_acl)
+    return f"{web_acl}|{resource}", {}

@@ -4,7 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
+
+from orderctl.stack import ParameterError, Template
+from orderctl.stack.template import CODE_BUCKET, CODE_KEY
+from support.parameters import HOSTILE
 
 from .account import Account
 
@@ -127,3 +131,46 @@ def test_a_role_stays_within_its_boundary(account: Account, name: str) -> None:
 def test_a_sampling_rule_is_accepted(account: Account, name: str) -> None:
     rule = {"Type": "AWS::XRay::SamplingRule", "Properties": {"SamplingRule": {"RuleName": name}}}
     deploy(account, name, {"Rule": rule})
+
+
+def test_a_web_acl_is_accepted(account: Account, name: str) -> None:
+    association = {
+        "Type": "AWS::WAFv2::WebACLAssociation",
+        "Properties": {
+            "WebACLArn": f"arn:aws:wafv2:us-east-1:000000000000:regional/webacl/{name}/1",
+            "ResourceArn": "arn:aws:apigateway:us-east-1::/restapis/a/stages/live",
+        },
+    }
+    deploy(account, name, {"Association": association})
+
+
+TEMPLATE = Template.load()
+
+
+@pytest.mark.parametrize("parameter", TEMPLATE.parameters)
+def test_what_the_tool_refuses_for_a_parameter_the_stack_refuses_too(
+    account: Account, name: str, parameter: str
+) -> None:
+    """And the other way round: a value that is good for one is good for both."""
+    alone = Template(TEMPLATE.body, {parameter: TEMPLATE.parameters[parameter]})
+    body = {
+        "Parameters": dict(alone.parameters),
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}},
+    }
+    # MiniStack repeats a value in its answer, where XML knows no control characters.
+    for number, value in enumerate(filter(str.isprintable, HOSTILE)):
+        wanted = f"{name}-{number}"
+        given = [{"ParameterKey": parameter, "ParameterValue": value}]
+        arguments: dict[str, Any] = {"TemplateBody": json.dumps(body), "Parameters": given}
+        try:
+            account.cloudformation.create_change_set(
+                StackName=wanted, ChangeSetName="x", ChangeSetType="CREATE", **arguments
+            )
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ValidationError"
+            with pytest.raises(ParameterError):
+                alone.check({parameter: value})
+        else:
+            account.cloudformation.delete_stack(StackName=wanted)
+            if parameter not in {CODE_BUCKET, CODE_KEY}:
+                alone.check({parameter: value})

@@ -1,0 +1,206 @@
+"""What each function's role may do, tried with its own credentials: AWS's answers, one by one."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from orderctl.localcloud.lifecycle import LocalCloud
+from orders.events import ROUTING
+from support.publishing import published_by
+
+Call = tuple[str, str, dict[str, Any]]
+# Its package in `orders`, by the name of the function.
+ROOMS = {
+    "order-api": "order_api",
+    "payments-processor": "payments",
+    "inventory-processor": "inventory",
+    "order-tracker": "tracker",
+    "notifications": "notifications",
+    "stuck-orders": "stuck",
+}
+# Makes calls under the role it has, and says how each ended.
+CALLER = """
+    import boto3
+    from botocore.exceptions import ClientError
+
+    def handler(calls, context):
+        return [answer(*call) for call in calls]
+
+    def answer(service, operation, arguments):
+        try:
+            getattr(boto3.client(service), operation)(**arguments)
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+        return "done"
+"""
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
+
+
+class Caller:
+    """A function beside each of the pipeline's, with the same role."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._functions = cloud.session().client("lambda")
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as files:
+            files.writestr("index.py", dedent(CALLER))
+        for name in ROOMS:
+            self._functions.create_function(
+                FunctionName=f"as-{name}",
+                Runtime="python3.13",
+                Handler="index.handler",
+                Role=self._functions.get_function(FunctionName=name)["Configuration"]["Role"],
+                Code={"ZipFile": code.getvalue()},
+                Timeout=60,
+            )
+
+    def close(self) -> None:
+        """Take the functions away again."""
+        for name in ROOMS:
+            self._functions.delete_function(FunctionName=f"as-{name}")
+
+    def answers(self, function: str, calls: list[Call]) -> list[str]:
+        """How calls end that a function's role makes: `done`, or the code of the error."""
+        answer = self._functions.invoke(FunctionName=f"as-{function}", Payload=json.dumps(calls))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        found: list[str] = json.load(answer["Payload"])
+        return found
+
+
+@pytest.fixture(scope="module")
+def caller(cloud: LocalCloud) -> Iterator[Caller]:
+    caller = Caller(cloud)
+    yield caller
+    caller.close()
+
+
+def put_events(*pairs: tuple[str, str]) -> Call:
+    """A call that publishes events which mean nothing to anybody."""
+    entries = [
+        {
+            "EventBusName": "order-events",
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": json.dumps({"order_id": "nobody-s"}),
+        }
+        for source, detail_type in pairs
+    ]
+    return ("events", "put_events", {"Entries": entries})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silence(cloud: LocalCloud) -> Iterator[None]:
+    """The rules are off, so that what may be published reaches nobody."""
+    events = cloud.session().client("events")
+    rules = [r["Name"] for r in events.list_rules(EventBusName="order-events")["Rules"]]
+    for rule in rules:
+        events.disable_rule(Name=rule, EventBusName="order-events")
+    yield
+    for rule in rules:
+        events.enable_rule(Name=rule, EventBusName="order-events")
+
+
+@pytest.mark.parametrize("function", ROOMS)
+def test_each_may_publish_its_own_events_and_no_other(caller: Caller, function: str) -> None:
+    own = published_by(ROOMS[function])
+    every = sorted(ROUTING.values())
+    answers = caller.answers(function, [put_events(pair) for pair in every])
+    assert {pair for pair, said in zip(every, answers, strict=True) if said == "done"} == own
+    assert set(answers) - {"done"} <= DENIED
+
+
+@pytest.mark.parametrize("function", [name for name in ROOMS if published_by(ROOMS[name])])
+def test_one_foreign_event_refuses_the_whole_call(caller: Caller, function: str) -> None:
+    own = sorted(published_by(ROOMS[function]))
+    foreign = sorted(set(ROUTING.values()) - set(own))
+    calls = [put_events(*own), *(put_events(*own, pair) for pair in foreign)]
+    first, *mixed = caller.answers(function, calls)
+    assert first == "done"
+    assert set(mixed) <= DENIED
+
+
+@pytest.mark.parametrize("function", [name for name in ROOMS if published_by(ROOMS[name])])
+def test_an_event_without_a_name_of_its_own_is_refused(caller: Caller, function: str) -> None:
+    (source, detail_type), *_ = sorted(published_by(ROOMS[function]))
+    whole = put_events((source, detail_type))[2]["Entries"][0]
+    partial = [{k: v for k, v in whole.items() if k != name} for name in ("Source", "DetailType")]
+    spelt = [whole | {"Source": source.upper()}, whole | {"DetailType": f"{detail_type} "}]
+    elsewhere = [whole | {"EventBusName": "default"}]
+    calls: list[Call] = [
+        ("events", "put_events", {"Entries": [entry]}) for entry in (*partial, *spelt, *elsewhere)
+    ]
+    assert set(caller.answers(function, calls)) <= DENIED
+
+
+def foreign_calls(outputs: Mapping[str, str]) -> list[Call]:
+    """Calls that no function makes."""
+    tables = [value for name, value in outputs.items() if name.endswith("TableName")]
+    queues = [value for name, value in outputs.items() if name.endswith("QueueUrl")]
+    key = {"order_id": {"S": "nobody-s"}}
+    return [
+        *(("dynamodb", "delete_item", {"TableName": table, "Key": key}) for table in tables),
+        *(("dynamodb", "scan", {"TableName": table}) for table in tables),
+        *(("sqs", "purge_queue", {"QueueUrl": url}) for url in queues),
+        *(("sqs", "send_message", {"QueueUrl": url, "MessageBody": "x"}) for url in queues),
+        ("sns", "publish", {"TopicArn": outputs["PipelineAlarmsTopicArn"], "Message": "x"}),
+        ("events", "put_rule", {"Name": "x", "ScheduleExpression": "rate(1 day)"}),
+        ("events", "put_permission", {"StatementId": "x"}),
+        ("lambda", "invoke", {"FunctionName": "payments-processor"}),
+        ("lambda", "list_functions", {}),
+        ("iam", "list_roles", {}),
+        ("s3", "list_buckets", {}),
+        ("logs", "describe_log_groups", {}),
+        ("cloudformation", "describe_stacks", {}),
+    ]
+
+
+@pytest.mark.parametrize("function", ROOMS)
+def test_none_may_do_what_no_function_does(
+    caller: Caller, cloud: LocalCloud, function: str
+) -> None:
+    calls = foreign_calls(cloud.state.outputs)
+    answers = caller.answers(function, calls)
+    done = [call for call, said in zip(calls, answers, strict=True) if said not in DENIED]
+    assert not done
+
+
+OWN_TABLES = {
+    "order-api": {"OrdersTableName"},
+    "payments-processor": {"PaymentsTableName"},
+    "inventory-processor": {"ReservationsTableName"},
+    "order-tracker": {"OrdersTableName"},
+    "notifications": set(),
+    "stuck-orders": set(),
+}
+OWN_QUEUES = {
+    "payments-processor": {"PaymentsQueueUrl"},
+    "inventory-processor": {"InventoryQueueUrl"},
+    "order-tracker": {"OutcomesQueueUrl"},
+}
+
+
+@pytest.mark.parametrize("function", ROOMS)
+def test_each_reads_its_own_table_and_queue_only(
+    caller: Caller, cloud: LocalCloud, function: str
+) -> None:
+    outputs = cloud.state.outputs
+    read = "get_item" if function == "order-api" else "batch_get_item"
+    asked: dict[str, Call] = {}
+    for name, value in outputs.items():
+        if name.endswith("TableName"):
+            key = {"sku" if name.startswith("Stock") else "order_id": {"S": "nobody-s"}}
+            keys = {"TableName": value, "Key": key}
+            batch = {"RequestItems": {value: {"Keys": [key]}}}
+            asked[name] = ("dynamodb", read, keys if read == "get_item" else batch)
+        elif name.endswith(("QueueUrl", "DLQUrl")):
+            asked[name] = ("sqs", "receive_message", {"QueueUrl": value})
+    answers = caller.answers(function, list(asked.values()))
+    done = {name for name, said in zip(asked, answers, strict=True) if said not in DENIED}
+    assert done == OWN_TABLES[function] | OWN_QUEUES.get(function, set())

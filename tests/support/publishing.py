@@ -1,0 +1,34 @@
+"""Which events each function publishes, as its code says."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from orders.events import ROUTING
+
+_ROOMS = Path(__file__).parents[2] / "src" / "orders"
+_DETAILS = {detail.__name__: pair for detail, pair in ROUTING.items()}
+
+
+def published_by(room: str) -> set[tuple[str, str]]:
+    """The source and detail-type of each detail that a function makes.
+
+    It makes a detail by its constructor, or by having it decoded: `Decoder(OrderPlaced)`.
+
+    Args:
+        room: the function's package in `orders`, such as ``payments``.
+    """
+    calls = [
+        node
+        for path in (_ROOMS / room).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    names = [
+        node.id
+        for call in calls
+        for node in (call.func, *call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(node, ast.Name)
+    ]
+    return {_DETAILS[name] for name in names if name in _DETAILS}

@@ -1,0 +1,105 @@
+"""Whatever is given for a parameter: the template refuses it, or the functions start with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderctl.stack import ParameterError, Template
+from support.parameters import HOSTILE
+
+Resources = dict[str, dict[str, Any]]
+SOURCE = Path(__file__).parents[2] / "src"
+TEMPLATE = Template.load()
+RANGES = {
+    "ApiRateLimit": range(1, 10_001),
+    "ApiBurstLimit": range(1, 5_001),
+    "ConsumerConcurrency": range(2, 1_001),
+    "ConsumerTimeoutSeconds": range(5, 901),
+    "VisibilityTimeoutSeconds": range(30, 43_201),
+    "RetryDelaySeconds": range(901),
+    "BatchingWindowSeconds": range(301),
+    "QueueAgeAlarmSeconds": range(1, 86_401),
+    "StuckAfterMinutes": range(1, 10_081),
+    "ArchiveRetentionDays": range(1, 3_651),
+}
+SHARES = ("ChargeFailureRate", "ChargeDeclineRate")
+
+
+def is_taken(name: str, value: str) -> bool:
+    """Whether the template takes a value."""
+    try:
+        Template(TEMPLATE.body, {name: TEMPLATE.parameters[name]}).check({name: value})
+    except ParameterError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_number_is_a_whole_one_in_its_range(template: dict[str, Any], name: str) -> None:
+    declared, wanted = template["Parameters"][name], RANGES[name]
+    pattern = re.compile(declared["AllowedPattern"])
+    taken = {number for number in range(-10, 100_000) if pattern.fullmatch(str(number))}
+    assert taken == set(wanted)
+    told = f"a whole number from {wanted[0]} to {wanted[-1]}."
+    assert declared["ConstraintDescription"] == told
+    assert int(declared["Default"]) in wanted
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_a_share_is_from_0_to_1(name: str) -> None:
+    taken = [f"{Decimal(n) / 1000}" for n in range(-100, 1_100) if is_taken(name, f"{n / 1000}")]
+    assert [Decimal(text) for text in taken] == [Decimal(n) / 1000 for n in range(1_001)]
+    assert is_taken(name, "0")
+    assert is_taken(name, "1")
+
+
+def test_no_number_is_left_that_only_its_ends_bound(template: dict[str, Any]) -> None:
+    """Between 1 and 10 is 2.5."""
+    for name, declared in template["Parameters"].items():
+        if declared["Type"] == "Number":
+            assert "AllowedValues" in declared, name
+
+
+def test_a_value_that_is_refused_is_refused_with_words(template: dict[str, Any]) -> None:
+    for name, declared in template["Parameters"].items():
+        if "AllowedPattern" in declared:
+            assert declared["ConstraintDescription"].endswith("."), name
+
+
+def environments(resources: Resources, parameter: str, value: str) -> dict[str, dict[str, str]]:
+    """What the functions that a parameter reaches find in their environment, by handler."""
+    found = {}
+    for resource in resources.values():
+        variables = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
+        reached = [key for key, given in variables.items() if given == {"Ref": parameter}]
+        if reached:
+            found[resource["Properties"]["Handler"]] = dict.fromkeys(reached, value)
+    return found
+
+
+def test_the_functions_start_with_whatever_the_template_takes(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    started = 0
+    for name in template["Parameters"]:
+        for value in (value for value in HOSTILE if is_taken(name, value)):
+            for handler, variables in environments(resources, name, value).items():
+                module = handler.rpartition(".")[0]
+                result = subprocess.run(
+                    [sys.executable, "-c", f"import {module}"],
+                    env=os.environ | {"PYTHONPATH": str(SOURCE)} | variables,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                assert result.returncode == 0, (name, value, result.stderr)
+                started += 1
+    assert started > 0
