@@ -39,11 +39,11 @@ class OrderTracker:
         decided: Counter[str] = Counter()
         for groups in batch.orders():
             try:
-                decided += self._follow(batch, groups)
+                decided += self._follow(batch, groups, context)
             except AWS_ERRORS as error:
                 for messages in groups.values():
                     _fail(batch, messages, reason(error))
-        response = batch.finish(self.bus, self.retry)
+        response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             OrdersConfirmed=decided["confirmed"],
             OrdersCancelled=decided["cancelled"],
@@ -51,9 +51,11 @@ class OrderTracker:
         )
         return response
 
-    def _follow(self, batch: Batch[Outcome], groups: dict[str, _Messages]) -> Counter[str]:
+    def _follow(
+        self, batch: Batch[Outcome], groups: dict[str, _Messages], context: Context
+    ) -> Counter[str]:
         """Look, follow each order's events, record, announce what was decided."""
-        found, unanswered = self.orders.find(list(groups))
+        found, unanswered = self.orders.find(list(groups), context)
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]] = []
         for order_id, messages in groups.items():
             if order_id in unanswered:
@@ -67,15 +69,16 @@ class OrderTracker:
                 changed.append((before, after, messages, tell))
             elif tell:
                 batch.announce(messages[0], tell)
-        return self._record(batch, changed)
+        return self._record(batch, changed, context)
 
     def _record(
         self,
         batch: Batch[Outcome],
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]],
+        context: Context,
     ) -> Counter[str]:
         decided: Counter[str] = Counter()
-        refusals = self.orders.write([after for _, after, _, _ in changed])
+        refusals = self.orders.write([after for _, after, _, _ in changed], context)
         for (before, after, messages, tell), why in zip(changed, refusals, strict=True):
             if why == CONFLICT:
                 for message in reversed(messages):
