@@ -23,6 +23,13 @@ from simulation.world import World
 _MOST_CALLS: Final = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a handler asks for that sleeps."""
+
+    seconds: float
+
+
 class Invocation:
     """One call of a function: the owner of its coroutine, and its Lambda context."""
 
@@ -48,6 +55,15 @@ class Invocation:
         """Have a request answered; called by the handler's clients."""
         assert self.coroutine is not None
         return self.coroutine.ask(request)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        assert self.coroutine is not None
+        self.coroutine.ask(Pause(seconds))
+
+    def uniform(self, least: float, most: float) -> float:
+        """A number that follows from the seed."""
+        return self._world.random.uniform(least, most)
 
     def say(self, message: str, facts: Mapping[str, object]) -> None:
         """Take a log line of the handler."""
@@ -174,6 +190,11 @@ class Lambdas:
 
     def _step(self, invocation: Invocation, step: Step, on_end: OnEnd) -> None:
         """Go on from where the handler has stopped."""
+        if isinstance(step, Asked) and isinstance(step.question, Pause):
+            seconds = step.question.seconds
+            self._world.story.tell(invocation.name, f"waits for {seconds:.2f} s")
+            self._world.scheduler.after(seconds, partial(self._resume, invocation, None, on_end))
+            return
         if isinstance(step, Asked):
             invocation.calls += 1
             if invocation.calls > _MOST_CALLS:

@@ -65,8 +65,8 @@ SABOTAGES: Final = (
     Sabotage(
         "payments: take an order DynamoDB did not answer for as new",
         _PAYMENTS,
-        "if message.order_id in unanswered:",
-        "if False:",
+        "if why := unanswered.get(message.order_id):",
+        "if why := None:",
     ),
     Sabotage(
         "payments: publish only what is new",
@@ -114,8 +114,8 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take what other transactions held as done",
         _INVENTORY,
-        "                tries_left -= 1\n",
-        "                return None\n",
+        "                if patience.wait():\n",
+        "                return None\n                if patience.wait():\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
@@ -165,9 +165,9 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce before writing",
         _TRACKER,
-        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
-        "        self.bus.publish([tell for _, _, _, tell in changed if tell])\n"
-        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
+        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
+        "        self.bus.publish([tell for _, _, _, tell in changed if tell], context)\n"
+        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
     ),
     Sabotage(
         "tracker: take a conflict as done",
@@ -180,7 +180,7 @@ SABOTAGES: Final = (
         "order-api: publish before recording",
         _API,
         "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
-        "        self._publish(placed)\n"
+        "        self._publish(placed, context)\n"
         "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
     ),
     Sabotage(
@@ -253,7 +253,7 @@ SABOTAGES: Final = (
     Sabotage(
         "bus: take a call that failed as done",
         _BUS,
-        "return [reason(error)] * len(entries)",
+        "return [code_of(error)] * len(entries)",
         "return [None] * len(entries)",
     ),
     Sabotage(

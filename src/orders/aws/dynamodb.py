@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from orders.aws.clients import AWS_ERRORS, code_of
-from orders.aws.patience import PASSING, UNPROCESSED, try_all
+from orders.aws.patience import UNPROCESSED, try_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +104,7 @@ def _refusal(code: str | None) -> str | None:
 
 def read_all(
     client: DynamoDBClient, table: str, order_ids: Sequence[str], context: Context
-) -> tuple[dict[str, Item], set[str]]:
+) -> tuple[dict[str, Item], dict[str, str]]:
     """Read items by order id in one call, as they are now.
 
     Args:
@@ -116,10 +114,7 @@ def read_all(
         context: the invocation's. While there is time DynamoDB is asked again for what it left out.
 
     Returns:
-        The items that exist, by order id; and the orders DynamoDB did not answer for.
-
-    Raises:
-        ClientError, BotoCoreError: the call failed.
+        The items that exist, by order id; and why DynamoDB did not answer for the others.
     """
     items: dict[str, Item] = {}
 
@@ -129,10 +124,7 @@ def read_all(
             answer = client.batch_get_item(
                 RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
             )
-        except ClientError as error:
-            # So it answers, too, when it cannot read any of the keys for now.
-            if code_of(error) not in PASSING:
-                raise
+        except AWS_ERRORS as error:
             return [code_of(error)] * len(some)
         items.update((item["order_id"]["S"], item) for item in answer["Responses"].get(table, []))
         left = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
@@ -140,4 +132,9 @@ def read_all(
         return [UNPROCESSED if order_id in left_out else None for order_id in some]
 
     codes = try_all(order_ids, attempt, context)
-    return items, {order_id for order_id, code in zip(order_ids, codes, strict=True) if code}
+    reasons = {
+        order_id: f"{code} from BatchGetItem"
+        for order_id, code in zip(order_ids, codes, strict=True)
+        if code
+    }
+    return items, reasons

@@ -108,7 +108,9 @@ class OrderTable:
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         return _order(item) if item else None
 
-    def find(self, order_ids: Sequence[str], context: Context) -> tuple[dict[str, Order], set[str]]:
+    def find(
+        self, order_ids: Sequence[str], context: Context
+    ) -> tuple[dict[str, Order], dict[str, str]]:
         """Read orders, with one call.
 
         Args:
@@ -116,13 +118,10 @@ class OrderTable:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The orders on record, by order id; and those DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The orders on record, by order id; and why DynamoDB did not answer for others.
         """
-        items, left_out = read_all(self.client, self.table, order_ids, context)
-        return {order_id: _order(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _order(item) for order_id, item in items.items()}, unanswered
 
     def count_unfinished(self, placed_before: str) -> int:
         """How many orders placed before a time have not finished yet.

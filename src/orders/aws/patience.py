@@ -11,8 +11,6 @@ from random import uniform
 from time import sleep
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from orders.aws.context import FINISHING_MILLISECONDS
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -24,6 +22,10 @@ TRIES: Final = 5
 """How often something is tried in an invocation, the first time included."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
 """It doubles with each try: in all some 1.5 seconds, as throughput is counted by the second."""
+
+PATIENT_MILLISECONDS: Final = 5000
+"""How long before its timeout a function stops waiting: 2 seconds before it stops taking up work,
+so that waiting for one order leaves the others of the batch their time."""
 
 UNPROCESSED: Final = "UnprocessedKeys"
 """Stands for the code of a key that ``BatchGetItem`` left out."""
@@ -67,7 +69,7 @@ class Patience:
         """Wait for a while after a try; False, at once, when tries or time are used up."""
         seconds = self._pause * uniform(0.5, 1.5)  # noqa: S311 - no secret
         left = self._context.get_remaining_time_in_millis() - seconds * 1000
-        if not self._tries_left or left < FINISHING_MILLISECONDS:
+        if not self._tries_left or left < PATIENT_MILLISECONDS:
             return False
         sleep(seconds)
         self._tries_left -= 1

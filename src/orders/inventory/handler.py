@@ -53,11 +53,7 @@ class InventoryProcessor:
         batch = Batch.read(event["Records"], decode_command)
         written: Counter[str] = Counter()
         for messages in batch.rounds():
-            try:
-                written += self._settle(batch, messages, context)
-            except AWS_ERRORS as error:
-                for message in messages:
-                    batch.fail(message, "inventory not settled", reason(error))
+            written += self._settle(batch, messages, context)
         response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             OrdersReserved=written["reserved"],
@@ -77,10 +73,8 @@ class InventoryProcessor:
         known: list[_Change] = []
         new: list[_Change] = []
         for message in messages:
-            if message.order_id in unanswered:
-                batch.fail(
-                    message, "inventory not settled", "DynamoDB did not answer for this order"
-                )
+            if why := unanswered.get(message.order_id):
+                batch.fail(message, "inventory not settled", why)
                 continue
             before = found.get(message.order_id)
             now = wanted(before, message.event, at=self.now())

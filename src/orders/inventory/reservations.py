@@ -77,7 +77,7 @@ class Reservations:
 
     def find(
         self, order_ids: Sequence[str], context: Context
-    ) -> tuple[dict[str, Reservation], set[str]]:
+    ) -> tuple[dict[str, Reservation], dict[str, str]]:
         """Read the reservations of orders, with one call.
 
         Args:
@@ -85,13 +85,10 @@ class Reservations:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The reservations that exist, by order id; and the orders DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The reservations that exist, by order id; and why DynamoDB did not answer for others.
         """
-        items, left_out = read_all(self.client, self.table, order_ids, context)
-        return {order_id: _reservation(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _reservation(item) for order_id, item in items.items()}, unanswered
 
     def write(self, changes: Sequence[Change], context: Context) -> list[str | None]:
         """Write reservations that move no stock, with one call.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
@@ -46,11 +45,7 @@ class PaymentsProcessor:
         batch = Batch.read(event["Records"], decode_command)
         settled: Counter[str] = Counter()
         for messages in batch.rounds():
-            try:
-                settled += self._settle(batch, messages, context)
-            except AWS_ERRORS as error:
-                for message in messages:
-                    batch.fail(message, "payment not settled", reason(error))
+            settled += self._settle(batch, messages, context)
         response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             PaymentsCharged=settled["charged"],
@@ -67,8 +62,8 @@ class PaymentsProcessor:
         payments, unanswered = self.ledger.find([message.order_id for message in messages], context)
         changes: list[_Change] = []
         for message in messages:
-            if message.order_id in unanswered:
-                batch.fail(message, "payment not settled", "DynamoDB did not answer for this order")
+            if why := unanswered.get(message.order_id):
+                batch.fail(message, "payment not settled", why)
                 continue
             if time_is_up(context):
                 batch.fail(message, "payment not settled", "the function is about to time out")

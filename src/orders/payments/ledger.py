@@ -44,7 +44,7 @@ class Ledger:
 
     def find(
         self, order_ids: Sequence[str], context: Context
-    ) -> tuple[dict[str, Payment], set[str]]:
+    ) -> tuple[dict[str, Payment], dict[str, str]]:
         """Read the payments of orders, with one call.
 
         Args:
@@ -52,13 +52,10 @@ class Ledger:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The payments that exist, by order id; and the orders DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The payments that exist, by order id; and why DynamoDB did not answer for others.
         """
-        items, left_out = read_all(self.client, self.table, order_ids, context)
-        return {order_id: _payment(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _payment(item) for order_id, item in items.items()}, unanswered
 
     def write(
         self, changes: Sequence[tuple[Payment | None, Payment]], context: Context

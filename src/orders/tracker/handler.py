@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.order_table import Order, OrderTable
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry
@@ -38,11 +37,7 @@ class OrderTracker:
         batch = Batch.read(event["Records"], decode_outcome)
         decided: Counter[str] = Counter()
         for groups in batch.orders():
-            try:
-                decided += self._follow(batch, groups, context)
-            except AWS_ERRORS as error:
-                for messages in groups.values():
-                    _fail(batch, messages, reason(error))
+            decided += self._follow(batch, groups, context)
         response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             OrdersConfirmed=decided["confirmed"],
@@ -58,8 +53,8 @@ class OrderTracker:
         found, unanswered = self.orders.find(list(groups), context)
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]] = []
         for order_id, messages in groups.items():
-            if order_id in unanswered:
-                _fail(batch, messages, "DynamoDB did not answer for this order")
+            if why := unanswered.get(order_id):
+                _fail(batch, messages, why)
                 continue
             before = found.get(order_id) or Order(
                 order_id=order_id, placed_at=messages[0].event.time

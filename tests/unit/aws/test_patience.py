@@ -64,5 +64,5 @@ def test_the_pauses_double_and_are_spread(pauses: list[float]) -> None:
 
 def test_nothing_waits_that_has_no_time_left_to_be_tried_again(pauses: list[float]) -> None:
     attempt = Refusing(*[{"a": "ThrottlingError"}] * 100)
-    assert try_all("a", attempt, Context(remaining_milliseconds=3049)) == ["ThrottlingError"]
+    assert try_all("a", attempt, Context(remaining_milliseconds=5049)) == ["ThrottlingError"]
     assert (len(attempt.calls), pauses) == (1, [])
