@@ -17,6 +17,7 @@ _INVENTORY = "orders.inventory.handler"
 _INVENTORY_DECISIONS = "orders.inventory.decisions"
 _NOTIFICATIONS = "orders.notifications.handler"
 _ORDER_TABLE = "orders.aws.order_table"
+_PATIENCE = "orders.aws.patience"
 _PAYMENTS = "orders.payments.handler"
 _PAYMENTS_DECISIONS = "orders.payments.decisions"
 _RESERVATIONS = "orders.inventory.reservations"
@@ -255,6 +256,43 @@ SABOTAGES: Final = (
         _BUS,
         "return [code_of(error)] * len(entries)",
         "return [None] * len(entries)",
+    ),
+    # Retries within an invocation
+    Sabotage(
+        "retries: write a refused statement not again",
+        _DYNAMODB,
+        "try_all(statements, attempt, context)",
+        "attempt(statements)",
+    ),
+    Sabotage(
+        "retries: read a key that was left out not again",
+        _DYNAMODB,
+        "try_all(order_ids, attempt, context)",
+        "attempt(order_ids)",
+    ),
+    Sabotage(
+        "retries: put a refused event not again",
+        _BUS,
+        "try_all([self._entry(detail) for detail in details], self._put, context)",
+        "self._put([self._entry(detail) for detail in details])",
+    ),
+    Sabotage(
+        "retries: make a cancelled transaction not again",
+        _INVENTORY,
+        "                if patience.wait():\n",
+        "                if False:\n",
+    ),
+    Sabotage(
+        "retries: take what is refused twice as done",
+        _PATIENCE,
+        "            codes[n] = code\n",
+        "            codes[n] = None\n",
+    ),
+    Sabotage(
+        "retries: give up after the second try",
+        _PATIENCE,
+        "self._tries_left = TRIES - 1",
+        "self._tries_left = 1",
     ),
     Sabotage(
         "updates: tell them anew each time",
