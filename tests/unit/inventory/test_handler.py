@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.events import OrderLine
 from orders.inventory.handler import InventoryProcessor
@@ -243,6 +243,22 @@ def test_records_that_are_left_out_for_a_while_fail_nobody(
     assert failed(handler(event, Context())) == []
     assert [body.count(b'"order_id"') for body in asked] == [2, 1, 1]
     assert stock(dynamodb)["apple"] == 10
+
+
+def test_a_second_look_that_fails_fails_only_what_was_left(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, logged: Logged
+) -> None:
+    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+        parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
+        dynamodb.meta.events.register("before-call.dynamodb.BatchGetItem", lose)
+
+    def lose(**_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    assert failed(handler(sqs_event(order("a"), order("b")), Context())) == ["m0"]
+    assert states(dynamodb) == {"b": "reserved"}
+    assert logged()[0]["reason"].startswith("ReadTimeoutError")
 
 
 def test_a_table_that_answers_nothing_for_a_while_fails_nobody(
