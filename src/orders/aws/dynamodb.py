@@ -114,7 +114,7 @@ def read_all(
         context: the invocation's. While there is time DynamoDB is asked again for what it left out.
 
     Returns:
-        The items that exist, by order id; and why DynamoDB did not answer for the others.
+        The items that exist, by order id; and, by order id, why DynamoDB gave no answer.
     """
     items: dict[str, Item] = {}
 

@@ -118,7 +118,7 @@ class OrderTable:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The orders on record, by order id; and why DynamoDB did not answer for others.
+            The orders on record, by order id; and, by order id, why DynamoDB gave no answer.
         """
         items, unanswered = read_all(self.client, self.table, order_ids, context)
         return {order_id: _order(item) for order_id, item in items.items()}, unanswered

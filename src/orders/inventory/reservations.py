@@ -85,7 +85,7 @@ class Reservations:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The reservations that exist, by order id; and why DynamoDB did not answer for others.
+            The reservations that exist, by order id; and, by order id, why DynamoDB gave no answer.
         """
         items, unanswered = read_all(self.client, self.table, order_ids, context)
         return {order_id: _reservation(item) for order_id, item in items.items()}, unanswered

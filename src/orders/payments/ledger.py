@@ -52,7 +52,7 @@ class Ledger:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The payments that exist, by order id; and why DynamoDB did not answer for others.
+            The payments that exist, by order id; and, by order id, why DynamoDB gave no answer.
         """
         items, unanswered = read_all(self.client, self.table, order_ids, context)
         return {order_id: _payment(item) for order_id, item in items.items()}, unanswered
