@@ -11,6 +11,7 @@ BOOKS: Final = "confirmed: charged and reserved; cancelled: net charge 0 and not
 DECIDED_ONCE: Final = "an order is decided once, and for a reason"
 WRITTEN_FIRST: Final = "state is written, then published; what is told is so"
 ONE_MESSAGE: Final = "the unit of failure is one message"
+RAMP_UPS: Final = "no good order fails, and so none is parked, for a ramp-up that retries cover"
 UNREADABLE: Final = "an unreadable message ends in the dead-letter queue"
 UPDATES: Final = "each order's updates come once and in order"
 ANSWERS: Final = "the same call again gets the same answer; a different order gets 409"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from simulation.bus import Bus
 from simulation.lambdas import Answered, End, Lambdas
 from simulation.queues import Message, Queues
+from simulation.requests import orders_in
 from simulation.rooms import API
 from simulation.weather import LOST_ANSWER
 from simulation.witness import ApiAnswer
@@ -220,6 +221,8 @@ class Workload:
         world = self._world
         if isinstance(end, Answered):
             status = end.value["statusCode"]
+            if status == 503:
+                end.invocation.check_excuse(orders_in(order_id), f"answered {status}")
             world.story.tell(end.invocation.name, f"answers {status} ({order_id})")
             if not world.weather.strikes(LOST_ANSWER):
                 world.witness.answers.append(

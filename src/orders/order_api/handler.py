@@ -49,15 +49,15 @@ class OrderApi:
                 case "GET":
                     return self._show(order_id)
                 case "DELETE":
-                    return self._cancel(order_id)
+                    return self._cancel(order_id, context)
                 case _:
-                    return self._place(event)
+                    return self._place(event, context)
         except (NotTakenError, *AWS_ERRORS) as error:
             telemetry.error("request not served", order_id=order_id or None, reason=reason(error))
             telemetry.count(RequestsNotServed=1)
             return responses.unavailable()
 
-    def _place(self, event: dict[str, Any]) -> Response:
+    def _place(self, event: dict[str, Any], context: Context) -> Response:
         """Record the order, then publish it.
 
         A call that was repeated meets its own record. Unless the order is known to be on its way
@@ -78,7 +78,7 @@ class OrderApi:
                 return responses.taken(placed.order_id)
             if known.payment or known.inventory or known.status != "placed":
                 return responses.accepted(placed.order_id)
-        self._publish(placed)
+        self._publish(placed, context)
         telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
         telemetry.count(OrdersPlaced=1)
         return responses.accepted(placed.order_id)
@@ -87,7 +87,7 @@ class OrderApi:
         order = self._find(order_id)
         return responses.shown(order) if order else responses.unknown(order_id)
 
-    def _cancel(self, order_id: str) -> Response:
+    def _cancel(self, order_id: str, context: Context) -> Response:
         """Ask the tracker to cancel an order that it has not decided yet."""
         order = self._find(order_id)
         if order is None:
@@ -95,7 +95,7 @@ class OrderApi:
         if order.status == "confirmed":
             return responses.too_late(order_id)
         if order.status == "placed":
-            self._publish(OrderCancelRequested(order_id=order_id))
+            self._publish(OrderCancelRequested(order_id=order_id), context)
             telemetry.info("cancel requested", order_id=order_id)
         return responses.cancelling(order)
 
@@ -103,8 +103,8 @@ class OrderApi:
         # DynamoDB refuses a key that is too long, and no order has an id outside the contract.
         return self.orders.get(order_id) if is_order_id(order_id) else None
 
-    def _publish(self, detail: msgspec.Struct) -> None:
-        (refusal,) = self.bus.publish([detail])
+    def _publish(self, detail: msgspec.Struct, context: Context) -> None:
+        (refusal,) = self.bus.publish([detail], context)
         if refusal:
             raise NotTakenError(refusal)
 

@@ -45,7 +45,7 @@ def change(api: OrderApi, order_id: str, **changes: Any) -> None:  # noqa: ANN40
     """Write what the tracker would."""
     order = api.orders.get(order_id)
     assert order is not None
-    assert api.orders.write([replace(order, **changes)]) == [None]
+    assert api.orders.write([replace(order, **changes)], Context()) == [None]
 
 
 class TestPlace:
@@ -103,7 +103,7 @@ class TestPlace:
         assert tap.take() == []
 
     def test_an_id_that_another_publisher_used_is_a_409(self, api: OrderApi) -> None:
-        api.orders.write([Order(order_id="a", placed_at="t", payment="charged")])
+        api.orders.write([Order(order_id="a", placed_at="t", payment="charged")], Context())
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 409
 
     def test_a_refused_publish_is_a_503_that_the_same_call_mends(
