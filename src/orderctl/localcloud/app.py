@@ -19,6 +19,7 @@ from orderctl.localcloud import (
     mappings,
     message_moves,
     permissions,
+    principals,
     queues,
     schedules,
     seams,
@@ -39,7 +40,7 @@ def build_app(instance: str) -> App:
     """
     seams.check_version()
     for supplement in (
-        front_door,
+        principals,
         actions,
         permissions,
         mappings,
