@@ -137,7 +137,8 @@ async def _verified(
 
 def _is_sigv4(request: Request) -> bool:
     """Whether a deployed API would take the request's credentials for a signature."""
-    return request.signed_in_query or request.headers.get("authorization", "").startswith("AWS4-")
+    authorization = request.headers.get("authorization", "")
+    return request.signed_in_query or authorization.startswith("AWS4-")
 
 
 def is_public(scope: Scope) -> bool:
@@ -158,7 +159,7 @@ def is_public(scope: Scope) -> bool:
 
 
 def _answers_for_resource(scope: Scope) -> bool:
-    return scope["method"] == "PUT" and scope["path"].startswith(_ANSWERS_OF_RESOURCES)
+    return scope["method"] == "PUT" and str(scope["path"]).startswith(_ANSWERS_OF_RESOURCES)
 
 
 def _refusal(path: str, request: Request, failure: SignatureError) -> Response:
