@@ -62,7 +62,7 @@ def build_app(instance: str) -> App:
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
     aws: App = ministack_app.app
-    for module in (test_invoke, message_moves, front_door):
+    for module in (test_invoke, message_moves):
         aws = module.supplement(aws)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +73,7 @@ def build_app(instance: str) -> App:
         else:
             await aws(scope, receive, send)
 
-    return app
+    return front_door.supplement(app)
 
 
 async def _with_background(aws: App, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,9 +10,9 @@ So every request stops here first. It must be for this machine by name, so that 
 here (DNS rebinding) makes a page the same origin. Then its signature is verified, as AWS verifies
 it for every request ("AWS Signature Version 4 for API requests", IAM user guide), and the
 evaluator knows no other caller than the one who was verified (see `principals.py`). Without a
-signature there are three things to call only: a deployed API and a function's URL, which decide
-for themselves whether they take such a request, and the addresses that CloudFormation's custom
-resources and wait conditions answer to, with tokens that cannot be guessed. Such a request is
+signature there is little to call: a deployed API and a function's URL, which decide for themselves
+whether they take such a request, the addresses that CloudFormation's custom resources and wait
+conditions answer to, with tokens that cannot be guessed, and the health check. Such a request is
 short. No answer but a deployed API's and a function's own lets a page read it.
 
 A request that does not leave the machine counts as one over TLS, so that a policy which denies
@@ -40,6 +40,7 @@ from orderctl.localcloud.asgi import (
     json_response,
 )
 from orderctl.localcloud.signatures import Request, Signature, SignatureError, Signer
+from orderctl.localcloud.state import HEALTH_PATH
 
 MOST_UNSIGNED_BYTES = 512 * 1024
 """The longest body that is read of somebody unknown."""
@@ -92,7 +93,7 @@ async def _let_in(scope: Scope, receive: Receive) -> bytes:
     else:
         signer, failure, body = None, None, await _read(receive, MOST_UNSIGNED_BYTES)
     # A method without authorization takes a request whatever its header says, as on AWS.
-    if signer is None and not public and not _answers_for_resource(scope):
+    if signer is None and not public and not _is_open(scope):
         raise _RefusedError(_refusal(scope["path"], request, failure or _UNSIGNED))
     principals.set_verified(signer, failure)
     return body
@@ -116,7 +117,7 @@ def _check_address(scope: Scope) -> None:
         raise _RefusedError(
             _message(HTTPStatus.BAD_REQUEST, "The address is not a path with an encoded query.")
         )
-    if path.startswith(_OWN_PATHS) and not _answers_for_resource(scope):
+    if path.startswith(_OWN_PATHS) and not _is_open(scope):
         raise _RefusedError(_message(HTTPStatus.FORBIDDEN, "This is closed."))
 
 
@@ -158,7 +159,10 @@ def is_public(scope: Scope) -> bool:
     return by_path is not None
 
 
-def _answers_for_resource(scope: Scope) -> bool:
+def _is_open(scope: Scope) -> bool:
+    """Whether anybody may ask: for a sign of life, or for a resource with its token."""
+    if scope["path"] == HEALTH_PATH:
+        return True
     return scope["method"] == "PUT" and str(scope["path"]).startswith(_ANSWERS_OF_RESOURCES)
 
 
