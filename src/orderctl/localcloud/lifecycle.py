@@ -222,7 +222,7 @@ class LocalCloud:
         port, instance = self._port or any_free_port(), secrets.token_hex(8)
         key, secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
         command = [*self._server, "--port", str(port), "--instance", instance]
-        with home.log.open("wb") as log:
+        with home.open_log() as log:
             self._process = subprocess.Popen(
                 command if self._detached else [*command, "--exit-with-parent"],
                 stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
