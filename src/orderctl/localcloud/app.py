@@ -20,6 +20,7 @@ from orderctl.localcloud import (
     mappings,
     message_moves,
     permissions,
+    principals,
     queues,
     schedules,
     seams,
@@ -40,7 +41,7 @@ def build_app(instance: str) -> App:
     """
     seams.check_version()
     for supplement in (
-        front_door,
+        principals,
         actions,
         event_entries,
         permissions,
@@ -63,7 +64,7 @@ def build_app(instance: str) -> App:
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
     aws: App = ministack_app.app
-    for module in (test_invoke, message_moves, front_door):
+    for module in (test_invoke, message_moves):
         aws = module.supplement(aws)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +75,7 @@ def build_app(instance: str) -> App:
         else:
             await aws(scope, receive, send)
 
-    return app
+    return front_door.supplement(app)
 
 
 async def _with_background(aws: App, scope: Scope, receive: Receive, send: Send) -> None:
