@@ -59,10 +59,15 @@ def sqs() -> SQSClient:
 
 
 def reason(error: Exception) -> str:
-    """A short text that says what AWS answered, for a log line."""
+    """A short text that says what AWS answered, for a log line.
+
+    Of what the SDK raises only the code or the name: its texts may quote the request.
+    """
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "Unknown")
         return f"{code} from {error.operation_name}"
+    if isinstance(error, BotoCoreError):
+        return type(error).__name__
     return f"{type(error).__name__}: {error}"
 
 
