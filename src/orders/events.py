@@ -349,6 +349,13 @@ ROUTING: Final[dict[type[msgspec.Struct], tuple[str, str]]] = {
 }
 """The source and the detail-type under which each detail is published."""
 
+_REWORDED: Final = {
+    "Invalid value ": "Unknown value",
+    "Invalid enum value ": "Unknown value",
+    "Expected `str` matching regex ": "Text of another form than it must have",
+}
+"""What is not said in the decoder's words: it quotes the event, or a pattern nobody can read."""
+
 
 def is_order_id(text: str) -> bool:
     """Whether an order can have this id."""
@@ -455,8 +462,8 @@ def _read(read: Callable[[WireT], EventT], wire: WireT) -> EventT:
 
 
 def _what_is_wrong(error: msgspec.DecodeError) -> str:
-    """What the decoder found, without the one thing of the event that it quotes: a wrong name."""
     text = str(error)
-    if text.startswith(("Invalid value ", "Invalid enum value ")):
-        return "Unknown value" + text[text.rfind(" - at `") :]
+    for beginning, words in _REWORDED.items():
+        if text.startswith(beginning):
+            return words + text[text.rfind(" - at `") :]
     return text

@@ -173,7 +173,7 @@ def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 - any JSON value, any 
         return isinstance(value, str) and value in CURRENCIES
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeError):  # the latter for a lone surrogate
         return False
     return True
 
