@@ -8,6 +8,7 @@ from typing import Any
 
 from orderctl import console, paths
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 
@@ -28,8 +29,10 @@ def cancel(order_id: str, wait: bool, as_json: bool) -> None:
         as_json: Whether to print JSON.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         status = pipeline.cancel(order_id).status
         order: dict[str, Any] = {}

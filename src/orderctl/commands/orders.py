@@ -10,6 +10,7 @@ from typing import Any
 
 from orderctl import console
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.dead_letters import order_id_in
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
@@ -128,9 +129,11 @@ def order(order_id: str, as_json: bool) -> None:
         as_json: Whether to print what the API answered.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         UnknownOrderError: There is no such order.
         NotServedError: The API did not answer the question.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         answer = pipeline.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
