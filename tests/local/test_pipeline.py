@@ -10,8 +10,10 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+from urllib3 import BaseHTTPResponse
 
 from orderctl import package
 from orderctl.package import Target
@@ -214,6 +216,50 @@ class TestTheFrontDoor:
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
         assert pipeline.place(order(order_id)) == first
         assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
+
+
+class TestLocation:
+    def test_of_a_posted_and_of_a_cancelled_order_leads_to_it(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        (order_id,) = pipeline.ids(1)
+        address = f"{pipeline.outputs['ApiUrl']}/orders"
+        body = order(order_id, **{"never-in-stock": 1})  # so that it is never confirmed
+        posted = answer(pipeline, "POST", address, json.dumps(body).encode())
+        assert posted.status == 202
+        followed = urljoin(address, posted.headers["Location"])
+        assert answer(pipeline, "GET", followed).json()["order_id"] == order_id
+        cancelled = answer(pipeline, "DELETE", followed)
+        assert cancelled.status == 202
+        assert urljoin(followed, cancelled.headers["Location"]) == followed
+
+    def test_of_a_tested_method_leads_to_it(self, pipeline: PipelineUnderTest) -> None:
+        (order_id,) = pipeline.ids(1)
+        gateway, api = pipeline.apigateway, pipeline.outputs["ApiId"]
+        resources = {r["path"]: r["id"] for r in gateway.get_resources(restApiId=api)["items"]}
+        posted = gateway.test_invoke_method(
+            restApiId=api,
+            resourceId=resources["/orders"],
+            httpMethod="POST",
+            pathWithQueryString="/orders",
+            body=json.dumps(order(order_id)),
+        )
+        headers = {name.lower(): value for name, value in posted["headers"].items()}
+        shown = gateway.test_invoke_method(
+            restApiId=api,
+            resourceId=resources["/orders/{order_id}"],
+            httpMethod="GET",
+            pathWithQueryString=urljoin("/orders", headers["location"]),
+        )
+        assert json.loads(shown["body"])["order_id"] == order_id
+
+
+def answer(
+    pipeline: PipelineUnderTest, method: str, url: str, body: bytes | None = None
+) -> BaseHTTPResponse:
+    """What the API answers to a signed request, with its headers."""
+    headers = pipeline.api._signed(method, url, body, {"Content-Type": "application/json"})
+    return pipeline.api._pool.request(method, url, body=body, headers=headers)
 
 
 class TestLoadAndCrashes:

@@ -13,6 +13,7 @@ from simulation.rooms import Sabotage
 _API = "orders.order_api.handler"
 _BUS = "orders.aws.bus"
 _DYNAMODB = "orders.aws.dynamodb"
+_EVENTS = "orders.events"
 _INVENTORY = "orders.inventory.handler"
 _INVENTORY_DECISIONS = "orders.inventory.decisions"
 _NOTIFICATIONS = "orders.notifications.handler"
@@ -238,6 +239,12 @@ SABOTAGES: Final = (
         _SQS,
         "self._waiting = [m for m in self._waiting if first[m.order_id] is not m]",
         "self._waiting = []",
+    ),
+    Sabotage(
+        "contract: believe an event whatever its source",
+        _EVENTS,
+        "if event.source != source:",
+        "if False:",
     ),
     Sabotage(
         "tables: overwrite what is there",

@@ -64,6 +64,7 @@ class PipelineUnderTest(Pipeline):
         self.logs = session.client("logs")
         self.iam = session.client("iam")
         self.dynamodb = session.client("dynamodb")
+        self.apigateway = session.client("apigateway")
         self.cloudformation = session.client("cloudformation")
         # Ids of its own, so that tests do not meet in the tables.
         self._name = uuid.uuid4().hex[:8]

@@ -29,6 +29,7 @@ def cancel(order_id: str, wait: bool, as_json: bool) -> None:
         as_json: Whether to print JSON.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
         NotAnOrderIdError: It cannot be an order's id.
     """

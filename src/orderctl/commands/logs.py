@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from rich.text import Text
@@ -85,7 +85,7 @@ def check_order_id(order_id: str) -> None:
         msgspec.convert(order_id, OrderId)
     except msgspec.ValidationError:
         raise NotAnOrderIdError(
-            f"{order_id!r} is no order id: those are 1 to 64 characters of A-Z a-z 0-9 . _ -"
+            f"{order_id!r} is no order id: it must be {get_args(OrderId)[1].description}."
         ) from None
 
 

@@ -137,6 +137,7 @@ def order(order_id: str, as_json: bool) -> None:
         as_json: Whether to print what the API answered.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         UnknownOrderError: There is no such order.
         NotServedError: The API did not answer the question.
         NotAnOrderIdError: It cannot be an order's id.

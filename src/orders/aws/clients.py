@@ -59,9 +59,14 @@ def sqs() -> SQSClient:
 
 
 def code_of(error: Exception) -> str:
-    """The code of what AWS answered, or what else went wrong."""
+    """The code of what AWS answered, or what else went wrong.
+
+    Of what the SDK raises only the code or the name: its texts may quote the request.
+    """
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    if isinstance(error, BotoCoreError):
+        return type(error).__name__
     return f"{type(error).__name__}: {error}"
 
 

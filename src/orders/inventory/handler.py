@@ -187,7 +187,6 @@ def _log(message: Message[Command], reservation: Reservation) -> None:
         order_id=reservation.order_id,
         lines=len(reservation.lines),
         attempt=message.attempt if message.attempt > 1 else None,
-        reason=reservation.reason,
     )
 
 

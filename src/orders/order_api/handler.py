@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import uuid
 from collections.abc import Callable
@@ -43,13 +42,13 @@ class OrderApi:
     def __call__(self, event: dict[str, Any], context: Context) -> Response:
         """Handle one request of the REST API (Lambda proxy integration, payload format 1.0)."""
         telemetry.begin(context)
-        order_id = unquote((event.get("pathParameters") or {}).get("order_id", ""))
+        order_id = _order_id(event)
         try:
             match event["httpMethod"]:
                 case "GET":
                     return self._show(order_id)
                 case "DELETE":
-                    return self._cancel(order_id, context)
+                    return self._cancel(order_id, _orders_from(event), context)
                 case _:
                     return self._place(event, context)
         except (NotTakenError, *AWS_ERRORS) as error:
@@ -77,17 +76,17 @@ class OrderApi:
                 telemetry.info("order id taken", order_id=placed.order_id)
                 return responses.taken(placed.order_id)
             if known.payment or known.inventory or known.status != "placed":
-                return responses.accepted(placed.order_id)
+                return responses.accepted(placed.order_id, _orders_from(event))
         self._publish(placed, context)
         telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
         telemetry.count(OrdersPlaced=1)
-        return responses.accepted(placed.order_id)
+        return responses.accepted(placed.order_id, _orders_from(event))
 
     def _show(self, order_id: str) -> Response:
         order = self._find(order_id)
         return responses.shown(order) if order else responses.unknown(order_id)
 
-    def _cancel(self, order_id: str, context: Context) -> Response:
+    def _cancel(self, order_id: str, orders: str, context: Context) -> Response:
         """Ask the tracker to cancel an order that it has not decided yet."""
         order = self._find(order_id)
         if order is None:
@@ -97,7 +96,7 @@ class OrderApi:
         if order.status == "placed":
             self._publish(OrderCancelRequested(order_id=order_id), context)
             telemetry.info("cancel requested", order_id=order_id)
-        return responses.cancelling(order)
+        return responses.cancelling(order, orders)
 
     def _find(self, order_id: str) -> Order | None:
         # DynamoDB refuses a key that is too long, and no order has an id outside the contract.
@@ -119,6 +118,26 @@ def first_record(placed: OrderPlaced, at: str) -> Order:
     )
 
 
+def _order_id(event: dict[str, Any]) -> str:
+    """The id in the request's path; what is no character there is shown as ``?``."""
+    quoted: str = (event.get("pathParameters") or {}).get("order_id", "")
+    return unquote(quoted).encode(errors="replace").decode()
+
+
+def _orders_from(event: dict[str, Any]) -> str:
+    """The way to ``/orders`` from the request's address, as a relative reference (RFC 3986, 4.2).
+
+    Relative, as the function cannot know what the caller has called: an execute-api address has the
+    stage in its path, a custom domain its base path, and a CDN in front may have any other.
+    """
+    path: str = (event.get("requestContext") or {}).get("path") or event.get("path") or "/"
+    # API Gateway takes `/orders/` for `/orders`; each slash at the end is one more step up.
+    steps = len(path) - len(path.rstrip("/"))
+    if event.get("pathParameters"):
+        steps += 1
+    return "../" * steps + "orders"
+
+
 def _body(event: dict[str, Any]) -> str:
     """The request's body as text.
 
@@ -130,7 +149,7 @@ def _body(event: dict[str, Any]) -> str:
         return body
     try:
         return base64.b64decode(body, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no base64, or no UTF-8
         raise InvalidOrderError(Fault("", "must be UTF-8 text")) from error
 
 

@@ -121,7 +121,6 @@ def _log(message: Message[Command], payment: Payment) -> None:
         amount=None if payment.amount is None else str(payment.amount),
         currency=payment.currency,
         attempt=message.attempt if message.attempt > 1 else None,
-        reason=payment.reason,
     )
 
 

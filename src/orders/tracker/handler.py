@@ -13,7 +13,7 @@ from orders.aws.dynamodb import CONFLICT
 from orders.aws.order_table import Order, OrderTable
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry
 from orders.events import Outcome, decode_outcome
-from orders.tracker.decisions import follow, news
+from orders.tracker.decisions import cause, follow, news
 
 if TYPE_CHECKING:
     import msgspec
@@ -83,7 +83,7 @@ class OrderTracker:
                 _fail(batch, messages, why)
                 continue
             if before.status != after.status:
-                telemetry.info(after.status, order_id=after.order_id, reason=after.reason)
+                telemetry.info(after.status, order_id=after.order_id, cause=cause(after))
                 decided[after.status] += 1
             if tell:
                 batch.announce(messages[0], tell)

@@ -190,7 +190,7 @@ class TestFunctions:
             "There are: order-api, order-tracker, payments-processor"
         )
 
-    @pytest.mark.parametrize("typed", ["", "a b", 'a"', "x" * 65])
+    @pytest.mark.parametrize("typed", ["", "a b", 'a"', "x" * 65, ".", ".."])
     def test_what_is_no_order_id_is_refused(self, typed: str) -> None:
         with pytest.raises(logs.NotAnOrderIdError, match="is no order id"):
             logs.check_order_id(typed)
