@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from orderctl import console, package, paths, stack
+from orderctl import console, package, paths, stack, tokens
 from orderctl.commands.connection import (
     Account,
     account,
@@ -82,6 +82,8 @@ def deploy(
         parameters = {**parameters, _PREFIX: prefix}
     template.check(parameters)
     where = account(local=chosen().local)
+    if where.local:
+        parameters = tokens.with_user_pool(where.session, parameters)
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
     may_ask(yes=yes or plan_only)
     say_where(where, name)

@@ -7,7 +7,8 @@ import binascii
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -40,7 +41,7 @@ class OrderApi:
     bus: Bus
     now: Callable[[], str] = utc_now
     new_order_id: Callable[[], str] = lambda: str(uuid.uuid4())
-    callers: Callers = Callers("NONE")
+    callers: Callers = field(default_factory=partial(Callers, "NONE"))
 
     def __call__(self, event: dict[str, Any], context: Context) -> Response:
         """Handle one request of the REST API (Lambda proxy integration, payload format 1.0)."""
