@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from orderctl import package, tokens
+from orderctl import package, stack, tokens
 from orderctl.api_client import ApiClient
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
@@ -225,18 +225,20 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def order_id(shop: Shop) -> str:
+    """An order of alice's."""
+    return shop.order_of("alice")
+
+
+@pytest.fixture(scope="module")
+def parts(shop: Shop) -> tuple[Part, Part]:
+    """Header and claims of alice's token."""
+    header, claims, _ = shop.token("alice").split(".")
+    return decoded(header), decoded(claims)
+
+
 class TestTokens:
-    @pytest.fixture
-    def order_id(self, shop: Shop) -> str:
-        """An order of alice's."""
-        return shop.order_of("alice")
-
-    @pytest.fixture
-    def parts(self, shop: Shop) -> tuple[Part, Part]:
-        """Header and claims of alice's token."""
-        header, claims, _ = shop.token("alice").split(".")
-        return decoded(header), decoded(claims)
-
     def test_what_the_pool_signs_is_taken(
         self, shop: Shop, order_id: str, parts: tuple[Part, Part]
     ) -> None:
@@ -298,6 +300,14 @@ class TestCommands:
         }
         assert typed(environment, "order", own).returncode == 0
         assert "There is no order" in typed(environment, "order", theirs).stderr
+
+
+def test_customers_without_a_user_pool_are_refused_before_anything_is_created(
+    shop: Shop, artifact: Artifact
+) -> None:
+    nobody = {"ApiAuthorization": "JWT", "UserPoolArn": ""}
+    with pytest.raises(stack.StackError, match="ApiAuthorization=JWT needs UserPoolArn"):
+        shop.cloud.deploy(artifact, parameters=nobody)
 
 
 def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_path: Path) -> None:
