@@ -276,7 +276,7 @@ class Pipeline:
         """The values of the stack's parameters."""
         cloudformation = self._session.client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        return {p["ParameterKey"]: p["ParameterValue"] for p in found["Parameters"]}
+        return stack.parameters_of(found)
 
     @property
     def session(self) -> boto3.Session:

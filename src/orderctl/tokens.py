@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from orderctl import stack
 from orderctl.errors import OrderctlError
 from orderctl.processes import LOOPBACK
 
@@ -35,14 +36,20 @@ class NoTokenError(OrderctlError):
     """There is no token to be had."""
 
 
-def with_user_pool(session: boto3.Session, parameters: Mapping[str, str]) -> Mapping[str, str]:
+def with_user_pool(
+    session: boto3.Session, stack_name: str, parameters: Mapping[str, str]
+) -> Mapping[str, str]:
     """The template's parameters, with a user pool where the API needs one and none is named.
 
     Args:
         session: the local cloud's.
+        stack_name: the stack that gets them; what it has stays.
         parameters: as they were given.
     """
     if parameters.get("ApiAuthorization") != JWT or "UserPoolArn" in parameters:
+        return parameters
+    existing = stack.describe(session.client("cloudformation"), stack_name)
+    if existing and stack.parameters_of(existing).get("UserPoolArn"):
         return parameters
     return {**parameters, "UserPoolArn": _pool_arn(session.client("cognito-idp"))}
 

@@ -307,7 +307,14 @@ def test_customers_without_a_user_pool_are_refused_before_anything_is_created(
 ) -> None:
     nobody = {"ApiAuthorization": "JWT", "UserPoolArn": ""}
     with pytest.raises(stack.StackError, match="ApiAuthorization=JWT needs UserPoolArn"):
-        shop.cloud.deploy(artifact, parameters=nobody)
+        stack.deploy(
+            shop.cloud.session(),
+            artifact,
+            template=stack.Template.load(),
+            parameters=nobody | {"NamePrefix": "second-"},
+            stack_name="second",
+            poll_seconds=0.05,
+        )
 
 
 def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_path: Path) -> None:
@@ -318,11 +325,15 @@ def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_
         id_token = shop.token("alice")
         order_id = shop.order_of("alice")
 
+        pool = shop.pipeline.parameter("UserPoolArn")
+        scoped = {"ApiAuthorization": "JWT", "ApiScope": tokens.API_SCOPE}
+        with pytest.raises(stack.StackError, match="ApiScope cannot be changed while customers"):
+            cloud.deploy(artifact, parameters=scoped)
         cloud.deploy(artifact, parameters={"ApiAuthorization": "AWS_IAM"})
         assert shop.api(id_token).show(order_id).status in {401, 403}
         assert shop.api(None).show(order_id).status == 200
-        scoped = {"ApiAuthorization": "JWT", "ApiScope": tokens.API_SCOPE}
         cloud.deploy(artifact, parameters=scoped)
+        assert shop.pipeline.parameter("UserPoolArn") == pool
 
         token = shop.token("alice")
         assert decoded(token.split(".")[1])["token_use"] == "access"

@@ -82,9 +82,9 @@ def deploy(
         parameters = {**parameters, _PREFIX: prefix}
     template.check(parameters)
     where = account(local=chosen().local)
-    if where.local:
-        parameters = tokens.with_user_pool(where.session, parameters)
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    if where.local:
+        parameters = tokens.with_user_pool(where.session, name, parameters)
     may_ask(yes=yes or plan_only)
     say_where(where, name)
     cleared = is_rolled_back(where.session, name)

@@ -169,7 +169,7 @@ class LocalCloud:
             LocalCloudError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
-        parameters = tokens.with_user_pool(self.session(), parameters or {})
+        parameters = tokens.with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
             deployment = stack.deploy(
                 self.session(),

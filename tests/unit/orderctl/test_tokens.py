@@ -49,4 +49,4 @@ def test_what_cannot_be_made_up_is_said(changes: dict[str, str], says: str) -> N
     ],
 )
 def test_a_user_pool_is_made_only_where_one_is_missing(given: dict[str, str]) -> None:
-    assert tokens.with_user_pool(SESSION, given) == given
+    assert tokens.with_user_pool(SESSION, "orders", given) == given
