@@ -1,4 +1,4 @@
-"""The order API over connections that are kept; requests are signed, for an API that wants that."""
+"""The order API over connections that are kept; requests are signed, or bring a token."""
 
 from __future__ import annotations
 
@@ -42,16 +42,20 @@ class Reply:
 class ApiClient:
     """Places, shows and cancels orders; may be used by many threads."""
 
-    def __init__(self, session: boto3.Session, url: str, *, connections: int = 1) -> None:
+    def __init__(
+        self, session: boto3.Session, url: str, *, connections: int = 1, token: str | None = None
+    ) -> None:
         """Connect when the first request is made.
 
         Args:
             session: the account whose credentials sign the requests.
             url: the API's address, without /orders.
             connections: how many are kept at most.
+            token: the bearer token for an API that wants one; requests are signed without.
         """
         self._url = f"{url}/orders"
         self._session = session
+        self._token = token
         self._pool = _pool(url, connections)
 
     def place(self, body: bytes) -> Reply:
@@ -85,9 +89,9 @@ class ApiClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        signed = self._signed(method, url, body, headers or {})
+        authorized = self._authorized(method, url, body, headers or {})
         try:
-            answer = self._pool.request(method, url, body=body, headers=signed)
+            answer = self._pool.request(method, url, body=body, headers=authorized)
         except urllib3.exceptions.NewConnectionError as error:
             raise NoAnswerError(
                 f"The order API cannot be reached at {url}: {_cause(error)}"
@@ -100,10 +104,12 @@ class ApiClient:
             ) from error
         return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
 
-    def _signed(
+    def _authorized(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> dict[str, str]:
-        """The headers of the signed request; an API that is open to all does not look at it."""
+        """The headers with a token or a signature; an API that is open to all looks at neither."""
+        if self._token is not None:
+            return {**headers, "Authorization": f"Bearer {self._token}"}
         request = AWSRequest(method, url, dict(headers), body)
         credentials = self._session.get_credentials()
         if credentials is not None:

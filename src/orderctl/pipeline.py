@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orderctl import flow, reading, stack
+from orderctl import flow, reading, stack, tokens
 from orderctl.api_client import ApiClient, Reply
 from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
@@ -71,7 +71,6 @@ class Pipeline:
         """
         self.outputs = outputs
         self.stack_name = stack_name
-        self.api = ApiClient(session, outputs["ApiUrl"])
         self._session = session
         self._dynamodb = session.client("dynamodb")
         self._sqs = session.client("sqs")
@@ -83,7 +82,20 @@ class Pipeline:
 
     def api_client(self, connections: int) -> ApiClient:
         """The API over so many connections, for many orders at once."""
-        return ApiClient(self._session, self.outputs["ApiUrl"], connections=connections)
+        url = self.outputs["ApiUrl"]
+        return ApiClient(self._session, url, connections=connections, token=self._api_token)
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """The API over one connection."""
+        return self.api_client(connections=1)
+
+    @cached_property
+    def _api_token(self) -> str | None:
+        """The token that the API wants; None when it takes signed requests, or all."""
+        if self.outputs.get("ApiAuthorization") != tokens.JWT:
+            return None
+        return tokens.for_orderctl(self._session, self.outputs["ApiUrl"], self.parameters())
 
     def show(self, order_id: str) -> Reply:
         """Ask the API how an order stands; an error answer is an answer, too."""
@@ -277,15 +289,19 @@ class Pipeline:
         Raises:
             MissingResourceError: it has no such parameter.
         """
+        values = self.parameters()
+        if name not in values:
+            raise MissingResourceError(
+                f"Stack {self.stack_name} has no parameter {name}: it was deployed from an older "
+                "template. Deploy the present one."
+            )
+        return values[name]
+
+    def parameters(self) -> dict[str, str]:
+        """The values of the stack's parameters."""
         cloudformation = self._session.client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        for parameter in found.get("Parameters", ()):
-            if parameter["ParameterKey"] == name:
-                return parameter["ParameterValue"]
-        raise MissingResourceError(
-            f"Stack {self.stack_name} has no parameter {name}: it was deployed from an older "
-            "template. Deploy the present one."
-        )
+        return stack.parameters_of(found)
 
     @property
     def session(self) -> boto3.Session:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from orderctl import console, package, paths, stack
+from orderctl import console, package, paths, stack, tokens
 from orderctl.commands.connection import (
     Account,
     account,
@@ -82,6 +82,8 @@ def deploy(
     template.check(parameters)
     where = account(local=chosen().local)
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    if where.local:
+        parameters = tokens.with_user_pool(where.session, name, parameters)
     may_ask(yes=yes or plan_only)
     say_where(where, name)
     cleared = is_rolled_back(where.session, name)

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from orderctl import paths, stack
+from orderctl import paths, stack, tokens
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
 from orderctl.package import Artifact
@@ -168,12 +168,13 @@ class LocalCloud:
             LocalCloudError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
+        parameters = tokens.with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
             deployment = stack.deploy(
                 self.session(),
                 artifact,
                 template=template,
-                parameters=parameters or {},
+                parameters=parameters,
                 first_parameters=LOCAL_PARAMETERS,
                 stack_name=self.state.stack_name,
                 observer=observer,

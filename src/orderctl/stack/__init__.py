@@ -11,7 +11,9 @@ from orderctl.stack.deployment import (
     Plan,
     Silent,
     deploy,
+    describe,
     outputs_of,
+    parameters_of,
     prepare,
 )
 from orderctl.stack.destruction import Destruction
@@ -32,8 +34,10 @@ __all__ = [
     "StackEvent",
     "Template",
     "deploy",
+    "describe",
     "explain",
     "failure",
     "outputs_of",
+    "parameters_of",
     "prepare",
 ]

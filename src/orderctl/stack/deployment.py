@@ -39,6 +39,8 @@ _GONE = "DELETE_COMPLETE"
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY)
+_JWT = "JWT"
+_OF_TOKENS = ("UserPoolArn", "ApiScope")
 
 
 class Silent:
@@ -189,6 +191,8 @@ def prepare(
         existing = _changeable(client, stack_name)
         if existing is None:
             parameters = {**(first_parameters or {}), **parameters}
+        else:
+            _check_tokens(parameters, existing)
         bucket = artifacts.ensure_bucket(session)
         artifacts.upload(session, bucket, artifact)
         code = {CODE_BUCKET: bucket, CODE_KEY: artifact.key}
@@ -282,6 +286,11 @@ def is_to_be_created(stack: StackTypeDef | None) -> bool:
     return stack is None or stack["StackStatus"] in (_ROLLED_BACK, _GONE, _REVIEWED)
 
 
+def parameters_of(stack: StackTypeDef) -> dict[str, str]:
+    """The values of a stack's parameters."""
+    return {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
+
+
 def outputs_of(client: CloudFormationClient, stack_name: str) -> dict[str, str]:
     """A stack's outputs; none when there is no such stack."""
     stack = describe(client, stack_name)
@@ -310,6 +319,28 @@ def _changeable(client: CloudFormationClient, stack_name: str) -> StackTypeDef |
     if problem := _problem(stack_name, stack["StackStatus"]):
         raise StackError(problem)
     return stack
+
+
+def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None:
+    """Check that what an API takes for a token does not change where nobody would notice.
+
+    The stage has a snapshot of methods and authorizers, its deployment. It is made anew when
+    ApiAuthorization changes, but not when only a parameter of the authorizer does.
+
+    Raises:
+        StackError: The change would not reach the stage.
+    """
+    now = parameters_of(existing)
+    changed = [
+        name for name in _OF_TOKENS if name in now and parameters.get(name, now[name]) != now[name]
+    ]
+    stays = now.get("ApiAuthorization") == parameters.get("ApiAuthorization", _JWT) == _JWT
+    if changed and stays:
+        raise StackError(
+            f"{' and '.join(changed)} cannot be changed while customers call the API: its stage "
+            "would go on with the old. Deploy with --param ApiAuthorization=AWS_IAM, then with "
+            "--param ApiAuthorization=JWT and the new; in between the API takes no tokens."
+        )
 
 
 def _problem(stack_name: str, status: str) -> str | None:
@@ -363,7 +394,7 @@ def _parameter_changes(
 ) -> list[ParameterChange]:
     if existing is None:
         return []
-    before = {p["ParameterKey"]: p["ParameterValue"] for p in existing.get("Parameters", [])}
+    before = parameters_of(existing)
     now = {p["ParameterKey"]: p["ParameterValue"] for p in described.get("Parameters", [])}
     return [
         ParameterChange(name, before.get(name), value)

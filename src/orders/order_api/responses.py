@@ -50,6 +50,11 @@ def invalid(faults: Sequence[Fault]) -> Response:
     )
 
 
+def forbidden(detail: str) -> Response:
+    """403: the caller may not do this."""
+    return _problem(403, "Not allowed", {"detail": detail})
+
+
 def taken(order_id: str) -> Response:
     """409: another order has this id."""
     detail = f"The order id {order_id} is taken by a different order. Choose another id."
