@@ -15,7 +15,7 @@ from orderctl.package import Artifact
 from orderctl.stack import artifacts, change_sets
 from orderctl.stack.errors import StackError, explain
 from orderctl.stack.events import Observer, StackEvent
-from orderctl.stack.template import CODE_BUCKET, CODE_KEY, Template
+from orderctl.stack.template import SETTINGS_OF_CODE, Template
 
 if TYPE_CHECKING:
     import boto3
@@ -38,7 +38,6 @@ _GONE = "DELETE_COMPLETE"
 # It has a change set at most.
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
-_SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY)
 
 
 class Silent:
@@ -190,11 +189,10 @@ def prepare(
         if existing is None:
             parameters = {**(first_parameters or {}), **parameters}
         bucket = artifacts.ensure_bucket(session)
-        artifacts.upload(session, bucket, artifact)
-        code = {CODE_BUCKET: bucket, CODE_KEY: artifact.key}
+        code = artifacts.upload(session, bucket, stack_name, artifact)
         arguments = {
             "Parameters": _parameters(template, {**parameters, **code}, existing),
-            **artifacts.template_arguments(session, bucket, template.body),
+            **artifacts.template_arguments(session, bucket, stack_name, template.body),
         }
         kind: Literal["UPDATE", "CREATE"] = "UPDATE" if existing else "CREATE"
         described = change_sets.create(client, stack_name, kind, arguments, poll_seconds)
@@ -354,7 +352,7 @@ def _values(stack: StackTypeDef, template: Template) -> dict[str, str]:
     return {
         p["ParameterKey"]: p["ParameterValue"]
         for p in stack.get("Parameters", [])
-        if p["ParameterKey"] in template.parameters and p["ParameterKey"] not in _SETTINGS_OF_CODE
+        if p["ParameterKey"] in template.parameters and p["ParameterKey"] not in SETTINGS_OF_CODE
     }
 
 
@@ -368,7 +366,7 @@ def _parameter_changes(
     return [
         ParameterChange(name, before.get(name), value)
         for name, value in now.items()
-        if before.get(name) != value and name not in _SETTINGS_OF_CODE
+        if before.get(name) != value and name not in SETTINGS_OF_CODE
     ]
 
 
