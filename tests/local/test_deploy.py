@@ -149,6 +149,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Took the tables in" in back.stdout
+    assert "Waited for SQS" in back.stdout, "it was destroyed less than a minute ago"
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
@@ -215,6 +216,20 @@ def test_a_stack_that_failed_and_was_not_rolled_back_is_not_deleted(
     assert f"destroy --stack {name}" in refused.stderr
     assert status(cloud, name) == "CREATE_FAILED"
     assert cloud.session().client("sqs").get_queue_url(QueueName="fifth-queue")["QueueUrl"]
+
+
+def test_a_stack_that_only_has_a_change_set_can_be_destroyed(
+    cloud: LocalCloud, orderctl: Orderctl
+) -> None:
+    cloudformation = cloud.session().client("cloudformation")
+    name = "sixth-order-pipeline"
+    cloudformation.create_change_set(
+        StackName=name, ChangeSetName="left", ChangeSetType="CREATE", TemplateBody=BROKEN
+    )
+    assert status(cloud, name) == "REVIEW_IN_PROGRESS"
+    ended = orderctl("destroy", "--stack", name, "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
 
 
 def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl: Orderctl) -> None:

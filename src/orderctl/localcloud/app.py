@@ -11,6 +11,7 @@ from orderctl.localcloud import (
     archives,
     async_invocations,
     batches,
+    deletions,
     delivery,
     embedded_metrics,
     executions,
@@ -57,6 +58,7 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        deletions,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop

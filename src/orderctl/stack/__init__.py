@@ -13,6 +13,7 @@ from orderctl.stack.deployment import (
     deploy,
     outputs_of,
     prepare,
+    queue_names_free_at,
 )
 from orderctl.stack.destruction import Destruction
 from orderctl.stack.errors import StackError, explain
@@ -36,4 +37,5 @@ __all__ = [
     "failure",
     "outputs_of",
     "prepare",
+    "queue_names_free_at",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -37,6 +39,9 @@ _ROLLED_BACK = "ROLLBACK_COMPLETE"
 _GONE = "DELETE_COMPLETE"
 # It has a change set at most.
 _REVIEWED = "REVIEW_IN_PROGRESS"
+_QUEUE = "AWS::SQS::Queue"
+# A minute, and what clocks may differ.
+_NAME_HELD = timedelta(seconds=65)
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -131,6 +136,16 @@ class Plan:
         if self._open:
             self.discard()
 
+    def seconds_until(self, names_free_at: datetime | None) -> float:
+        """How long to wait before it is carried out, as it needs the names of deleted queues."""
+        creates = any(
+            change.resource_type == _QUEUE and change.action in ("add", "replace")
+            for change in self.changes
+        )
+        if names_free_at is None or not creates:
+            return 0
+        return max(0, (names_free_at - datetime.now(UTC)).total_seconds())
+
     def execute(self, observer: Observer) -> Deployment:
         """Carry it out and report until the stack has come to rest.
 
@@ -224,6 +239,7 @@ def deploy(
     """
     if is_rolled_back(session, stack_name):
         clear_away(session, stack_name, poll_seconds)
+    free_at = queue_names_free_at(session, stack_name)
     plan = prepare(
         session,
         artifact,
@@ -236,6 +252,7 @@ def deploy(
     if plan is None:
         client = session.client("cloudformation")
         return Deployment(changed=False, outputs=outputs_of(client, stack_name))
+    time.sleep(plan.seconds_until(free_at))
     return plan.execute(observer or Silent())
 
 
@@ -250,8 +267,48 @@ def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
     return stack is not None and stack["StackStatus"] == _ROLLED_BACK
 
 
+def queue_names_free_at(session: boto3.Session, stack_name: str) -> datetime | None:
+    """When SQS gives away again the names of queues that were deleted with, or in, this stack.
+
+    It refuses a deleted queue's name for 60 seconds (QueueDeletedRecently, CreateQueue, SQS API
+    reference). Ask before a new stack takes the place of the deleted one.
+
+    Returns:
+        None when no queue was deleted in that time.
+
+    Raises:
+        StackError: AWS could not be asked.
+    """
+    with explained(stack_name, "looked at"):
+        client = session.client("cloudformation")
+        pages = client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        deleted = [
+            (stack["CreationTime"], stack["StackId"])
+            for page in pages
+            for stack in page["StackSummaries"]
+            if stack["StackName"] == stack_name
+        ]
+        stacks = [max(deleted)[1]] if deleted else []
+        if describe(client, stack_name):
+            stacks.append(stack_name)
+        moments = [moment for stack in stacks if (moment := _queue_deleted_at(client, stack))]
+    return max(moments) + _NAME_HELD if moments else None
+
+
+def _queue_deleted_at(client: CloudFormationClient, stack: str) -> datetime | None:
+    """When the last queue of a stack was deleted; None if that was too long ago to matter."""
+    since = datetime.now(UTC) - _NAME_HELD
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
+    for event in (event for page in pages for event in page["StackEvents"]):  # newest first
+        if event["Timestamp"] < since:
+            return None
+        if (event.get("ResourceType"), event.get("ResourceStatus")) == (_QUEUE, "DELETE_COMPLETE"):
+            return event["Timestamp"]
+    return None
+
+
 def clear_away(session: boto3.Session, stack_name: str, poll_seconds: float = 2.0) -> None:
-    """Delete a stack whose creation was rolled back, and wait until it is gone.
+    """Delete a stack with nothing in it, or whose creation was rolled back; wait until it is gone.
 
     Raises:
         StackError: It could not be deleted.
@@ -273,6 +330,11 @@ def describe(client: CloudFormationClient, stack_name: str) -> StackTypeDef | No
         if "does not exist" in str(error):
             return None
         raise
+
+
+def is_empty(stack: StackTypeDef) -> bool:
+    """Whether it is what an open change set made: a stack with nothing in it, and none coming."""
+    return stack["StackStatus"] == _REVIEWED
 
 
 def is_to_be_created(stack: StackTypeDef | None) -> bool:
