@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import WaiterError
@@ -102,7 +102,10 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         "Repository": "example/order-pipeline",
         "Environment": "staging",
         "NamePrefix": prefix,
+        "RepositoryOwnerId": "123",
+        "RepositoryId": "456",
         "OidcProviderArn": "arn:aws:iam::000000000000:oidc-provider/token",
+        "MakeArtifactBucket": "false",
     }
     client.create_stack(
         StackName="delivery",
@@ -111,7 +114,22 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
     )
     client.get_waiter("stack_create_complete").wait(StackName="delivery", WaiterConfig={"Delay": 1})
-    return stack.outputs_of(client, "delivery")["BoundaryArn"]
+    outputs = stack.outputs_of(client, "delivery")
+    role = outputs["RoleArn"].rpartition("/")[2]
+    trust = cloud.session().client("iam").get_role(RoleName=role)["Role"]
+    assert subjects(trust["AssumeRolePolicyDocument"]) == [
+        "repo:example/order-pipeline:environment:staging",
+        "repo:example@123/order-pipeline@456:environment:staging",
+    ]
+    return outputs["BoundaryArn"]
+
+
+def subjects(trust: Any) -> list[str]:  # noqa: ANN401 - the stubs take it for text
+    (statement,) = trust["Statement"]
+    found: list[str] = statement["Condition"]["StringEquals"][
+        "token.actions.githubusercontent.com:sub"
+    ]
+    return found
 
 
 def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(

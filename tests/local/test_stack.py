@@ -107,6 +107,29 @@ def test_updates_and_keeps_the_parameters_not_given(one: Stack) -> None:
     assert one.events[-1].status == "UPDATE_COMPLETE"
 
 
+def test_what_a_stack_has_is_tagged_with_its_name_beside_its_own_tags(one: Stack) -> None:
+    url = one.deploy().outputs["QueueUrl"]
+    cloudformation = one.session.client("cloudformation")
+    cloudformation.update_stack(
+        StackName=one.name,
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": name, "UsePreviousValue": True}
+            for name in ("CodeBucket", "CodeKey", "CodeVersion")
+        ],
+        Tags=[{"Key": "team", "Value": "shop"}],
+    )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=one.name)
+    one.deploy(TOPIC)
+    tags = cloudformation.describe_stacks(StackName=one.name)["Stacks"][0]["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        "team": "shop",
+        "order-pipeline:stack": one.name,
+    }
+    queue = one.session.client("sqs").list_queue_tags(QueueUrl=url)["Tags"]
+    assert queue["order-pipeline:stack"] == one.name
+
+
 def test_nothing_to_change_is_no_error(one: Stack) -> None:
     before = one.deploy()
     after = one.deploy()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ParameterTypeDef,
         ResourceChangeTypeDef,
         StackTypeDef,
+        TagTypeDef,
     )
 
 DEFAULT_NAME = "order-pipeline"
@@ -40,6 +41,7 @@ _GONE = "DELETE_COMPLETE"
 # It has a change set at most.
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _QUEUE = "AWS::SQS::Queue"
+_STACK_TAG = "order-pipeline:stack"
 # A minute, and what clocks may differ.
 _NAME_HELD = timedelta(seconds=65)
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
@@ -207,6 +209,7 @@ def prepare(
         code = artifacts.upload(session, bucket, stack_name, artifact)
         arguments = {
             "Parameters": _parameters(template, {**parameters, **code}, existing),
+            "Tags": _tags(stack_name, existing),
             **artifacts.template_arguments(session, bucket, stack_name, template.body),
         }
         kind: Literal["UPDATE", "CREATE"] = "UPDATE" if existing else "CREATE"
@@ -407,6 +410,17 @@ def _parameters(
         {"ParameterKey": name, "UsePreviousValue": True} for name in before if name not in values
     ]
     return given + kept
+
+
+def _tags(stack_name: str, existing: StackTypeDef | None) -> list[TagTypeDef]:
+    """The stack's tags, and the one by which a role knows what belongs to it.
+
+    CloudFormation gives them to every resource that takes tags; delivery/github-role.yaml has
+    conditions on this one.
+    """
+    before = existing.get("Tags", []) if existing else []
+    kept = [tag for tag in before if tag["Key"] != _STACK_TAG]
+    return [*kept, {"Key": _STACK_TAG, "Value": stack_name}]
 
 
 def _values(stack: StackTypeDef, template: Template) -> dict[str, str]:
