@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from orderctl import stack
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -144,6 +145,19 @@ def test_failure_names_its_first_cause_and_can_be_mended(one: Stack) -> None:
         caught.value
     )
     assert one.deploy().changed
+
+
+def test_what_fails_early_validation_is_told_with_its_cause(one: Stack) -> None:
+    one.session.client("sqs").create_queue(QueueName=f"{one.name}-usual")
+    with pytest.raises(StackError) as caught:
+        one.deploy()
+    told = str(caught.value)
+    assert "Queue (AWS::SQS::Queue): Resource of type 'AWS::SQS::Queue' with identifier" in told
+    assert "already exists" in told
+    assert "DescribeEvents" not in told
+    cloudformation = one.session.client("cloudformation")
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=one.name)
 
 
 def test_value_the_template_does_not_allow_is_refused(one: Stack) -> None:

@@ -13,6 +13,7 @@ from orderctl.localcloud import (
     batches,
     deletions,
     delivery,
+    early_validation,
     embedded_metrics,
     executions,
     front_door,
@@ -59,6 +60,7 @@ def build_app(instance: str) -> App:
         schedules,
         updates,
         deletions,
+        early_validation,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop

@@ -217,9 +217,11 @@ def prepare(
         plan = Plan(client, stack_name, described, existing, poll_seconds)
         if described["Status"] != "FAILED":
             return plan
+        said = described.get("StatusReason", "")
+        is_needless = any(phrase in said for phrase in _NOTHING_TO_CHANGE)
+        reason = "" if is_needless else change_sets.why_failed(client, described)
         plan.discard()
-        reason = described.get("StatusReason", "no reason given")
-        if any(phrase in reason for phrase in _NOTHING_TO_CHANGE):
+        if is_needless:
             return None
         raise StackError(f"Stack {stack_name} cannot be changed like this: {reason}")
 
