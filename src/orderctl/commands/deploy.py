@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -91,6 +92,7 @@ def deploy(
         _say_rolled_back(name)
         if not plan_only:
             _clear_away(where, name, yes=yes, as_json=as_json)
+    free_at = stack.queue_names_free_at(where.session, name)
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
     if left.names:
@@ -114,6 +116,7 @@ def deploy(
         if not yes and not console.confirm("Deploy this?", on_stderr=as_json):
             more = " more" if cleared or left.names else ""
             raise NotConfirmedError(f"Nothing{more} was changed.")
+        _wait_for_names(plan.seconds_until(free_at))
         outputs = reachable_outputs(where.session, _execute(plan))
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
@@ -288,6 +291,18 @@ def _action(change: Change) -> Text:
     if change.perhaps:
         return Text(f"{change.action}?", style="yellow")
     return Text(change.action, style=_STYLES[change.action])
+
+
+def _wait_for_names(seconds: float) -> None:
+    """Wait until SQS takes the names of queues that were deleted a moment ago."""
+    if not seconds:
+        return
+    console.note(
+        "Queues of these names were deleted a moment ago, and SQS does not create a queue of the "
+        "same name within 60 seconds."
+    )
+    with console.step(f"Waiting {seconds:.0f} s for SQS", "Waited for SQS"):
+        time.sleep(seconds)
 
 
 def _execute(plan: Plan) -> dict[str, str]:

@@ -12,7 +12,9 @@ from orderctl.localcloud import (
     async_invocations,
     authorizers,
     batches,
+    deletions,
     delivery,
+    early_validation,
     embedded_metrics,
     event_entries,
     executions,
@@ -62,6 +64,8 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        deletions,
+        early_validation,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop

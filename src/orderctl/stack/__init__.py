@@ -15,6 +15,7 @@ from orderctl.stack.deployment import (
     outputs_of,
     parameters_of,
     prepare,
+    queue_names_free_at,
 )
 from orderctl.stack.destruction import Destruction
 from orderctl.stack.errors import StackError, explain
@@ -40,4 +41,5 @@ __all__ = [
     "outputs_of",
     "parameters_of",
     "prepare",
+    "queue_names_free_at",
 ]

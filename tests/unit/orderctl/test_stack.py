@@ -10,6 +10,7 @@ TEMPLATE = """
 Parameters:
   CodeBucket: { Type: String }
   CodeKey: { Type: String }
+  CodeVersion: { Type: String }
   Email: { Type: String }
   ChargeFailureRate: { Type: Number, Default: 0.1 }
 Resources:
