@@ -123,7 +123,7 @@ def unexpected(fault: BaseException | None) -> None:
     """Say that there is a defect in the program itself, and how to see more of it."""
     error(
         f"Something unexpected went wrong in orderctl itself: {_named(fault)}. "
-        f"With {DEBUG_VARIABLE}=1 in the environment it says where; please report that."
+        f"Run it again with {DEBUG_VARIABLE}=1 in the environment to see where, and report that."
     )
     if os.environ.get(DEBUG_VARIABLE) and fault is not None:
         err().print(Text("".join(traceback.format_exception(fault))))

@@ -118,6 +118,7 @@ def orders(
         float | None,
         typer.Option(
             min=0,
+            max=1_000_000,
             metavar="N",
             help="With --stuck, which it stands for: those placed more than N minutes ago. "
             "[default: the stack's StuckAfterMinutes]",

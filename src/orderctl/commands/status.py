@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
-from orderctl import console, health, paths
+from orderctl import console, health, paths, reading
 from orderctl.commands.connection import connected, print_json
 from orderctl.health import Depth, Health, StepHealth
 from orderctl.pipeline import Pipeline
@@ -139,7 +139,9 @@ def _age(depth: Depth | None) -> str:
 def _orders(seen: Health) -> Text:
     if not seen.unfinished:
         return Text("orders   all finished")
-    age = console.duration(seen.oldest_unfinished or timedelta())
+    if seen.oldest_unfinished is None:
+        return Text(f"orders   {seen.unfinished} unfinished, since when is {reading.UNREADABLE}")
+    age = console.duration(seen.oldest_unfinished)
     return Text(f"orders   {seen.unfinished} unfinished, the oldest for {age}")
 
 
