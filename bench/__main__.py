@@ -18,8 +18,9 @@ from bench.processes import ROOT
 from bench.setting import BY_NAME, ON_THE_WAY, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
-from orderctl import console, paths
+from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.terminal import console
 
 _RESULTS: Final = ROOT / "bench" / "results"
 _PARTS: Final = ("cold", "warm", "local")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bench.setting import ON_THE_WAY, OURS, VERSIONS, Function
 from bench.warm import BATCHES
-from orderctl.stack import Template
+from orderctl.deploying import Template
 
 PRICES: Final = Path(__file__).with_name("prices.toml")
 MILLION: Final = 1_000_000

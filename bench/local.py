@@ -22,9 +22,9 @@ from bench.figures import Told, percentile, spread
 from bench.processes import ROOT
 from bench.setting import ON_THE_WAY
 from bench.workload import STOCK, orders
-from orderctl import package
+from orderctl.deploying import package
 from orderctl.localcloud.lifecycle import LocalCloud
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

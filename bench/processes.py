@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from bench.setting import OURS, TEXTBOOK, VERSIONS, Function, environment
 from bench.workload import Event
-from orderctl import package, paths
+from orderctl import paths
+from orderctl.deploying import package
 from orderctl.errors import OrderctlError
 
 ROOT: Final = paths.ROOT

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bench.setting import OURS, TEXTBOOK, VERSIONS
 from bench.targets import Target
-from orderctl import console
+from orderctl.terminal import console
 
 
 def show(results: Mapping[str, Any], targets: list[Target]) -> None:

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from orderctl.errors import OrderctlError
-from orderctl.processes import ENDING_SIGNALS
+from orderctl.localcloud.processes import ENDING_SIGNALS
 
 _SIGNALLED = 128
 
@@ -54,19 +54,19 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _listen() -> None:
-    from orderctl import console  # noqa: PLC0415
+    from orderctl.terminal import console  # noqa: PLC0415
 
     console.listen()
 
 
 def _say_unexpected(fault: Exception) -> None:
-    from orderctl import console  # noqa: PLC0415
+    from orderctl.terminal import console  # noqa: PLC0415
 
     console.unexpected(fault)
 
 
 def _say_error(error: OrderctlError) -> None:
-    from orderctl import console  # noqa: PLC0415
+    from orderctl.terminal import console  # noqa: PLC0415
 
     console.error(str(error))
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from orderctl import package
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from orderctl.package import Target
 from support.command_line import Orderctl, typed
 from support.pipeline import STACK, PipelineUnderTest
 

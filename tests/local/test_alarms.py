@@ -12,9 +12,9 @@ from threading import Event
 import pytest
 from mypy_boto3_lambda import LambdaClient
 
-from orderctl import package
-from orderctl.localcloud.alarms import ALARM_MINUTE_SECONDS
-from orderctl.package import Target
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
+from orderctl.localcloud.gaps.cloudwatch.alarms import ALARM_MINUTE_SECONDS
 from support.pipeline import PipelineUnderTest, eventually
 
 FUNCTIONS = (

@@ -18,17 +18,19 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from orderctl import package, stack, tokens
-from orderctl.api_client import ApiClient
+from orderctl import deploying as stack
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from orderctl.package import Target
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline import tokens
+from orderctl.pipeline.api import ApiClient
+from orderctl.pipeline.pipeline import Pipeline
 from support.command_line import Orderctl, typed
 
 if TYPE_CHECKING:
-    from orderctl.api_client import Reply
-    from orderctl.package import Artifact
+    from orderctl.deploying.package import Artifact
+    from orderctl.pipeline.api import Reply
 
 Part = dict[str, Any]
 

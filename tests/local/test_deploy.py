@@ -14,11 +14,13 @@ from typing import Any, Literal
 import pytest
 from botocore.exceptions import WaiterError
 
-from orderctl import package, paths, stack
+from orderctl import deploying as stack
+from orderctl import paths
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from orderctl.package import Target
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 from support.pipeline import eventually
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from orderctl import paths, processes
+from orderctl import paths
+from orderctl.localcloud import processes
 from orderctl.localcloud.lifecycle import LocalCloud, LocalCloudError
-from orderctl.processes import any_free_port, is_running
+from orderctl.localcloud.processes import any_free_port, is_running
 
 PATIENCE_SECONDS = 60.0
 

@@ -15,8 +15,8 @@ from urllib.parse import urljoin
 import pytest
 from urllib3 import BaseHTTPResponse
 
-from orderctl import package
-from orderctl.package import Target
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from support.lambdas import order_placed
 from support.pipeline import PATIENCE_SECONDS, PipelineUnderTest, eventually
 

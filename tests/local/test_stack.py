@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from orderctl import stack
+from orderctl import deploying as stack
+from orderctl.deploying import Deployment, StackError, StackEvent, Template
+from orderctl.deploying.package import Artifact
 from orderctl.localcloud.lifecycle import LocalCloud
-from orderctl.package import Artifact
-from orderctl.stack import Deployment, StackError, StackEvent, Template
 
 TEMPLATE = """
 Parameters:

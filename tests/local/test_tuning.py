@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orderctl.tuning import Tuner, TuningFailedError
+from orderctl.pipeline.tuning import Tuner, TuningFailedError
 from support.pipeline import PipelineUnderTest
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from orderctl import package, paths
+from orderctl import paths
+from orderctl.deploying import Template, package
+from orderctl.deploying.package import Artifact, Target
+from orderctl.deploying.template import parse
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from orderctl.package import Artifact, Target
-from orderctl.stack import Template
-from orderctl.stack.template import parse
 from support.command_line import PROGRAM
 from support.pipeline import PipelineUnderTest, eventually
 

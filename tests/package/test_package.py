@@ -14,8 +14,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from orderctl import package, paths
-from orderctl.package import LAMBDA_PYTHON, Architecture, Artifact, Target
+from orderctl import paths
+from orderctl.deploying import package
+from orderctl.deploying.package import LAMBDA_PYTHON, Architecture, Artifact, Target
 
 RUNTIME_BRINGS = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
 # Lambda's limit is 250 MB. Every megabyte is fetched and unpacked at a cold start.

@@ -15,16 +15,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orderctl import console, moments, reading, reasons, story
-from orderctl.api_client import Reply
 from orderctl.commands import cancel, logs, orders, trace, updates
-from orderctl.dead_letters import event_in, order_id_in, without_qualifier
-from orderctl.logs import LogLine, log_line
-from orderctl.parked import Parked
-from orderctl.pipeline import reserved_lines
-from orderctl.queues import Message
-from orderctl.sender import refusal
-from orderctl.story import Story
+from orderctl.pipeline import reading, reasons
+from orderctl.pipeline import times as moments
+from orderctl.pipeline import trace as story
+from orderctl.pipeline.api import Reply
+from orderctl.pipeline.dead_letters import event_in, order_id_in, without_qualifier
+from orderctl.pipeline.logs import LogLine, log_line
+from orderctl.pipeline.parked import Parked
+from orderctl.pipeline.pipeline import reserved_lines
+from orderctl.pipeline.queues import Message
+from orderctl.pipeline.sender import refusal
+from orderctl.pipeline.trace import Story
+from orderctl.terminal import console
 from support.hostile import HOSTILE, assert_harmless
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

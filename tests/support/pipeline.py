@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 import pytest
 
-from orderctl import stack
-from orderctl.commands.connection import reachable_outputs
+from orderctl import deploying as stack
 from orderctl.localcloud.lifecycle import LocalCloud
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.terminal.connection import reachable_outputs
 from orders.aws.clock import timestamp
 
 AT_ONCE = 10

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orderctl.stack import ParameterError, Template
+from orderctl.deploying import ParameterError, Template
 from support.parameters import HOSTILE
 
 Resources = dict[str, dict[str, Any]]

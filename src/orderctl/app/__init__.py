@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orderctl import console
 from orderctl.app import dead_letters, deploying, local, operating, orders
+from orderctl.terminal import console
 
 
 class _Commands(TyperGroup):

@@ -6,7 +6,7 @@ import typer
 
 from orderctl.app.options import Json
 from orderctl.commands import dlq as dlq_command
-from orderctl.commands.connection import on_stack
+from orderctl.terminal.connection import on_stack
 
 QueueNames = Annotated[
     list[str] | None,

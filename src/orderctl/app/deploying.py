@@ -7,7 +7,7 @@ import typer
 from orderctl.app.options import Json, Param, Yes, parameters
 from orderctl.commands import deploy as deploy_command
 from orderctl.commands import destroy as destroy_command
-from orderctl.commands.connection import on_stack
+from orderctl.terminal.connection import on_stack
 
 commands = typer.Typer()
 

@@ -13,7 +13,7 @@ from orderctl.commands import replay as replay_command
 from orderctl.commands import status as status_command
 from orderctl.commands import trace as trace_command
 from orderctl.commands import tune as tune_command
-from orderctl.commands.connection import on_stack
+from orderctl.terminal.connection import on_stack
 
 Since = Annotated[
     str,

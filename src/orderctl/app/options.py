@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl import moments
-from orderctl.commands.connection import unicode_text
+from orderctl.pipeline import times as moments
+from orderctl.terminal.connection import unicode_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Param = Annotated[

@@ -12,7 +12,7 @@ from orderctl.commands import stock as stock_command
 from orderctl.commands import submit as submit_command
 from orderctl.commands import token as token_command
 from orderctl.commands import updates as updates_command
-from orderctl.commands.connection import on_stack
+from orderctl.terminal.connection import on_stack
 
 commands = typer.Typer()
 

@@ -6,11 +6,12 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from orderctl import console, paths
-from orderctl.commands.connection import connected, print_json
+from orderctl import paths
 from orderctl.commands.logs import check_order_id
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.2

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from orderctl import console, paths
-from orderctl.commands.connection import connected, print_json
-from orderctl.flow import CONSUMERS
-from orderctl.queues import Queue
+from orderctl import paths
+from orderctl.pipeline.queues import Queue
+from orderctl.pipeline.steps import CONSUMERS
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 
 def switch(name: str, *, on: bool, as_json: bool) -> None:

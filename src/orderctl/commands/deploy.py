@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from orderctl import console, package, paths, stack, tokens
-from orderctl.commands.connection import (
+from orderctl import deploying as stack
+from orderctl import paths
+from orderctl.commands.up import Progress
+from orderctl.deploying import LeftTables, Plan, Template, package
+from orderctl.deploying.deployment import Change, clear_away, describe, is_rolled_back
+from orderctl.deploying.package import Architecture, Artifact, Target
+from orderctl.errors import OrderctlError
+from orderctl.localcloud import lifecycle
+from orderctl.localcloud.state import StateDirectory
+from orderctl.pipeline import tokens
+from orderctl.terminal import console
+from orderctl.terminal.connection import (
     Account,
     account,
     chosen,
@@ -21,13 +31,6 @@ from orderctl.commands.connection import (
     print_json,
     reachable_outputs,
 )
-from orderctl.commands.up import Progress
-from orderctl.errors import OrderctlError
-from orderctl.localcloud import lifecycle
-from orderctl.localcloud.state import StateDirectory
-from orderctl.package import Architecture, Artifact, Target
-from orderctl.stack import LeftTables, Plan, Template
-from orderctl.stack.deployment import Change, clear_away, describe, is_rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orderctl import console, paths, stack
-from orderctl.commands.connection import account, chosen
+from orderctl import deploying as stack
+from orderctl import paths
 from orderctl.commands.deploy import NotConfirmedError, goes_on, may_ask, poll_seconds, say_where
 from orderctl.commands.up import Progress
+from orderctl.deploying import Destruction
+from orderctl.deploying.destruction import Resource
 from orderctl.localcloud.state import StateDirectory
-from orderctl.stack import Destruction
-from orderctl.stack.destruction import Resource
+from orderctl.terminal import console
+from orderctl.terminal.connection import account, chosen
 
 
 def destroy(delete_tables: bool, yes: bool) -> None:

@@ -11,21 +11,23 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
-from orderctl import console, parked, paths
-from orderctl.commands.connection import connected, print_json
-from orderctl.dead_letters import (
+from orderctl import paths
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import parked
+from orderctl.pipeline.dead_letters import (
     DeadLetterQueue,
     Redriven,
     UndeliverableError,
     order_id_in,
     reason,
 )
-from orderctl.errors import OrderctlError
-from orderctl.moments import shown
-from orderctl.names import did_you_mean
-from orderctl.parked import Parked
-from orderctl.pipeline import Pipeline
-from orderctl.queues import Message, QueueError
+from orderctl.pipeline.names import did_you_mean
+from orderctl.pipeline.parked import Parked
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.pipeline.queues import Message, QueueError
+from orderctl.pipeline.times import shown
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _NOTHING = "-"
 _ALARM_STYLES = {"OK": "green", "ALARM": "bold red"}

@@ -1,8 +1,9 @@
 """`orderctl down`: the end of a local cloud."""
 
-from orderctl import console, paths
+from orderctl import paths
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
+from orderctl.terminal import console
 
 
 def down() -> None:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orderctl import console, paths
+from orderctl import paths
 from orderctl.localcloud import lifecycle
+from orderctl.localcloud.processes import LOOPBACK
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory
-from orderctl.processes import LOOPBACK
+from orderctl.terminal import console
 
 # The stack's outputs under the names that shells get them by.
 _FROM_OUTPUTS = {

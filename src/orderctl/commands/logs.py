@@ -12,12 +12,12 @@ from typing import Any, get_args
 import msgspec
 from rich.text import Text
 
-from orderctl import console
-from orderctl.commands.connection import connected
 from orderctl.errors import OrderctlError
-from orderctl.logs import LogLine
-from orderctl.moments import shown
-from orderctl.names import find
+from orderctl.pipeline.logs import LogLine
+from orderctl.pipeline.names import find
+from orderctl.pipeline.times import shown
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected
 from orders.events import OrderId
 
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}

@@ -9,12 +9,13 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
-from orderctl import console, reading
-from orderctl.commands.connection import connected, print_json
 from orderctl.commands.logs import check_order_id
-from orderctl.dead_letters import order_id_in
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline import reading
+from orderctl.pipeline.dead_letters import order_id_in
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _HEADER = ("order", "age", "status", "payment", "inventory", "missing", "parked in")
 _NOTHING = "-"

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
-from orderctl import console
-from orderctl.archive import Archive, Progress, too_old
-from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
-from orderctl.moments import shown
+from orderctl.pipeline.replay import Archive, Progress, too_old
+from orderctl.pipeline.times import shown
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _POLL_SECONDS = 0.5
 _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)

@@ -13,11 +13,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from orderctl import console, stack
+from orderctl import deploying as stack
 from orderctl.commands.up import launch
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.terminal import console
 
 _STOCK = {"mug": 100, "tea": 100}
 _PATIENCE_SECONDS = 120.0

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from orderctl import console, paths
+from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.terminal import console
 from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate
 
 DIRECTORY = paths.ROOT / "docs" / "schemas"

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
-from orderctl import console, health, paths, reading
-from orderctl.commands.connection import connected, print_json
-from orderctl.health import Depth, Health, StepHealth
-from orderctl.pipeline import Pipeline
+from orderctl import paths
+from orderctl.pipeline import health, reading
+from orderctl.pipeline.health import Depth, Health, StepHealth
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from orderctl import console, reading
-from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
-from orderctl.names import did_you_mean
-from orderctl.pipeline import Pipeline
-from orderctl.stock import StockError
+from orderctl.pipeline import reading
+from orderctl.pipeline.names import did_you_mean
+from orderctl.pipeline.pipeline import Pipeline
+from orderctl.pipeline.stock import StockError
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 from orders.events import Sku
 
 _NOTHING = "-"

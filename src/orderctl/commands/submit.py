@@ -19,11 +19,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orderctl import console, order_files, paths
-from orderctl.commands.connection import connected, print_json
+from orderctl import paths
 from orderctl.errors import OrderctlError
-from orderctl.order_files import Outgoing, outgoing
-from orderctl.sender import Latencies, Result, Sender, Sent, latencies
+from orderctl.pipeline import order_files
+from orderctl.pipeline.order_files import Outgoing, outgoing
+from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 from orders.order_api.validation import InvalidOrderError
 
 # Without a rate: enough to keep a pipeline busy without being a load test.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from orderctl import tokens
-from orderctl.commands.connection import connected
+from orderctl.pipeline import tokens
+from orderctl.terminal.connection import connected
 
 
 def token(customer: str, staff: bool) -> None:

@@ -8,13 +8,16 @@ from typing import Any
 
 from rich.text import Text
 
-from orderctl import console, paths, reading, story
-from orderctl.commands.connection import connected, print_json
+from orderctl import paths
 from orderctl.commands.logs import check_order_id
 from orderctl.commands.orders import amount, items
 from orderctl.errors import OrderctlError
-from orderctl.moments import shown
-from orderctl.story import Entry, Story
+from orderctl.pipeline import reading
+from orderctl.pipeline import trace as story
+from orderctl.pipeline.times import shown
+from orderctl.pipeline.trace import Entry, Story
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 _HEADER = ("time", "where", "what", "facts")
 _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from orderctl import console
-from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
-from orderctl.tuning import Trial, Tuner
+from orderctl.pipeline.tuning import Trial, Tuner
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected, print_json
 
 FUNCTIONS = (
     "order-api",

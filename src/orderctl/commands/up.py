@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from orderctl import console, package, paths, stack
+from orderctl import deploying as stack
+from orderctl import paths
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
-from orderctl.package import Target
+from orderctl.terminal import console
 
 _VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "taken in"}
 

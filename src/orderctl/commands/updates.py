@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from orderctl import console, reading
-from orderctl.commands.connection import connected
 from orderctl.errors import OrderctlError
-from orderctl.queues import Message, Queue
+from orderctl.pipeline import reading
+from orderctl.pipeline.queues import Message, Queue
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20

@@ -4,35 +4,27 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import (
-    actions,
-    alarms,
-    api_requests,
-    archives,
+from orderctl.localcloud import front_door, seams
+from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
+from orderctl.localcloud.gaps import logs as log_events
+from orderctl.localcloud.gaps import sns as topics
+from orderctl.localcloud.gaps.apigateway import authorizers
+from orderctl.localcloud.gaps.apigateway import invoke_method as test_invoke
+from orderctl.localcloud.gaps.apigateway import requests as api_requests
+from orderctl.localcloud.gaps.awslambda import (
     async_invocations,
-    authorizers,
     batches,
-    deletions,
-    delivery,
-    early_validation,
-    embedded_metrics,
-    event_entries,
     executions,
-    front_door,
-    log_events,
     mappings,
-    message_moves,
     permissions,
-    principals,
-    queues,
-    schedules,
-    seams,
-    template_properties,
-    test_invoke,
-    topics,
     updates,
 )
-from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
+from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
+from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
+from orderctl.localcloud.gaps.events import archives, delivery, schedules
+from orderctl.localcloud.gaps.events import entries as event_entries
+from orderctl.localcloud.gaps.iam import actions, principals
+from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
 
 

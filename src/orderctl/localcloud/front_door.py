@@ -28,7 +28,6 @@ from ministack.core import router
 from ministack.core.iam_evaluator import AuthError
 from ministack.services import apigateway_v1
 
-from orderctl.localcloud import principals
 from orderctl.localcloud.asgi import (
     App,
     Message,
@@ -39,7 +38,8 @@ from orderctl.localcloud.asgi import (
     header,
     json_response,
 )
-from orderctl.localcloud.signatures import Request, Signature, SignatureError, Signer
+from orderctl.localcloud.gaps.iam import principals
+from orderctl.localcloud.gaps.iam.signatures import Request, Signature, SignatureError, Signer
 from orderctl.localcloud.state import HEALTH_PATH
 
 MOST_UNSIGNED_BYTES = 512 * 1024

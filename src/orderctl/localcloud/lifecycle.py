@@ -21,11 +21,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from orderctl import paths, stack, tokens
+from orderctl import deploying as stack
+from orderctl import paths
+from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
+from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
-from orderctl.package import Artifact
-from orderctl.processes import any_free_port, port_is_free, terminate, uninterrupted
+from orderctl.pipeline import tokens
 
 if TYPE_CHECKING:
     import boto3

@@ -16,7 +16,7 @@ import tempfile
 import threading
 from typing import cast
 
-from orderctl.processes import LOOPBACK
+from orderctl.localcloud.processes import LOOPBACK
 
 # Functions inherit this process's environment, as MiniStack has it. Nothing of the engineer's own
 # may reach them (on AWS it would not be there either), so only these pass.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from orderctl import paths
 from orderctl.errors import OrderctlError
-from orderctl.processes import LOOPBACK, is_running
+from orderctl.localcloud.processes import LOOPBACK, is_running
 
 if TYPE_CHECKING:
     import boto3

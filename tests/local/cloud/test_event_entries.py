@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from orderctl.localcloud.event_entries import condition_keys
+from orderctl.localcloud.gaps.events.entries import condition_keys
 
 from .account import Account
 

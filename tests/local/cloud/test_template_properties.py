@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from orderctl.stack import ParameterError, Template
-from orderctl.stack.template import CODE_BUCKET, CODE_KEY
+from orderctl.deploying import ParameterError, Template
+from orderctl.deploying.template import CODE_BUCKET, CODE_KEY
 from support.parameters import HOSTILE
 
 from .account import Account

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
-from orderctl.api_client import ApiClient, NoAnswerError, Reply
-from orderctl.processes import LOOPBACK, any_free_port
+from orderctl.localcloud.processes import LOOPBACK, any_free_port
+from orderctl.pipeline.api import ApiClient, NoAnswerError, Reply
 
 SESSION = boto3.Session("KEY", "secret", region_name="eu-central-1")
 

@@ -11,8 +11,8 @@ import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
 from orderctl.commands.run import payment_told
-from orderctl.dead_letters import Redriven, order_id_in, without_qualifier
-from orderctl.queues import Message
+from orderctl.pipeline.dead_letters import Redriven, order_id_in, without_qualifier
+from orderctl.pipeline.queues import Message
 from support.lambdas import order_placed
 
 QUEUES = ("blue-payments-dlq", "blue-inventory-dlq", "blue-order-updates-dlq.fifo")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderctl import console
+from orderctl.terminal import console
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloudError, choose_port, usable_here
-from orderctl.processes import LOOPBACK, any_free_port
+from orderctl.localcloud.processes import LOOPBACK, any_free_port
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from orderctl import moments
 from orderctl.commands import logs, stock
-from orderctl.logs import LogLine, log_line
-from orderctl.names import UnknownNameError, did_you_mean, find
-from orderctl.stock import Stock, StockError
+from orderctl.pipeline import times as moments
+from orderctl.pipeline.logs import LogLine, log_line
+from orderctl.pipeline.names import UnknownNameError, did_you_mean, find
+from orderctl.pipeline.stock import Stock, StockError
 from support import aws
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)

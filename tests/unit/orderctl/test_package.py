@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orderctl import package
-from orderctl.package import Architecture, Artifact, PackageError, Target
+from orderctl.deploying import package
+from orderctl.deploying.package import Architecture, Artifact, PackageError, Target
 
 TARGET = Target("test")
 

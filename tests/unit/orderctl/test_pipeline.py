@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from orderctl.pipeline import Pipeline
+from orderctl.pipeline.pipeline import Pipeline
 from support import aws
 
 

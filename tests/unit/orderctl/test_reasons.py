@@ -9,16 +9,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from orderctl import reasons, story
-from orderctl.archive import Progress, too_old
 from orderctl.commands.replay import NotReplayableError, check
 from orderctl.commands.trace import facts, screen
-from orderctl.dead_letters import event_in
-from orderctl.logs import LogLine
-from orderctl.parked import Parked
-from orderctl.queues import Message
-from orderctl.reasons import Reason
-from orderctl.story import Entry, Story, Waiting
+from orderctl.pipeline import reasons
+from orderctl.pipeline import trace as story
+from orderctl.pipeline.dead_letters import event_in
+from orderctl.pipeline.logs import LogLine
+from orderctl.pipeline.parked import Parked
+from orderctl.pipeline.queues import Message
+from orderctl.pipeline.reasons import Reason
+from orderctl.pipeline.replay import Progress, too_old
+from orderctl.pipeline.trace import Entry, Story, Waiting
 from support.lambdas import order_placed
 
 NOW = datetime(2026, 11, 24, 12, 30, 0, 500_000, tzinfo=UTC)

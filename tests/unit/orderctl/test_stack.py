@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orderctl.stack import ParameterError, StackError, StackEvent, Template, failure
+from orderctl.deploying import ParameterError, StackError, StackEvent, Template, failure
 
 TEMPLATE = """
 Parameters:

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from orderctl import health
 from orderctl.commands.status import screen
-from orderctl.health import Depth, Health, StepHealth
+from orderctl.pipeline import health
+from orderctl.pipeline.health import Depth, Health, StepHealth
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import UnauthorizedSSOTokenError
 
-from orderctl.api_client import NoAnswerError, Reply
 from orderctl.commands.submit import rate_told
-from orderctl.order_files import BadOrdersError, Outgoing, read
-from orderctl.sender import Latencies, Result, Sender, Sent, Try, latencies, refusal
+from orderctl.pipeline.api import NoAnswerError, Reply
+from orderctl.pipeline.order_files import BadOrdersError, Outgoing, read
+from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, Try, latencies, refusal
 
 TAKEN = Reply(202, {"status": "placed"})
 NOT_SERVED = Reply(503, {"title": "The request was not served"}, retry_after=0)

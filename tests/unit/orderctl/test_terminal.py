@@ -21,9 +21,10 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 import orderctl
-from orderctl import cli, console
+from orderctl import cli
 from orderctl.app import app
 from orderctl.errors import OrderctlError
+from orderctl.terminal import console
 from support.command_line import commands
 from support.hostile import HOSTILE, assert_harmless
 
@@ -267,7 +268,7 @@ def test_no_other_module_prints(path: Path) -> None:
         f"{path.name}:{getattr(node, 'lineno', '?')}: {ast.unparse(node)}"
         for node in prints(path.read_text())
     ]
-    assert not found, "all that is shown goes through orderctl.console"
+    assert not found, "all that is shown goes through orderctl.terminal.console"
 
 
 @pytest.mark.parametrize(

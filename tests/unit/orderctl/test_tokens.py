@@ -5,8 +5,8 @@ from __future__ import annotations
 import boto3
 import pytest
 
-from orderctl import tokens
-from orderctl.tokens import NoTokenError
+from orderctl.pipeline import tokens
+from orderctl.pipeline.tokens import NoTokenError
 
 SESSION = boto3.Session("KEY", "secret", region_name="eu-central-1")
 ON_AWS = "https://abc.execute-api.eu-central-1.amazonaws.com/live"

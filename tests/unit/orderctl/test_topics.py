@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orderctl.localcloud import topics
+from orderctl.localcloud.gaps import sns as topics
 
 
 def test_forgets_what_is_over_and_keeps_the_rest() -> None:

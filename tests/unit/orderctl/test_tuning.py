@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orderctl import tuning
 from orderctl.commands.tune import BadMemoryError, UnknownFunctionError, tune
+from orderctl.pipeline import tuning
 
 WARM = (
     "REPORT RequestId: 8286a188-ba32-4475-8077-530cd35c09a9\tDuration: 12.61 ms\t"

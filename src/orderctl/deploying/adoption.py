@@ -1,0 +1,163 @@
+"""The tables that a destroyed stack has left, and how a new stack of the same names gets them.
+
+CloudFormation does not create a table whose name is taken. It imports existing resources with a
+change set of its own, before anything is created ("Import AWS resources into a CloudFormation
+stack", CloudFormation user guide). Its ImportExistingResources takes names that are written out
+only, and ours stand behind the prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orderctl.deploying import change_sets
+from orderctl.deploying.deployment import describe, explained, is_to_be_created
+from orderctl.deploying.errors import StackError
+from orderctl.deploying.events import Observer
+from orderctl.deploying.template import Template
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
+_TABLE = "AWS::DynamoDB::Table"
+_PARAMETER = re.compile(r"\$\{(\w+)\}")
+
+
+class LeftTables:
+    """Tables that are there, and that a stack which is yet to be made would have to create.
+
+    Attributes:
+        names: The tables' names, by logical id.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        template: Template,
+        parameters: Mapping[str, str],
+        stack_name: str,
+        poll_seconds: float = 2.0,
+    ) -> None:
+        """Look for them; there are none where the stack exists.
+
+        Raises:
+            StackError: AWS could not be asked, or a table is not as the template has it: then it
+                is somebody else's.
+        """
+        self._client = session.client("cloudformation")
+        self._template = template
+        self._parameters = parameters
+        self._stack_name = stack_name
+        self._poll = poll_seconds
+        self.names: dict[str, str] = {}
+        with explained(stack_name, "looked at"):
+            if is_to_be_created(describe(self._client, stack_name)):
+                self.names = self._existing(session.client("dynamodb"))
+
+    def adopt(self, observer: Observer) -> None:
+        """Make the stack, with these tables alone in it.
+
+        Raises:
+            StackError: CloudFormation did not take them in.
+        """
+        with explained(self._stack_name, "given its tables"):
+            change_set = change_sets.create(
+                self._client, self._stack_name, "IMPORT", self._arguments(), self._poll
+            )
+            if change_set["Status"] == "FAILED":
+                reason = change_sets.why_failed(self._client, change_set)
+                self._client.delete_stack(StackName=self._stack_name)
+                raise StackError(
+                    f"The tables {', '.join(self.names.values())} cannot be taken into stack "
+                    f"{self._stack_name}: {reason}"
+                )
+            change_sets.execute(self._client, change_set, observer, self._poll)
+
+    def _existing(self, dynamodb: DynamoDBClient) -> dict[str, str]:
+        """The names of the template's tables that exist, by logical id."""
+        values = {
+            name: str(it.get("Default", "")) for name, it in self._template.parameters.items()
+        }
+        values |= self._parameters
+        resources = self._template.resources()
+        names = {
+            logical_id: _resolved(resource["Properties"]["TableName"], values)
+            for logical_id, resource in resources.items()
+            if resource["Type"] == _TABLE
+        }
+        found = {}
+        for logical_id, name in names.items():
+            if name and (table := _described(dynamodb, name)):
+                if differences := _differences(resources[logical_id]["Properties"], table):
+                    raise StackError(
+                        f"There is a table {name} already, and it is not this pipeline's. "
+                        f"{'; '.join(differences)}. Another --prefix gets tables of its own."
+                    )
+                found[logical_id] = name
+        return found
+
+    def _arguments(self) -> dict[str, Any]:
+        resources = self._template.resources()
+        tables = {logical_id: resources[logical_id] for logical_id in self.names}
+        declared = {n: it for n, it in self._template.parameters.items() if "Default" in it}
+        conditions = self._template.conditions()
+        body = {"Parameters": declared, "Conditions": conditions, "Resources": tables}
+        return {
+            "TemplateBody": json.dumps(body),
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in self._parameters.items()
+            ],
+            "ResourcesToImport": [
+                {
+                    "ResourceType": _TABLE,
+                    "LogicalResourceId": logical_id,
+                    "ResourceIdentifier": {"TableName": name},
+                }
+                for logical_id, name in self.names.items()
+            ],
+        }
+
+
+def _resolved(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a template's value
+    """A name with the parameters' values in it."""
+    text = name.get("Fn::Sub", "") if isinstance(name, dict) else str(name)
+    return _PARAMETER.sub(lambda match: values.get(match[1], ""), text)
+
+
+def _described(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
+    """The table; None when there is none of this name."""
+    try:
+        return dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return None
+
+
+def _differences(declared: Mapping[str, Any], table: TableDescriptionTypeDef) -> list[str]:
+    """What a table has in another way than the template, of what cannot be changed in it."""
+    wanted, found = _schema(declared), _schema(table)
+    return [
+        f"{what}: {found[what] or 'none'} instead of {wanted[what] or 'none'}"
+        for what in wanted
+        if found[what] != wanted[what]
+    ]
+
+
+def _schema(table: Mapping[str, Any]) -> dict[str, str]:
+    """A table's keys, attributes and indexes, from a template or from DynamoDB, to be compared."""
+    keys = (f"{key['AttributeName']} {key['KeyType']}" for key in table["KeySchema"])
+    attributes = (
+        f"{attribute['AttributeName']} {attribute['AttributeType']}"
+        for attribute in table["AttributeDefinitions"]
+    )
+    indexes = (index["IndexName"] for index in table.get("GlobalSecondaryIndexes", []))
+    return {
+        "KeySchema": ", ".join(sorted(keys)),
+        "AttributeDefinitions": ", ".join(sorted(attributes)),
+        "GlobalSecondaryIndexes": ", ".join(sorted(indexes)),
+    }

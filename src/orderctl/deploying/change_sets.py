@@ -1,0 +1,110 @@
+"""Change sets: made, and carried out."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from orderctl.deploying.errors import StackError
+from orderctl.deploying.events import Observer, StackEvent, failure, follow
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef
+
+_DEPLOYED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+
+
+def create(
+    client: CloudFormationClient,
+    stack_name: str,
+    kind: Literal["CREATE", "UPDATE", "IMPORT"],
+    arguments: Mapping[str, Any],
+    poll_seconds: float,
+) -> DescribeChangeSetOutputTypeDef:
+    """Make a change set and wait until it is ready, or has failed.
+
+    Args:
+        client: A CloudFormation client.
+        stack_name: The stack's name.
+        kind: What is to become of the stack.
+        arguments: What else CreateChangeSet takes.
+        poll_seconds: How often to ask.
+
+    Returns:
+        The change set, with all its changes.
+    """
+    name = f"orderctl-{uuid.uuid4().hex}"
+    client.create_change_set(
+        StackName=stack_name,
+        ChangeSetName=name,
+        ChangeSetType=kind,
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        **arguments,
+    )
+    while True:
+        pages = client.get_paginator("describe_change_set").paginate(
+            StackName=stack_name, ChangeSetName=name
+        )
+        first, *others = list(pages)
+        if first["Status"] in ("CREATE_COMPLETE", "FAILED"):
+            for page in others:
+                first["Changes"].extend(page["Changes"])
+            return first
+        time.sleep(poll_seconds)
+
+
+def why_failed(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
+    """Why a change set could not be made: the causes that its events have, or its own reason.
+
+    What fails early validation stands in the events alone, and those go with the change set
+    ("Validate stack deployments", CloudFormation user guide): ask before it is deleted.
+    """
+    reason = change_set.get("StatusReason", "no reason given")
+    pages = client.get_paginator("describe_events").paginate(
+        ChangeSetName=change_set["ChangeSetId"], Filters={"FailedEvents": True}
+    )
+    try:
+        events = [event for page in pages for event in page["OperationEvents"]]
+    except client.exceptions.ClientError as error:
+        code = error.response["Error"]["Code"]
+        return f"{reason}\n  The details could not be read ({code} for DescribeEvents)."
+    causes = [
+        f"\n  {event.get('LogicalResourceId', '')} ({event.get('ResourceType', '')}): {cause}"
+        for event in events
+        if (cause := event.get("ValidationStatusReason") or event.get("HookStatusReason"))
+        and "WARN" not in (event.get("ValidationFailureMode"), event.get("HookFailureMode"))
+    ]
+    return "".join(dict.fromkeys(causes)) or reason
+
+
+def execute(
+    client: CloudFormationClient,
+    change_set: DescribeChangeSetOutputTypeDef,
+    observer: Observer,
+    poll_seconds: float,
+) -> None:
+    """Carry a change set out and report until the stack has come to rest.
+
+    Args:
+        client: A CloudFormation client.
+        change_set: The change set; its name marks the events that come of it.
+        observer: Is told what happens to the resources that are to change.
+        poll_seconds: How often to ask.
+
+    Raises:
+        StackError: It failed; the message has the first cause.
+    """
+    stack_name, name = change_set["StackName"], change_set["ChangeSetName"]
+    concerned = {change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"]}
+    observer.planned(len(concerned))
+    client.execute_change_set(StackName=stack_name, ChangeSetName=name, ClientRequestToken=name)
+    events: list[StackEvent] = []
+    for event in follow(client, stack_name, change_set["StackId"], name, poll_seconds):
+        events.append(event)
+        if event.logical_id in concerned or event.is_of_stack:
+            observer.happened(event)
+    if events[-1].status not in _DEPLOYED:
+        raise StackError(failure(stack_name, events))

@@ -1,0 +1,147 @@
+"""The template, as far as a deployment has to know it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from orderctl import paths
+from orderctl.deploying.errors import StackError
+from orderctl.errors import OrderctlError
+
+# The deployment itself fills these in.
+CODE_BUCKET = "CodeBucket"
+CODE_KEY = "CodeKey"
+CODE_VERSION = "CodeVersion"
+SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY, CODE_VERSION)
+
+
+class ParameterError(OrderctlError):
+    """A parameter is not one of the template's, or one of its own is missing."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Reads a template; short forms such as !Ref are spelled out."""
+
+
+def _spelled_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _spelled_out)
+
+
+def parse(body: str) -> Mapping[str, Any]:
+    """A template's structure.
+
+    Raises:
+        yaml.YAMLError: It is no YAML.
+    """
+    # A subclass of the safe loader, which makes nothing but plain values.
+    parsed: Mapping[str, Any] = yaml.load(body, _Loader)  # noqa: S506
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A CloudFormation template in YAML.
+
+    Attributes:
+        body: Its text.
+        parameters: Its parameters' declarations, by name.
+    """
+
+    body: str
+    parameters: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def load(cls, path: Path = paths.TEMPLATE) -> Template:
+        """Read a template.
+
+        Raises:
+            StackError: It cannot be read, or is no YAML.
+        """
+        try:
+            body = path.read_text(encoding="utf-8")
+            parameters = parse(body).get("Parameters", {})
+        except OSError as error:
+            raise StackError(f"{paths.shown(path)}: {error.strerror}.") from error
+        except (yaml.YAMLError, AttributeError) as error:
+            raise StackError(f"{paths.shown(path)} is not a template: {error}") from error
+        return cls(body, parameters)
+
+    def resources(self) -> Mapping[str, Mapping[str, Any]]:
+        """The resources' declarations, by logical id."""
+        resources: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Resources", {})
+        return resources
+
+    def conditions(self) -> Mapping[str, Any]:
+        """The conditions' declarations, by name."""
+        conditions: Mapping[str, Any] = parse(self.body).get("Conditions", {})
+        return conditions
+
+    def check(self, given: Mapping[str, str]) -> None:
+        """Check that the parameters are the template's, before anything is started.
+
+        Raises:
+            ParameterError: One is unknown or out of its bounds, or one without a default is not
+                given.
+        """
+        known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
+        for name, value in given.items():
+            if name not in known:
+                raise ParameterError(_unknown_parameter(name, known))
+            if wanted := _wanted(self.parameters[name], value):
+                raise ParameterError(f"The parameter {name} must be {wanted}; it is {value!r}.")
+        for name in known:
+            if name not in given and "Default" not in self.parameters[name]:
+                raise ParameterError(
+                    f"The parameter {name} has no default: give it with --param {name}=…"
+                )
+
+
+def _wanted(declared: Mapping[str, Any], value: str) -> str | None:
+    """What the template wants a parameter to be; None when it is."""
+    allowed = declared.get("AllowedValues")
+    if allowed and value not in map(str, allowed):
+        return " or ".join(map(str, allowed))
+    pattern = declared.get("AllowedPattern")
+    if pattern and not re.fullmatch(pattern, value):
+        return str(declared.get("ConstraintDescription", pattern)).rstrip(".")
+    if declared.get("Type") == "Number":
+        return _wanted_number(declared, value)
+    return None
+
+
+def _wanted_number(declared: Mapping[str, Any], value: str) -> str | None:
+    low, high = declared.get("MinValue", "-Infinity"), declared.get("MaxValue", "Infinity")
+    try:
+        fits = Decimal(str(low)) <= Decimal(value) <= Decimal(str(high))
+    except InvalidOperation:
+        fits = False
+    return None if fits else f"a number from {low} to {high}"
+
+
+def _unknown_parameter(name: str, known: list[str]) -> str:
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    hint = f" Did you mean {by_lower_case[close[0]]}?" if close else ""
+    return (
+        f"The template has no parameter {name}.{hint}\n"
+        f"Its parameters: {', '.join(sorted(known)) or 'none'}."
+    )

@@ -1,0 +1,1 @@
+"""API Gateway: TestInvokeMethod, and what a stage tells of its requests."""

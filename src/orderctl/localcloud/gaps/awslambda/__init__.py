@@ -1,0 +1,1 @@
+"""Lambda: invocations, batches from queues, concurrency, permissions and updates."""

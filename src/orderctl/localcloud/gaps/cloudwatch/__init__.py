@@ -1,0 +1,1 @@
+"""CloudWatch: alarms that look at their own dimensions, and metrics in log lines."""

@@ -1,0 +1,1 @@
+"""EventBridge: delivery with retries and dead-letter queues, archives, schedules."""

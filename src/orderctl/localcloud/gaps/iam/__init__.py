@@ -1,0 +1,1 @@
+"""IAM: the actions that calls are checked as."""

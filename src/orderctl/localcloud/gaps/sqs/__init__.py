@@ -1,0 +1,1 @@
+"""SQS: the queues' messages, and moving them back from a dead-letter queue."""

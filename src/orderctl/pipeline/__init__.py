@@ -1,0 +1,1 @@
+"""A deployed pipeline as a library."""

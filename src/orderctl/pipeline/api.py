@@ -1,0 +1,151 @@
+"""The order API over connections that are kept; requests are signed, or bring a token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from orderctl.errors import OrderctlError
+from orderctl.localcloud.processes import LOOPBACK
+from orderctl.pipeline import reading
+
+if TYPE_CHECKING:
+    import boto3
+
+_LONGEST_RETRY_AFTER = 60.0
+_TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up after 29 s
+
+
+class NoAnswerError(OrderctlError):
+    """The API cannot be reached, or did not answer in time: whether it took the order is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the API answered."""
+
+    status: int
+    body: Any
+    """What its JSON says; None when it is none."""
+    retry_after: float | None = None
+    """After how many seconds the call may be repeated, if the API said so."""
+
+
+class ApiClient:
+    """Places, shows and cancels orders; may be used by many threads."""
+
+    def __init__(
+        self, session: boto3.Session, url: str, *, connections: int = 1, token: str | None = None
+    ) -> None:
+        """Connect when the first request is made.
+
+        Args:
+            session: the account whose credentials sign the requests.
+            url: the API's address, without /orders.
+            connections: how many are kept at most.
+            token: the bearer token for an API that wants one; requests are signed without.
+        """
+        self._url = f"{url}/orders"
+        self._session = session
+        self._token = token
+        self._pool = _pool(url, connections)
+
+    def place(self, body: bytes) -> Reply:
+        """Post an order; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self._request("POST", self._url, body, {"Content-Type": "application/json"})
+
+    def show(self, order_id: str) -> Reply:
+        """Ask how an order stands; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self._request("GET", f"{self._url}/{quote(order_id, safe='')}")
+
+    def cancel(self, order_id: str) -> Reply:
+        """Ask for an order to be cancelled; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self._request("DELETE", f"{self._url}/{quote(order_id, safe='')}")
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        authorized = self._authorized(method, url, body, headers or {})
+        try:
+            answer = self._pool.request(method, url, body=body, headers=authorized)
+        except urllib3.exceptions.NewConnectionError as error:
+            raise NoAnswerError(
+                f"The order API cannot be reached at {url}: {_cause(error)}"
+            ) from error
+        except urllib3.exceptions.TimeoutError as error:
+            raise NoAnswerError(f"The order API did not answer in time at {url}") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswerError(
+                f"The order API did not answer at {url}: {_cause(error)}"
+            ) from error
+        return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
+
+    def _authorized(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The headers with a token or a signature; an API that is open to all looks at neither."""
+        if self._token is not None:
+            return {**headers, "Authorization": f"Bearer {self._token}"}
+        request = AWSRequest(method, url, dict(headers), body)
+        credentials = self._session.get_credentials()
+        if credentials is not None:
+            region = self._session.region_name
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
+        return dict(request.headers.items())
+
+
+def _pool(url: str, connections: int) -> urllib3.PoolManager:
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+    # A proxy reaches another machine by the loopback address.
+    direct = host == LOOPBACK or proxy_bypass(host)
+    proxy = None if direct else getproxies().get(scheme)
+    options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": _TIMEOUT}
+    return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+
+
+def _cause(error: Exception) -> str:
+    """The innermost reason: urllib3's own texts begin with an object's address."""
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return str(error)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        parsed: object = reading.parsed(body)
+    except ValueError:
+        return None
+    return parsed
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds; its other form, a date, is not ours."""
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return min(max(seconds, 0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

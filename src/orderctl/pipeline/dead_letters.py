@@ -1,0 +1,256 @@
+"""Dead-letter queues: what is parked in them, and the way back to where it came from.
+
+The messages of most are moved by SQS itself. What Lambda and EventBridge have parked came from no
+queue, so SQS cannot move it: it is delivered once more from here, and deleted after that. A crash
+between the two delivers twice, which every function of the pipeline takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from orderctl.pipeline import reading
+from orderctl.pipeline.queues import Message, Queue, QueueError
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef
+
+_POLL_SECONDS = 0.2
+_MOVING = ("RUNNING", "CANCELLING")
+_FUNCTION_ARN_PARTS = 7
+# What it adds to an event that it parks.
+_OF_EVENTBRIDGE = (
+    "RULE_ARN",
+    "TARGET_ARN",
+    "ERROR_CODE",
+    "ERROR_MESSAGE",
+    "EXHAUSTED_RETRY_CONDITION",
+    "RETRY_ATTEMPTS",
+)
+
+Progress = Callable[[int, int], None]
+"""Is told how many messages are done, of how many."""
+
+
+@dataclass(slots=True)
+class Redriven:
+    """What became of the messages of a dead-letter queue."""
+
+    moved: Counter[str] = field(default_factory=Counter)
+    """How many went where, by the name of the queue or function."""
+    failures: list[str] = field(default_factory=list)
+    """Why others did not; these are still parked."""
+
+
+class DeadLetterQueue(Queue):
+    """The dead-letter queue of a queue."""
+
+    def redrive(self, progress: Progress) -> Redriven:
+        """Have SQS move everything back, and wait until it has.
+
+        Args:
+            progress: is told how far it is.
+        """
+        result = Redriven()
+        try:
+            arn, source = self._arns()
+            # Named, as SNS parks here too, and SQS does not know where that came from.
+            self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
+            task = self._moved(arn, progress)
+        except (QueueError, ClientError, BotoCoreError) as error:
+            result.failures.append(reason(error))
+            return result
+        if moved := task["ApproximateNumberOfMessagesMoved"]:
+            result.moved[source.rsplit(":", 1)[1]] = moved
+        if task["Status"] != "COMPLETED":
+            why = task.get("FailureReason", task["Status"])
+            result.failures.append(f"SQS stopped moving the messages: {why}")
+        return result
+
+    def redrive_one(self, message: Message) -> str:
+        """Deliver a received message once more and delete it; say to which queue or function.
+
+        Raises:
+            UndeliverableError: it does not say where it is to go; it is still parked.
+            QueueError: it was delivered, and could not be deleted; or nothing says where to.
+            ClientError, BotoCoreError: a call failed.
+        """
+        where = self._deliver(message)
+        self.delete([message])
+        return where
+
+    def _deliver(self, message: Message) -> str:
+        """Deliver a message, and say to which queue or function."""
+        _, source = self._arns()
+        return self._send(source, message)
+
+    def _send(self, queue_arn: str, message: Message) -> str:
+        *_, account, name = queue_arn.split(":")
+        queue = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+        # On a FIFO queue it must not pass for a copy of what was there before.
+        fifo = {"MessageGroupId": message.group, "MessageDeduplicationId": message.id}
+        self._sqs.send_message(
+            QueueUrl=queue["QueueUrl"],
+            MessageBody=message.body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in message.attributes.items()
+                if name not in _OF_EVENTBRIDGE
+            },
+            **(fifo if message.group else {}),  # type: ignore[arg-type]
+        )
+        return name
+
+    def _arns(self) -> tuple[str, str]:
+        """Its own ARN, and that of the one queue that the template lets park here.
+
+        Raises:
+            QueueError: its policy names none, or several.
+        """
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self._url, AttributeNames=["QueueArn", "RedriveAllowPolicy"]
+        )["Attributes"]
+        policy = reading.parsed_object(attributes.get("RedriveAllowPolicy", ""))
+        match policy.get("sourceQueueArns"):
+            case [str(source)]:
+                return attributes["QueueArn"], source
+        raise QueueError(
+            f"The RedriveAllowPolicy of {self.name} does not name one queue, so there is no way "
+            "back. Deploy the template again with another PolicyRevision."
+        )
+
+    def _moved(self, arn: str, progress: Progress) -> ListMessageMoveTasksResultEntryTypeDef:
+        """The task that moves the messages, when it has ended."""
+        while True:
+            for task in self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]:
+                moved = task["ApproximateNumberOfMessagesMoved"]
+                progress(moved, task.get("ApproximateNumberOfMessagesToMove", moved))
+                if task["Status"] not in _MOVING:
+                    return task
+            time.sleep(_POLL_SECONDS)
+
+
+class UndeliverableError(Exception):
+    """A message does not say where it is to go, or that is nowhere."""
+
+
+class _DeliveredFromHere(DeadLetterQueue):
+    """A dead-letter queue whose messages came from no queue."""
+
+    def __init__(self, sqs: SQSClient, url: str, functions: LambdaClient) -> None:
+        super().__init__(sqs, url)
+        self._functions = functions
+
+    def redrive(self, progress: Progress) -> Redriven:
+        """Deliver every message once more, and delete those that were taken.
+
+        Args:
+            progress: is told how far it is.
+        """
+        result = Redriven()
+        total, done = self.depth(), 0
+        stay: list[Message] = []
+        try:
+            for messages in self.receive_all():
+                for message in messages:
+                    try:
+                        result.moved[self.redrive_one(message)] += 1
+                    except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
+                        result.failures.append(reason(error))
+                        stay.append(message)
+                    done += 1
+                    progress(done, max(total, done))
+        finally:
+            self.put_back(stay)
+        return result
+
+    def _invoke(self, function: str, payload: bytes) -> str:
+        self._functions.invoke(FunctionName=function, InvocationType="Event", Payload=payload)
+        return function.rpartition(":")[2]
+
+
+class _Invocation(msgspec.Struct):
+    functionArn: str  # noqa: N815 - Lambda's name
+
+
+class _InvocationRecord(msgspec.Struct):
+    """What Lambda's on-failure destination gets; the payload stays as it was, byte for byte."""
+
+    requestContext: _Invocation  # noqa: N815
+    requestPayload: msgspec.Raw  # noqa: N815
+
+
+class FailedInvocations(_DeliveredFromHere):
+    """Where Lambda parks the events that its function kept failing on."""
+
+    def _deliver(self, message: Message) -> str:
+        try:
+            record = msgspec.json.decode(message.body, type=_InvocationRecord)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise UndeliverableError(f"It is no record of an invocation: {error}") from error
+        arn = record.requestContext.functionArn
+        return self._invoke(without_qualifier(arn), bytes(record.requestPayload))
+
+
+class UndeliveredEvents(_DeliveredFromHere):
+    """Where EventBridge parks the events that a target did not take."""
+
+    def _deliver(self, message: Message) -> str:
+        target = message.attributes.get("TARGET_ARN", "")
+        match target.split(":"):
+            case ["arn", _, "sqs", _, _, _]:
+                return self._send(target, message)
+            case ["arn", _, "lambda", *_]:
+                return self._invoke(without_qualifier(target), _bytes(message.body))
+            case _:
+                raise UndeliverableError(
+                    f"Its TARGET_ARN is neither a queue's nor a function's: {target or 'none'}"
+                )
+
+
+def _bytes(body: str) -> bytes:
+    try:
+        return body.encode()
+    except UnicodeError as error:
+        raise UndeliverableError(f"It is no Unicode text: {error}") from error
+
+
+def without_qualifier(function_arn: str) -> str:
+    """A function's ARN without the version or alias that may be at its end."""
+    parts = function_arn.split(":")
+    return ":".join(parts[:_FUNCTION_ARN_PARTS])
+
+
+def order_id_in(body: str) -> str | None:
+    """The order a parked message is about, whoever parked it; None when it does not say.
+
+    It is an event, an order update, or Lambda's record of an event.
+    """
+    event = event_in(body)
+    detail = event.get("detail", event)
+    order_id = detail.get("order_id") if isinstance(detail, dict) else None
+    return order_id if isinstance(order_id, str) else None
+
+
+def event_in(body: str) -> dict[str, Any]:
+    """The event or order update in a message, whoever sent or parked it; empty for none."""
+    parked = reading.parsed_object(body)
+    inner = parked.get("requestPayload", parked)
+    return inner if isinstance(inner, dict) else {}
+
+
+def reason(error: Exception) -> str:
+    """Why a call failed, in words an engineer can act on."""
+    if isinstance(error, ClientError):
+        details = error.response["Error"]
+        return f"{error.operation_name}: {details['Code']}: {details['Message']}"
+    return str(error)

@@ -1,0 +1,252 @@
+"""How the pipeline is at one moment: each step's counts and queues, alarms, paused consumers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orderctl.pipeline.steps import STEPS, Step
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
+
+    from orderctl.pipeline.pipeline import Pipeline
+
+_PERIOD_SECONDS = 60
+# The newest age is of the last minutes; a queue's metrics can be as late as that.
+_AGE_WINDOW = timedelta(minutes=10)
+_AT_ONCE = 500  # as many queries as GetMetricData takes
+_NAMESPACE = "OrderPipeline"
+_TOTALS = ("Invocations", "Errors", "Throttles")
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What is in a queue."""
+
+    queue: str
+    waiting: int
+    """Messages that may be received now, or later after a delay."""
+    at_work: int
+    """Messages that were received and not deleted yet."""
+    oldest: timedelta | None
+    """How long the oldest has been there; None while CloudWatch has no metric, or for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepHealth:
+    """How one step is."""
+
+    name: str
+    function: str | None
+    calls: Mapping[str, int]
+    """Invocations, Errors and Throttles of its function."""
+    counts: Mapping[str, int]
+    """What it has done, by what that is called; empty while CloudWatch has no metric."""
+    queue: Depth | None
+    parked: Depth | None
+    state: str | None
+    """The state of its event source mapping, such as Enabled or Disabled."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its consumer takes no messages."""
+        return self.state in ("Disabled", "Disabling")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the pipeline is."""
+
+    at: datetime
+    window: timedelta
+    """How far back the counts go."""
+    steps: tuple[StepHealth, ...]
+    unfinished: int
+    oldest_unfinished: timedelta | None
+    alarms: Mapping[str, str]
+    """The state of each, by its name."""
+
+    @property
+    def ringing(self) -> list[str]:
+        """The alarms that are on."""
+        return sorted(name for name, state in self.alarms.items() if state == "ALARM")
+
+    @property
+    def paused(self) -> list[str]:
+        """The consumers that take no messages."""
+        return [step.name for step in self.steps if step.is_paused]
+
+
+@dataclass(slots=True)
+class _Metrics:
+    """Metrics that are asked for together: a call costs the same for one and for hundreds."""
+
+    queries: list[tuple[str, str, tuple[str, str], str]] = field(default_factory=list)
+    values: dict[tuple[str, str], list[tuple[datetime, float]]] = field(default_factory=dict)
+    """Times and values, by the dimension's value and the metric's name."""
+
+    def want(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
+        self.queries.append((namespace, metric, dimension, stat))
+
+    def fetch(self, cloudwatch: CloudWatchClient, start: datetime, end: datetime) -> None:
+        pages = cloudwatch.get_paginator("get_metric_data")
+        for first in range(0, len(self.queries), _AT_ONCE):
+            some = self.queries[first : first + _AT_ONCE]
+            for page in pages.paginate(
+                MetricDataQueries=[_query(n, *each) for n, each in enumerate(some)],
+                StartTime=start,
+                EndTime=end,
+            ):
+                for result in page["MetricDataResults"]:
+                    _, metric, (_, value), _ = some[int(result["Id"][1:])]
+                    found = zip(result["Timestamps"], result["Values"], strict=True)
+                    self.values.setdefault((value, metric), []).extend(found)
+
+    def total(self, of: str, metric: str) -> int | None:
+        """The sum; None when there is no datapoint."""
+        values = self.values.get((of, metric))
+        return round(sum(value for _, value in values)) if values else None
+
+    def newest(self, of: str, metric: str, since: datetime) -> float | None:
+        """The newest value since a time; None when there is none."""
+        values = [each for each in self.values.get((of, metric), ()) if each[0] >= since]
+        return max(values)[1] if values else None
+
+
+def _query(
+    number: int, namespace: str, metric: str, dimension: tuple[str, str], stat: str
+) -> MetricDataQueryTypeDef:
+    name, value = dimension
+    return {
+        "Id": f"q{number}",
+        "MetricStat": {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value}],
+            },
+            "Period": _PERIOD_SECONDS,
+            "Stat": stat,
+        },
+    }
+
+
+def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
+    """See how the pipeline is now.
+
+    Args:
+        pipeline: which.
+        now: the time.
+        window: how far back to count.
+    """
+    metrics = _Metrics()
+    functions = {s.name: pipeline.physical_id(s.function) for s in STEPS if s.function}
+    for step in STEPS:
+        for queue in _queues(pipeline, step):
+            metrics.want(
+                "AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), "Maximum"
+            )
+        if step.function:
+            name = functions[step.name]
+            for metric in _TOTALS:
+                metrics.want("AWS/Lambda", metric, ("FunctionName", name), "Sum")
+            for metric, _ in step.counts:
+                metrics.want(_NAMESPACE, metric, ("service", name), "Sum")
+    metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
+    unfinished, oldest = pipeline.unfinished_count()
+    return Health(
+        at=now,
+        window=window,
+        steps=tuple(
+            _step(pipeline, step, functions.get(step.name), metrics, now) for step in STEPS
+        ),
+        unfinished=unfinished,
+        oldest_unfinished=now - oldest if oldest else None,
+        alarms=pipeline.alarms(),
+    )
+
+
+def _step(
+    pipeline: Pipeline, step: Step, function: str | None, metrics: _Metrics, now: datetime
+) -> StepHealth:
+    totals = {metric: metrics.total(function or "", metric) for metric in _TOTALS}
+    counts = {label: metrics.total(function or "", metric) for metric, label in step.counts}
+    return StepHealth(
+        name=step.name,
+        function=function,
+        calls={m: total for m, total in totals.items() if total is not None} if function else {},
+        counts={label: total for label, total in counts.items() if total},
+        queue=_depth(pipeline, step.queue, metrics, now),
+        parked=_depth(pipeline, step.dead_letter_queue, metrics, now),
+        state=pipeline.consumer(step.name).state() if step.event_source else None,
+    )
+
+
+def _depth(
+    pipeline: Pipeline, output: str | None, metrics: _Metrics, now: datetime
+) -> Depth | None:
+    if output is None:
+        return None
+    name = _name(pipeline.outputs[output])
+    waiting, at_work = pipeline.queue_counts(output)
+    seconds = metrics.newest(name, "ApproximateAgeOfOldestMessage", now - _AGE_WINDOW)
+    known = seconds is not None and waiting + at_work > 0
+    return Depth(name, waiting, at_work, timedelta(seconds=seconds or 0) if known else None)
+
+
+def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
+    for output in (step.queue, step.dead_letter_queue):
+        if output:
+            yield _name(pipeline.outputs[output])
+
+
+def _name(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
+def facts(health: Health) -> dict[str, Any]:
+    """How the pipeline is, for a script."""
+    return {
+        "at": health.at.isoformat(),
+        "window_seconds": int(health.window.total_seconds()),
+        "steps": [
+            {
+                "step": step.name,
+                "function": step.function,
+                **{metric.lower(): step.calls.get(metric) for metric in _TOTALS if step.function},
+                "counts": dict(step.counts),
+                "queue": _depth_facts(step.queue),
+                "parked": _depth_facts(step.parked),
+                "event_source": step.state,
+            }
+            for step in health.steps
+        ],
+        "unfinished_orders": health.unfinished,
+        "oldest_unfinished_seconds": _seconds(health.oldest_unfinished),
+        "alarms": dict(health.alarms),
+        "paused": health.paused,
+    }
+
+
+def _depth_facts(depth: Depth | None) -> dict[str, Any] | None:
+    if depth is None:
+        return None
+    return {
+        "name": depth.queue,
+        "waiting": depth.waiting,
+        "at_work": depth.at_work,
+        "oldest_seconds": _seconds(depth.oldest),
+    }
+
+
+def _seconds(length: timedelta | None) -> int | None:
+    return None if length is None else int(length.total_seconds())
+
+
+def names(alarms: Mapping[str, str], state: str) -> Sequence[str]:
+    """The alarms that are in a state."""
+    return sorted(name for name, current in alarms.items() if current == state)

@@ -1,0 +1,122 @@
+"""What the functions have logged, from CloudWatch Logs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orderctl.pipeline import reading
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+_POLL_SECONDS = 1.0
+# Lines of one moment arrive in CloudWatch Logs over a while, and in any order.
+_ARRIVES_WITHIN = timedelta(seconds=30)
+_OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
+_METRICS = "_aws"
+_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a function's log."""
+
+    id: str
+    at: datetime
+    """When it was logged, as far as the line says; else when it came to the log."""
+    function: str
+    text: str
+    fields: Mapping[str, Any]
+    """What is in a structured line; empty for any other."""
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it is one of Lambda's own lines, or one of metrics."""
+        return self.text.startswith(_OF_THE_PLATFORM) or _METRICS in self.fields
+
+    @property
+    def level(self) -> str:
+        """How important it is; empty for a line that does not say."""
+        return str(self.fields.get("level", ""))
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        if _METRICS in self.fields:
+            return "metrics"
+        return str(self.fields.get("message", self.text))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the line says beyond time, level and message; the order first."""
+        known = ("timestamp", "level", "message", _METRICS)
+        facts = {name: value for name, value in self.fields.items() if name not in known}
+        if "request_id" in facts:
+            facts["request_id"] = facts.pop("request_id")  # long, so it comes last
+        return facts
+
+    def is_about(self, order_id: str) -> bool:
+        """Whether it is about an order."""
+        if self.fields:
+            return self.fields.get("order_id") == order_id
+        return bool(re.search(rf"(?<![\w.-]){re.escape(order_id)}(?![\w.-])", self.text))
+
+
+class FunctionLog:
+    """The log of one function."""
+
+    def __init__(self, logs: CloudWatchLogsClient, group: str, function: str) -> None:
+        """Take the log group, and the function's name as it is to be shown."""
+        self._logs = logs
+        self._group = group
+        self._function = function
+
+    def read(
+        self, since: datetime, until: datetime | None = None, containing: str = ""
+    ) -> Iterator[LogLine]:
+        """The lines since a time, oldest first.
+
+        Args:
+            since: lines that came to the log before are left out.
+            until: so are those that came later.
+            containing: only lines with this in them; no quotes in it.
+        """
+        request: dict[str, Any] = {"logGroupName": self._group, "startTime": _epoch(since)}
+        if until:
+            request["endTime"] = _epoch(until)
+        if containing:
+            request["filterPattern"] = f'"{containing}"'
+        for page in self._logs.get_paginator("filter_log_events").paginate(**request):
+            for event in page["events"]:
+                yield log_line(event, self._function)
+
+    def follow(self, since: datetime, containing: str = "") -> Iterator[list[LogLine]]:
+        """The lines since a time, then again and again those that have come."""
+        seen: dict[str, datetime] = {}
+        while True:
+            asked = datetime.now(UTC)
+            new = [line for line in self.read(since, None, containing) if line.id not in seen]
+            seen |= {line.id: asked for line in new}
+            yield new
+            # What is older than that is not read again, so it need not be known.
+            since = max(since, asked - _ARRIVES_WITHIN)
+            seen = {id_: at for id_, at in seen.items() if at >= since - _ARRIVES_WITHIN}
+            time.sleep(_POLL_SECONDS)
+
+
+def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
+    """A line as CloudWatch Logs has it."""
+    text = event["message"].rstrip("\n")
+    fields = reading.parsed_object(text) if text.startswith("{") else {}
+    at = reading.time(fields.get("timestamp")) or reading.milliseconds(event["timestamp"])
+    return LogLine(event["eventId"], at, function, text, fields)
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp() * _MILLISECONDS)

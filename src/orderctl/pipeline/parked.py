@@ -1,0 +1,93 @@
+"""What is parked in the dead-letter queues, each message with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from orderctl.pipeline import reasons
+from orderctl.pipeline import steps as flow
+from orderctl.pipeline.dead_letters import event_in, order_id_in
+
+if TYPE_CHECKING:
+    from orderctl.pipeline.dead_letters import DeadLetterQueue
+    from orderctl.pipeline.pipeline import Pipeline
+    from orderctl.pipeline.queues import Message
+    from orderctl.pipeline.reasons import Reason
+
+# The clocks of the queue and of the log are not one.
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message in a dead-letter queue."""
+
+    queue: str
+    message: Message
+    order_id: str | None
+    event: str
+    reason: Reason
+
+
+@contextmanager
+def looked_at(
+    pipeline: Pipeline,
+    queue: DeadLetterQueue,
+    *,
+    most: int | None = None,
+    wanted: Callable[[Message], bool] = lambda _message: True,
+) -> Iterator[list[Parked]]:
+    """Look at what is parked in a queue; the messages are visible to others again afterwards.
+
+    A look is a receive. A dead-letter queue parks nothing further, so it does no harm there.
+
+    Args:
+        pipeline: whose queue it is.
+        queue: which.
+        most: look at about so many messages.
+        wanted: leaves out others.
+    """
+    with queue.peeked(most) as messages:
+        yield _with_reasons(pipeline, queue.name, [m for m in messages if wanted(m)])
+
+
+def _with_reasons(pipeline: Pipeline, queue: str, messages: Sequence[Message]) -> list[Parked]:
+    if not messages:
+        return []
+    reason = _reasoner(pipeline, queue, messages)
+    return [
+        Parked(
+            queue,
+            message,
+            order_id_in(message.body),
+            reasons.event_name(event_in(message.body)),
+            reason(message),
+        )
+        for message in messages
+    ]
+
+
+def _reasoner(
+    pipeline: Pipeline, queue: str, messages: Sequence[Message]
+) -> Callable[[Message], Reason]:
+    """What finds the reason of a queue's messages; it depends on who parks there."""
+    (step,) = (
+        step
+        for step in flow.STEPS
+        if step.dead_letter_queue
+        and pipeline.outputs[step.dead_letter_queue].rsplit("/", 1)[1] == queue
+    )
+    if step.event_source and step.function:
+        function = pipeline.physical_id(step.function)
+        since = min(message.sent_at for message in messages) - _CLOCK_SKEW
+        failures = reasons.failures(pipeline.function_log(function), since)
+        return lambda message: reasons.of_consumed(message, failures, function)
+    if step.function:
+        return lambda message: reasons.of_invocation(message.body)
+    if step.queue:
+        return lambda message: reasons.of_update(message.attributes)
+    return lambda message: reasons.of_undelivered(message.attributes)

@@ -1,0 +1,171 @@
+"""An SQS queue as an engineer handles it: count, receive, delete, or look without taking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import reading
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+_BATCH = 10
+# A receive that waits asks all of SQS's servers; one that does not may miss messages.
+_WAIT_SECONDS = 1
+# How long a message is hidden while it is looked at; it is shown again as soon as that is done.
+_HIDDEN_SECONDS = 60
+
+
+class QueueError(OrderctlError):
+    """A queue did not do what it was asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was received."""
+
+    id: str
+    receipt_handle: str
+    body: str
+    attributes: Mapping[str, str]
+    """The message attributes that are text, by name."""
+    receive_count: int
+    """How often it was received, this time included."""
+    sent_at: datetime
+    """When it was sent; a parked message keeps the time of its first queue."""
+    group: str | None = None
+    """Its message group, on a FIFO queue."""
+
+
+class Queue:
+    """One queue."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        """Take the queue's URL; its name is the end of it."""
+        self.name = url.rsplit("/", 1)[1]
+        self._sqs = sqs
+        self._url = url
+
+    def depth(self) -> int:
+        """How many messages are in it, those being worked on included."""
+        return sum(self.counts())
+
+    def counts(self) -> tuple[int, int]:
+        """How many messages wait in it, and how many are being worked on, or tried again later."""
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        return (
+            int(attributes["ApproximateNumberOfMessages"]),
+            int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        )
+
+    def receive(self, wait_seconds: int = _WAIT_SECONDS) -> list[Message]:
+        """Receive up to ten messages.
+
+        Args:
+            wait_seconds: how long to wait for the first.
+        """
+        answer = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=_BATCH,
+            WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=_HIDDEN_SECONDS,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=[
+                "ApproximateReceiveCount",
+                "SentTimestamp",
+                "MessageGroupId",
+            ],
+        )
+        return [_message(message) for message in answer.get("Messages", [])]
+
+    def receive_all(self) -> Iterator[list[Message]]:
+        """Receive what is there now and no more: what is put back meanwhile does not count."""
+        left = self.depth()
+        while left > 0 and (messages := self.receive()):
+            left -= len(messages)
+            yield messages
+
+    @contextmanager
+    def peeked(self, most: int | None = None) -> Iterator[list[Message]]:
+        """Look at messages; they are visible to others again after the block.
+
+        Args:
+            most: look at about so many; at all when not given.
+        """
+        messages: list[Message] = []
+        try:
+            for some in self.receive_all():
+                messages += some
+                if most is not None and len(messages) >= most:
+                    break
+            yield messages
+        finally:
+            self.put_back(messages)
+
+    def put_back(self, messages: Sequence[Message]) -> None:
+        """Make received messages visible to others again, at once."""
+        for start in range(0, len(messages), _BATCH):
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": id_, "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for id_, handle in _numbered(messages[start : start + _BATCH])
+                ],
+            )
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Delete up to ten received messages.
+
+        Raises:
+            QueueError: SQS did not delete all of them.
+        """
+        if not messages:
+            return
+        answer = self._sqs.delete_message_batch(
+            QueueUrl=self._url,
+            Entries=[{"Id": id_, "ReceiptHandle": handle} for id_, handle in _numbered(messages)],
+        )
+        if failed := answer.get("Failed"):
+            raise QueueError(
+                f"{len(failed)} of {len(messages)} messages could not be deleted from {self.name} "
+                f"({failed[0]['Code']}). They will be received again."
+            )
+
+    def last_receive(self) -> int | None:
+        """How often a message is received before SQS parks it; None when it never does that."""
+        answer = self._sqs.get_queue_attributes(
+            QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
+        )
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        return int(json.loads(policy)["maxReceiveCount"]) if policy else None
+
+
+def _numbered(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+    return ((str(number), m.receipt_handle) for number, m in enumerate(messages))
+
+
+def _message(received: MessageTypeDef) -> Message:
+    attributes = received["Attributes"]
+    return Message(
+        id=received["MessageId"],
+        receipt_handle=received["ReceiptHandle"],
+        body=received["Body"],
+        attributes={
+            name: attribute["StringValue"]
+            for name, attribute in received.get("MessageAttributes", {}).items()
+            if "StringValue" in attribute
+        },
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_at=reading.milliseconds(int(attributes["SentTimestamp"])),
+        group=attributes.get("MessageGroupId"),
+    )

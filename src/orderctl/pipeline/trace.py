@@ -1,0 +1,210 @@
+"""An order's whole story: from the tables, the dead-letter queues, and the functions' logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from orderctl.pipeline import reading
+from orderctl.pipeline.dead_letters import order_id_in
+from orderctl.pipeline.parked import Parked, looked_at
+from orderctl.pipeline.pipeline import reserved_lines
+from orderctl.pipeline.steps import STEPS
+
+if TYPE_CHECKING:
+    from orderctl.pipeline.logs import LogLine
+    from orderctl.pipeline.pipeline import Pipeline
+
+Item = Mapping[str, Any]
+
+# The clocks of the tables and of the logs are not one.
+_BEFORE = timedelta(minutes=1)
+# What happens to an order after its end: a repeat of a message, a redrive.
+_AFTER_ITS_END = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that happened to an order."""
+
+    at: datetime | None
+    """None where the time cannot be read."""
+    where: str
+    """Who says so: a table, a function's log, a dead-letter queue."""
+    what: str
+    facts: Mapping[str, str]
+
+    @property
+    def is_to_the_second(self) -> bool:
+        """Whether its time is that of an event: EventBridge stamps whole seconds."""
+        return self.at is not None and self.at.microsecond == 0
+
+    @property
+    def place(self) -> datetime:
+        """Its place in the order of time: what is known to the second comes at its end.
+
+        What does not say when comes first.
+        """
+        if self.at is None:
+            return reading.FIRST
+        return self.at.replace(microsecond=999_999) if self.is_to_the_second else self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A queue that has messages, of which one may be the order's."""
+
+    queue: str
+    waiting: int
+    at_work: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of an order."""
+
+    order: Item
+    """Its item in the table of orders; empty when it has none."""
+    entries: tuple[Entry, ...]
+    """In the order of their times."""
+    parked: tuple[Parked, ...]
+    may_wait_in: tuple[Waiting, ...]
+    """Only for an order that has not ended and is not parked."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is any trace of it."""
+        return bool(self.order or self.entries or self.parked)
+
+
+def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
+    """Put an order's story together.
+
+    The queues that consumers read are not looked into: a look is a receive, which hides a message
+    from its consumer, and after three of which SQS parks it. Their counts are told instead.
+
+    Args:
+        pipeline: whose order it is.
+        order_id: which.
+        since: from when on to search the logs, for an order that no table knows.
+    """
+    order = pipeline.orders([order_id]).get(order_id, {})
+    payment = pipeline.payments([order_id]).get(order_id)
+    reservation = pipeline.reservations([order_id]).get(order_id)
+    entries = [*of_order(order)]
+    entries += of_record("table payments", payment) if payment else []
+    entries += of_record("table reservations", reservation) if reservation else []
+    first, last = _span(entries, since)
+    finished = bool(order) and "unfinished" not in order
+    until = last + _AFTER_ITS_END if finished else None
+    for function in pipeline.functions():
+        lines = pipeline.function_log(function).read(first - _BEFORE, until, order_id)
+        entries += of_log(line for line in lines if line.is_about(order_id) and not line.is_noise)
+    parked = _parked(pipeline, order_id)
+    entries += of_parked(parked)
+    waits = not finished and not parked and bool(entries)
+    return Story(
+        order=order,
+        entries=tuple(sorted(entries, key=lambda entry: entry.place)),
+        parked=tuple(parked),
+        may_wait_in=tuple(_waiting(pipeline)) if waits else (),
+    )
+
+
+def of_order(order: Item) -> list[Entry]:
+    """What the tracker knows."""
+    return [
+        Entry(
+            reading.time(step.get("at")),
+            "table orders",
+            reading.shown(step.get("type", reading.UNREADABLE)),
+            _texts(step, ("type", "at")),
+        )
+        for step in _history(order)
+    ]
+
+
+def _history(order: Item) -> list[Item]:
+    """An order's history; what cannot be read in it is not hidden."""
+    history = order.get("history", [])
+    steps = history if isinstance(history, list) else [history]
+    return [step if isinstance(step, Mapping) else {"found": step} for step in steps]
+
+
+def of_record(where: str, record: Item) -> list[Entry]:
+    """What a record of a payment or a reservation says: its present state, and since when."""
+    facts = _texts(record, ("order_id", "state", "at", "lines"))
+    if record.get("lines"):
+        held = reserved_lines(record)
+        facts["lines"] = (
+            reading.UNREADABLE
+            if held is None
+            else ", ".join(f"{quantity} {sku}" for sku, quantity in held.items())
+        )
+    state = reading.shown(record.get("state", reading.UNREADABLE))
+    return [Entry(reading.time(record.get("at")), where, state, facts)]
+
+
+def of_log(lines: Iterable[LogLine]) -> list[Entry]:
+    """What functions have logged."""
+    return [
+        Entry(
+            line.at,
+            f"log {line.function}",
+            line.message if line.level in ("", "INFO") else f"{line.level} {line.message}",
+            _texts(line.facts, ("order_id", "request_id")),
+        )
+        for line in lines
+    ]
+
+
+def of_parked(parked: Sequence[Parked]) -> list[Entry]:
+    """What is parked, at the time of its last failure as far as that is known."""
+    return [
+        Entry(
+            reading.time(each.reason.at) or each.message.sent_at,
+            each.queue,
+            f"{each.event} is parked here",
+            {"message": each.message.id, "reason": each.reason.text},
+        )
+        for each in parked
+    ]
+
+
+def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
+    found: list[Parked] = []
+    for queue in pipeline.dead_letter_queues():
+        if not queue.depth():
+            continue
+        with looked_at(
+            pipeline, queue, wanted=lambda message: order_id_in(message.body) == order_id
+        ) as messages:
+            found += messages
+    return found
+
+
+def _waiting(pipeline: Pipeline) -> Iterator[Waiting]:
+    for step in STEPS:
+        if not (step.queue and step.event_source):
+            continue
+        waiting, at_work = pipeline.queue_counts(step.queue)
+        if waiting + at_work:
+            name = pipeline.outputs[step.queue].rsplit("/", 1)[1]
+            paused = pipeline.consumer(step.name).state() == "Disabled"
+            yield Waiting(name, waiting, at_work, paused)
+
+
+def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime]:
+    times = [entry.at for entry in entries if entry.at]
+    return min(times, default=since), max(times, default=since)
+
+
+def _texts(fields: Mapping[str, Any], but: Sequence[str]) -> dict[str, str]:
+    return {
+        reading.shown(n): reading.shown(value)
+        for n, value in fields.items()
+        if n not in but and value not in (None, "")
+    }

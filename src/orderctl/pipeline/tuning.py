@@ -1,0 +1,185 @@
+"""How long a function takes and what it costs at each memory size: by trying.
+
+Orders go through the whole pipeline, so a function gets the events and the batches that it always
+gets, and every order ends. What each invocation took stands in Lambda's own REPORT lines.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from orderctl import paths
+from orderctl.errors import OrderctlError
+
+if TYPE_CHECKING:
+    import boto3
+
+    from orderctl.pipeline.pipeline import Pipeline
+
+PRICES = paths.ROOT / "bench" / "prices.toml"
+
+_REPORT = re.compile(
+    r"REPORT RequestId: \S+\s+Duration: (?P<duration>\d{1,12}(?:\.\d+)?) ms\s+"
+    r"Billed Duration: (?P<billed>\d{1,12}) ms\s+Memory Size: \d+ MB\s+"
+    r"Max Memory Used: (?P<used>\d{1,12}) MB"
+    r"(?:\s+Init Duration: (?P<init>\d{1,12}(?:\.\d+)?) ms)?"
+)
+_Report = dict[str, Any]
+_PATIENCE_SECONDS = 180.0
+_POLL_SECONDS = 1.0
+_MEGABYTES_PER_GIGABYTE = 1024
+_MILLION = 1_000_000
+
+
+class TuningFailedError(OrderctlError):
+    """A memory size could not be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was measured at one memory size."""
+
+    memory: int
+    """In MB."""
+    orders: int
+    invocations: int
+    median_ms: float
+    slowest_ms: float
+    init_ms: float | None
+    """The median of the cold starts; None when there was none."""
+    peak_memory: int | None
+    """The most that an invocation used, in MB; None on the local cloud, which does not look."""
+    dollars_per_million: float
+    """Lambda's price of this function for a million orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuner:
+    """Tries memory sizes on one function of a deployed pipeline."""
+
+    session: boto3.Session
+    pipeline: Pipeline
+    function: str
+    """Its name in the account."""
+    settled_seconds: float = 10.0
+    """After how long without a new log line there come no more: CloudWatch Logs is late."""
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Whatever happens in the block, the function has its own memory size afterwards."""
+        before = self._configuration()["MemorySize"]
+        try:
+            yield
+        finally:
+            self._set_memory(before)
+
+    def trial(self, memory: int, orders: int) -> Trial:
+        """Send orders through the pipeline while the function has a memory size.
+
+        Args:
+            memory: in MB.
+            orders: how many.
+
+        Raises:
+            TuningFailedError: an order was not taken or has not ended, or nothing was logged.
+            ClientError, BotoCoreError: a call failed.
+        """
+        self._set_memory(memory)
+        since = int(time.time() * 1000)
+        self._send(orders)
+        reports = self._reports(since)
+        if not reports:
+            raise TuningFailedError(f"{self.function} has logged no invocation.")
+        durations = [float(report["duration"]) for report in reports]
+        inits = [float(report["init"]) for report in reports if report["init"]]
+        return Trial(
+            memory=memory,
+            orders=orders,
+            invocations=len(reports),
+            median_ms=statistics.median(durations),
+            slowest_ms=max(durations),
+            init_ms=statistics.median(inits) if inits else None,
+            peak_memory=max(int(report["used"]) for report in reports) or None,
+            dollars_per_million=round(self._dollars(memory, reports) / orders * _MILLION, 4),
+        )
+
+    def _configuration(self) -> Any:  # noqa: ANN401 - the service's answer
+        functions = self.session.client("lambda")
+        try:
+            return functions.get_function_configuration(FunctionName=self.function)
+        except functions.exceptions.ResourceNotFoundException as error:
+            raise TuningFailedError(f"There is no function {self.function}.") from error
+
+    def _set_memory(self, memory: int) -> None:
+        functions = self.session.client("lambda")
+        functions.update_function_configuration(FunctionName=self.function, MemorySize=memory)
+        functions.get_waiter("function_updated_v2").wait(FunctionName=self.function)
+
+    def _send(self, count: int) -> None:
+        """Place orders one after the other, and wait until the tracker has decided each."""
+        name = uuid.uuid4().hex[:8]
+        ids = [f"tune-{name}-{number}" for number in range(count)]
+        for order_id in ids:
+            status = self.pipeline.place({"order_id": order_id, "amount": 1}).status
+            if status != HTTPStatus.ACCEPTED:
+                raise TuningFailedError(f"The API answered {status} instead of 202.")
+        _wait(
+            lambda: all_ended(ids, self.pipeline.orders(ids)),
+            "Not every order has ended; `orderctl orders --stuck` says what is missing.",
+        )
+
+    def _reports(self, since: int) -> list[_Report]:
+        """The REPORT lines since a time, once there come no more."""
+        found: list[_Report] = []
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < self.settled_seconds:
+            time.sleep(_POLL_SECONDS)
+            now = self._look(since)
+            if len(now) > len(found):
+                found, quiet_since = now, time.monotonic()
+        return found
+
+    def _look(self, since: int) -> list[_Report]:
+        pages = (
+            self.session.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{self.function}", startTime=since)
+        )
+        lines = (event["message"] for page in pages for event in page["events"])
+        return [match.groupdict() for line in lines if (match := _REPORT.match(line))]
+
+    def _dollars(self, memory: int, reports: Sequence[_Report]) -> float:
+        priced = prices()
+        architecture = self._configuration().get("Architectures", ["x86_64"])[0]
+        key = "gigabyte_second" + ("_x86_64" if architecture == "x86_64" else "")
+        seconds = sum(int(report["billed"]) for report in reports) / 1000
+        gigabytes = memory / _MEGABYTES_PER_GIGABYTE
+        return seconds * gigabytes * priced[key] + len(reports) * priced["request"]
+
+
+def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether each order was found, and the tracker has decided it."""
+    return all(id_ in found and found[id_]["status"] != "placed" for id_ in ids)
+
+
+def prices() -> dict[str, float]:
+    """Lambda's prices, from the one table of prices."""
+    table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
+    return table["lambda"]
+
+
+def _wait(holds: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TuningFailedError(otherwise)
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""What the commands share: the options they have in common, what they print with, which stack."""
