@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -14,7 +16,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import LOOPBACK
 from orderctl.pipeline import reading
 
 if TYPE_CHECKING:
@@ -58,8 +59,16 @@ class ApiClient:
         self._token = token
         self._pool = _pool(url, connections)
 
-    def place(self, body: bytes) -> Reply:
-        """Post an order; an error answer is an answer, too.
+    def place(self, order: Mapping[str, Any]) -> Reply:
+        """Post an order by its fields; an error answer is an answer, too.
+
+        Raises:
+            NoAnswerError: there was none.
+        """
+        return self.post(json.dumps(order).encode())
+
+    def post(self, body: bytes) -> Reply:
+        """Post an order as it is written; an error answer is an answer, too.
 
         Raises:
             NoAnswerError: there was none.
@@ -121,10 +130,17 @@ class ApiClient:
 def _pool(url: str, connections: int) -> urllib3.PoolManager:
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     # A proxy reaches another machine by the loopback address.
-    direct = host == LOOPBACK or proxy_bypass(host)
+    direct = _is_loopback(host) or proxy_bypass(host)
     proxy = None if direct else getproxies().get(scheme)
     options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": _TIMEOUT}
     return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _cause(error: Exception) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,8 +20,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue, QueueError
+from orderctl.pipeline.steps import STEPS, Step
 
 if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _MOVING = ("RUNNING", "CANCELLING")
 _FUNCTION_ARN_PARTS = 7
+_METRIC_PERIOD_SECONDS = 60
+_METRIC_WINDOW = timedelta(minutes=10)
 # What it adds to an event that it parks.
 _OF_EVENTBRIDGE = (
     "RULE_ARN",
@@ -41,6 +48,29 @@ Progress = Callable[[int, int], None]
 """Is told how many messages are done, of how many."""
 
 
+class Clients:
+    """The clients that dead-letter queues need, each made when it is first used."""
+
+    def __init__(self, session: boto3.Session) -> None:
+        """Take the account and region."""
+        self._session = session
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        """Of SQS."""
+        return self._session.client("sqs")
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        """Of Lambda."""
+        return self._session.client("lambda")
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """Of CloudWatch."""
+        return self._session.client("cloudwatch")
+
+
 @dataclass(slots=True)
 class Redriven:
     """What became of the messages of a dead-letter queue."""
@@ -53,6 +83,12 @@ class Redriven:
 
 class DeadLetterQueue(Queue):
     """The dead-letter queue of a queue."""
+
+    def __init__(self, clients: Clients, url: str, step: Step) -> None:
+        """Take the queue's URL, and the step of the pipeline that parks there."""
+        super().__init__(clients.sqs, url)
+        self.step = step
+        self._clients = clients
 
     def redrive(self, progress: Progress) -> Redriven:
         """Have SQS move everything back, and wait until it has.
@@ -146,10 +182,6 @@ class UndeliverableError(Exception):
 class _DeliveredFromHere(DeadLetterQueue):
     """A dead-letter queue whose messages came from no queue."""
 
-    def __init__(self, sqs: SQSClient, url: str, functions: LambdaClient) -> None:
-        super().__init__(sqs, url)
-        self._functions = functions
-
     def redrive(self, progress: Progress) -> Redriven:
         """Deliver every message once more, and delete those that were taken.
 
@@ -174,7 +206,9 @@ class _DeliveredFromHere(DeadLetterQueue):
         return result
 
     def _invoke(self, function: str, payload: bytes) -> str:
-        self._functions.invoke(FunctionName=function, InvocationType="Event", Payload=payload)
+        self._clients.functions.invoke(
+            FunctionName=function, InvocationType="Event", Payload=payload
+        )
         return function.rpartition(":")[2]
 
 
@@ -222,6 +256,59 @@ def _bytes(body: str) -> bytes:
         return body.encode()
     except UnicodeError as error:
         raise UndeliverableError(f"It is no Unicode text: {error}") from error
+
+
+class DeadLetters:
+    """The dead-letter queues of one stack."""
+
+    def __init__(self, session: boto3.Session, outputs: Mapping[str, str]) -> None:
+        """Take the stack's outputs, which have the queues' URLs."""
+        self._clients = Clients(session)
+        self._outputs = outputs
+
+    def queues(self) -> list[DeadLetterQueue]:
+        """The dead-letter queues, each of the kind that knows the way back."""
+        return [
+            _kind(step)(self._clients, self._outputs[step.dead_letter_output], step)
+            for step in STEPS
+            if step.dead_letter_queue
+        ]
+
+    def queue(self, logical_id: str) -> DeadLetterQueue:
+        """One of them, by its logical id, such as PaymentsDLQ."""
+        return next(q for q in self.queues() if q.step.dead_letter_queue == logical_id)
+
+    def depths(self) -> dict[str, int]:
+        """How many messages are in each, by the queue's name."""
+        return {queue.name: queue.depth() for queue in self.queues()}
+
+    def oldest_age(self, queue: str) -> timedelta | None:
+        """How long the oldest message has been in a queue; None while CloudWatch has no metric.
+
+        Args:
+            queue: the queue's name.
+        """
+        now = datetime.now(UTC)
+        datapoints = self._clients.cloudwatch.get_metric_statistics(
+            Namespace="AWS/SQS",
+            MetricName="ApproximateAgeOfOldestMessage",
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            StartTime=now - _METRIC_WINDOW,
+            EndTime=now,
+            Period=_METRIC_PERIOD_SECONDS,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        if not datapoints:
+            return None
+        newest = max(datapoints, key=lambda datapoint: datapoint["Timestamp"])
+        return timedelta(seconds=newest["Maximum"])
+
+
+def _kind(step: Step) -> type[DeadLetterQueue]:
+    """Who parks there decides how a message gets back: SQS moves only what came from a queue."""
+    if step.queue:
+        return DeadLetterQueue
+    return FailedInvocations if step.function else UndeliveredEvents
 
 
 def without_qualifier(function_arn: str) -> str:

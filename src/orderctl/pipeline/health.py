@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from orderctl.pipeline.steps import STEPS, Step
+from orderctl.pipeline.steps import STEPS, Step, url_output
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -144,7 +144,7 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
         window: how far back to count.
     """
     metrics = _Metrics()
-    functions = {s.name: pipeline.physical_id(s.function) for s in STEPS if s.function}
+    functions = {s.name: pipeline.stack.physical_id(s.function) for s in STEPS if s.function}
     for step in STEPS:
         for queue in _queues(pipeline, step):
             metrics.want(
@@ -157,7 +157,7 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
             for metric, _ in step.counts:
                 metrics.want(_NAMESPACE, metric, ("service", name), "Sum")
     metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
-    unfinished, oldest = pipeline.unfinished_count()
+    unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
         window=window,
@@ -166,7 +166,7 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
         ),
         unfinished=unfinished,
         oldest_unfinished=now - oldest if oldest else None,
-        alarms=pipeline.alarms(),
+        alarms=pipeline.alarms.states(),
     )
 
 
@@ -187,25 +187,21 @@ def _step(
 
 
 def _depth(
-    pipeline: Pipeline, output: str | None, metrics: _Metrics, now: datetime
+    pipeline: Pipeline, logical_id: str | None, metrics: _Metrics, now: datetime
 ) -> Depth | None:
-    if output is None:
+    if logical_id is None:
         return None
-    name = _name(pipeline.outputs[output])
-    waiting, at_work = pipeline.queue_counts(output)
-    seconds = metrics.newest(name, "ApproximateAgeOfOldestMessage", now - _AGE_WINDOW)
+    queue = pipeline.queue(url_output(logical_id))
+    waiting, at_work = queue.counts()
+    seconds = metrics.newest(queue.name, "ApproximateAgeOfOldestMessage", now - _AGE_WINDOW)
     known = seconds is not None and waiting + at_work > 0
-    return Depth(name, waiting, at_work, timedelta(seconds=seconds or 0) if known else None)
+    return Depth(queue.name, waiting, at_work, timedelta(seconds=seconds or 0) if known else None)
 
 
 def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
-    for output in (step.queue, step.dead_letter_queue):
-        if output:
-            yield _name(pipeline.outputs[output])
-
-
-def _name(url: str) -> str:
-    return url.rsplit("/", 1)[1]
+    for logical_id in (step.queue, step.dead_letter_queue):
+        if logical_id:
+            yield pipeline.queue(url_output(logical_id)).name
 
 
 def facts(health: Health) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from orderctl.pipeline import reasons
-from orderctl.pipeline import steps as flow
 from orderctl.pipeline.dead_letters import event_in, order_id_in
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
     from orderctl.pipeline.queues import Message
     from orderctl.pipeline.reasons import Reason
+    from orderctl.pipeline.steps import Step
 
 # The clocks of the queue and of the log are not one.
 _CLOCK_SKEW = timedelta(minutes=1)
@@ -52,16 +52,18 @@ def looked_at(
         wanted: leaves out others.
     """
     with queue.peeked(most) as messages:
-        yield _with_reasons(pipeline, queue.name, [m for m in messages if wanted(m)])
+        yield _with_reasons(pipeline, queue, [m for m in messages if wanted(m)])
 
 
-def _with_reasons(pipeline: Pipeline, queue: str, messages: Sequence[Message]) -> list[Parked]:
+def _with_reasons(
+    pipeline: Pipeline, queue: DeadLetterQueue, messages: Sequence[Message]
+) -> list[Parked]:
     if not messages:
         return []
-    reason = _reasoner(pipeline, queue, messages)
+    reason = _reasoner(pipeline, queue.step, messages)
     return [
         Parked(
-            queue,
+            queue.name,
             message,
             order_id_in(message.body),
             reasons.event_name(event_in(message.body)),
@@ -72,19 +74,13 @@ def _with_reasons(pipeline: Pipeline, queue: str, messages: Sequence[Message]) -
 
 
 def _reasoner(
-    pipeline: Pipeline, queue: str, messages: Sequence[Message]
+    pipeline: Pipeline, step: Step, messages: Sequence[Message]
 ) -> Callable[[Message], Reason]:
-    """What finds the reason of a queue's messages; it depends on who parks there."""
-    (step,) = (
-        step
-        for step in flow.STEPS
-        if step.dead_letter_queue
-        and pipeline.outputs[step.dead_letter_queue].rsplit("/", 1)[1] == queue
-    )
+    """What finds the reason of a queue's messages; it depends on the step that parks there."""
     if step.event_source and step.function:
-        function = pipeline.physical_id(step.function)
+        function = pipeline.stack.physical_id(step.function)
         since = min(message.sent_at for message in messages) - _CLOCK_SKEW
-        failures = reasons.failures(pipeline.function_log(function), since)
+        failures = reasons.failures(pipeline.functions.log(function), since)
         return lambda message: reasons.of_consumed(message, failures, function)
     if step.function:
         return lambda message: reasons.of_invocation(message.body)

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orderctl.pipeline.names import find
+from orderctl.pipeline.steps import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    import boto3
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import DescribeReplayResponseTypeDef
 
-    from orderctl.pipeline.pipeline import Pipeline
+    from orderctl.pipeline.stack import Stack
 
 _ARCHIVE = "OrderEventArchive"
-_RULES = ("OrderRule", "OutcomesRule", "CancelledRule", "ConfirmedRule")
-# All but the one that does nothing but tell the shop's services once more.
-_DEFAULT_RULES = ("OrderRule", "OutcomesRule", "CancelledRule")
 _ENDED = ("COMPLETED", "CANCELLED", "FAILED")
 
 
@@ -50,17 +49,17 @@ class Progress:
 class Archive:
     """What the bus has carried."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        """Take the pipeline whose bus it is of."""
-        self._events: EventBridgeClient = pipeline.session.client("events")
-        self._bus = pipeline.outputs["EventBusName"]
-        self._prefix = pipeline.name_prefix()
-        found = self._events.describe_archive(ArchiveName=pipeline.physical_id(_ARCHIVE))
+    def __init__(self, session: boto3.Session, stack: Stack) -> None:
+        """Take the stack whose bus it is of."""
+        self._events: EventBridgeClient = session.client("events")
+        self._bus = stack.outputs["EventBusName"]
+        self._prefix = stack.prefix
+        found = self._events.describe_archive(ArchiveName=stack.physical_id(_ARCHIVE))
         self._arn = found["ArchiveArn"]
         self.retention_days = found.get("RetentionDays", 0)
         """How long events are kept; 0 for ever."""
         # The id of a rule on a bus of its own is BUS|RULE on AWS.
-        self._names = {each: pipeline.physical_id(each).rsplit("|", 1)[-1] for each in _RULES}
+        self._rules = {rule: stack.physical_id(rule.logical_id).rsplit("|", 1)[-1] for rule in RULES}
 
     def rules(self, typed: Sequence[str]) -> list[str]:
         """The names of the rules that were meant; the default ones when none was typed.
@@ -69,8 +68,9 @@ class Archive:
             UnknownNameError: one is none of the pipeline's on the bus.
         """
         if not typed:
-            return [self._names[each] for each in _DEFAULT_RULES]
-        return [find(name, list(self._names.values()), self._prefix, what="rule") for name in typed]
+            return [name for rule, name in self._rules.items() if rule.is_replayed]
+        known = list(self._rules.values())
+        return [find(name, known, self._prefix, what="rule") for name in typed]
 
     def replay(self, start: datetime, end: datetime, rules: Sequence[str]) -> str:
         """Start a replay, and return its name.

@@ -1,4 +1,8 @@
-"""The steps of the pipeline from left to right, by the names the template gives their parts."""
+"""The steps of the pipeline from left to right, and the rules of its bus.
+
+The one list of them: what else names a function, a queue, a rule or a consumer takes it from here.
+A test holds it against `template.yaml`, whose logical ids these are.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +11,66 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it consists of, and what it counts."""
+    """One step: what it consists of, by logical id, and what it counts."""
 
     name: str
     function: str | None = None
-    """The logical id of its function."""
+    function_name: str = ""
+    """What the function is called in an account, behind the stack's prefix."""
     queue: str | None = None
-    """The output with the URL of the queue it works on."""
+    """The queue it works on."""
     dead_letter_queue: str | None = None
-    """The output with the URL of the queue it parks on."""
+    """The queue it parks on."""
     event_source: str | None = None
-    """The logical id of the event source mapping between the two."""
+    """The event source mapping between its queue and its function."""
     counts: tuple[tuple[str, str], ...] = ()
     """The metrics of its function in the namespace OrderPipeline, and what to call them."""
+
+    @property
+    def queue_output(self) -> str:
+        """The output with the URL of its queue."""
+        return url_output(self.queue)
+
+    @property
+    def dead_letter_output(self) -> str:
+        """The output with the URL of its dead-letter queue."""
+        return url_output(self.dead_letter_queue)
+
+
+def url_output(queue: str | None) -> str:
+    """The output of the template that has the URL of a queue, by the queue's logical id."""
+    return f"{queue}Url"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the bus."""
+
+    logical_id: str
+    name: str
+    """What it is called in an account, behind the stack's prefix."""
+    is_replayed: bool = True
+    """Whether a replay sends it events unless told otherwise."""
 
 
 STEPS = (
     Step(
         "order-api",
         function="OrderApiFunction",
+        function_name="order-api",
         counts=(
             ("OrdersPlaced", "placed"),
             ("OrdersInvalid", "invalid"),
             ("RequestsNotServed", "not served"),
         ),
     ),
-    Step("event bus", dead_letter_queue="UndeliverableEventsDLQUrl"),
+    Step("event bus", dead_letter_queue="UndeliverableEventsDLQ"),
     Step(
         "payments",
         function="PaymentsFunction",
-        queue="PaymentsQueueUrl",
-        dead_letter_queue="PaymentsDLQUrl",
+        function_name="payments-processor",
+        queue="PaymentsQueue",
+        dead_letter_queue="PaymentsDLQ",
         event_source="PaymentsEventSource",
         counts=(
             ("PaymentsCharged", "charged"),
@@ -49,8 +82,9 @@ STEPS = (
     Step(
         "inventory",
         function="InventoryFunction",
-        queue="InventoryQueueUrl",
-        dead_letter_queue="InventoryDLQUrl",
+        function_name="inventory-processor",
+        queue="InventoryQueue",
+        dead_letter_queue="InventoryDLQ",
         event_source="InventoryEventSource",
         counts=(
             ("OrdersReserved", "reserved"),
@@ -62,8 +96,9 @@ STEPS = (
     Step(
         "tracker",
         function="TrackerFunction",
-        queue="OutcomesQueueUrl",
-        dead_letter_queue="OutcomesDLQUrl",
+        function_name="order-tracker",
+        queue="OutcomesQueue",
+        dead_letter_queue="OutcomesDLQ",
         event_source="OutcomesEventSource",
         counts=(
             ("OrdersConfirmed", "confirmed"),
@@ -74,15 +109,29 @@ STEPS = (
     Step(
         "notifications",
         function="NotificationFunction",
-        dead_letter_queue="NotificationsDLQUrl",
+        function_name="notifications",
+        dead_letter_queue="NotificationsDLQ",
         counts=(("UpdatesPublished", "published"),),
     ),
     Step(
         "order updates",
-        queue="OrderUpdatesQueueUrl",
-        dead_letter_queue="OrderUpdatesDLQUrl",
+        queue="OrderUpdatesQueue",
+        dead_letter_queue="OrderUpdatesDLQ",
     ),
+    Step("stuck orders", function="StuckOrdersFunction", function_name="stuck-orders"),
 )
+
+RULES = (
+    Rule("OrderRule", "order-placed"),
+    Rule("OutcomesRule", "order-outcomes"),
+    Rule("CancelledRule", "order-cancelled"),
+    # It does nothing but tell the shop's services once more.
+    Rule("ConfirmedRule", "order-confirmed", is_replayed=False),
+)
+
+FUNCTION_NAMES = tuple(step.function_name for step in STEPS if step.function)
 
 CONSUMERS = {step.name: step for step in STEPS if step.event_source}
 """The steps that can be paused."""
+
+BY_DEAD_LETTER_QUEUE = {step.dead_letter_queue: step for step in STEPS if step.dead_letter_queue}

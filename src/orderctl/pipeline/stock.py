@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
+from orderctl.pipeline.orders import Item, plain_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,10 +24,51 @@ class Stock:
     What an order has reserved was taken out of it before, and comes back when it is cancelled.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
-        """Take the table's name."""
+    def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
+        """Take the stack's outputs, which name the tables."""
         self._dynamodb = dynamodb
-        self._table = table
+        self._table = outputs["StockTableName"]
+        self._reservations_table = outputs["ReservationsTableName"]
+
+    def levels(self) -> dict[str, int | None]:
+        """How much of each SKU is available to new orders; None where that cannot be read."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table, ConsistentRead=True
+        )
+        return {
+            item["sku"]["S"]: reading.whole(item.get("available", {}).get("N"))
+            for page in pages
+            for item in page["Items"]
+        }
+
+    def available(self) -> dict[str, int]:
+        """How much of each SKU is available; an item that cannot be read is left out."""
+        return {sku: number for sku, number in self.levels().items() if number is not None}
+
+    def reserved(self) -> tuple[dict[str, int], list[str]]:
+        """How much of each SKU orders hold, from all reservations: a scan of their table.
+
+        Returns:
+            How much by SKU; and the orders whose reservations cannot be read and are not in it.
+        """
+        held: Counter[str] = Counter()
+        unreadable: list[str] = []
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._reservations_table,
+            FilterExpression="#state = :reserved",
+            ExpressionAttributeNames={"#state": "state", "#lines": "lines"},
+            ExpressionAttributeValues={":reserved": {"S": "reserved"}},
+            ProjectionExpression="order_id, #lines",
+        )
+        for page in pages:
+            for item in page["Items"]:
+                reservation = plain_item(item)
+                lines = reserved_lines(reservation)
+                if lines is None:
+                    unreadable.append(reservation["order_id"])
+                else:
+                    held.update(lines)
+        return dict(held), unreadable
 
     def put(self, sku: str, quantity: int, was: int | None = None) -> int | None:
         """Set what is available of a SKU, known or new.
@@ -92,6 +136,22 @@ class Stock:
             **guard,
         )
         return _available(answer.get("Attributes"))
+
+
+def reserved_lines(reservation: Item) -> dict[str, int] | None:
+    """How much of each SKU a reservation holds; None when that cannot be read."""
+    held: Counter[str] = Counter()
+    lines = reservation.get("lines")
+    for line in lines if isinstance(lines, list) else [None]:
+        match line:
+            case {"sku": str(sku), "quantity": quantity}:
+                number = reading.whole(quantity)
+            case _:
+                return None
+        if number is None:
+            return None
+        held[sku] += number
+    return dict(held)
 
 
 def _available(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB

@@ -13,9 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from orderctl import deploying as stack
 from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,24 +32,6 @@ _ORDERCTL: Final = "orderctl"
 
 class NoTokenError(OrderctlError):
     """There is no token to be had."""
-
-
-def with_user_pool(
-    session: boto3.Session, stack_name: str, parameters: Mapping[str, str]
-) -> Mapping[str, str]:
-    """The template's parameters, with a user pool where the API needs one and none is named.
-
-    Args:
-        session: the local cloud's.
-        stack_name: the stack that gets them; what it has stays.
-        parameters: as they were given.
-    """
-    if parameters.get("ApiAuthorization") != JWT or "UserPoolArn" in parameters:
-        return parameters
-    existing = stack.describe(session.client("cloudformation"), stack_name)
-    if existing and stack.parameters_of(existing).get("UserPoolArn"):
-        return parameters
-    return {**parameters, "UserPoolArn": _pool_arn(session.client("cognito-idp"))}
 
 
 def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
@@ -131,7 +111,7 @@ def _check(api_url: str, parameters: Mapping[str, str]) -> None:
         )
 
 
-def _pool_arn(pools: CognitoIdentityProviderClient) -> str:
+def user_pool_arn(pools: CognitoIdentityProviderClient) -> str:
     for page in pools.get_paginator("list_user_pools").paginate(PaginationConfig={"PageSize": 60}):
         for pool in page["UserPools"]:
             if pool.get("Name") == _POOL:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.parked import Parked, looked_at
-from orderctl.pipeline.pipeline import reserved_lines
-from orderctl.pipeline.steps import STEPS
+from orderctl.pipeline.steps import CONSUMERS
+from orderctl.pipeline.stock import reserved_lines
 
 if TYPE_CHECKING:
     from orderctl.pipeline.logs import LogLine
@@ -91,17 +91,17 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
         order_id: which.
         since: from when on to search the logs, for an order that no table knows.
     """
-    order = pipeline.orders([order_id]).get(order_id, {})
-    payment = pipeline.payments([order_id]).get(order_id)
-    reservation = pipeline.reservations([order_id]).get(order_id)
+    order = pipeline.orders.find([order_id]).get(order_id, {})
+    payment = pipeline.orders.payments([order_id]).get(order_id)
+    reservation = pipeline.orders.reservations([order_id]).get(order_id)
     entries = [*of_order(order)]
     entries += of_record("table payments", payment) if payment else []
     entries += of_record("table reservations", reservation) if reservation else []
     first, last = _span(entries, since)
     finished = bool(order) and "unfinished" not in order
     until = last + _AFTER_ITS_END if finished else None
-    for function in pipeline.functions():
-        lines = pipeline.function_log(function).read(first - _BEFORE, until, order_id)
+    for function in pipeline.functions.names():
+        lines = pipeline.functions.log(function).read(first - _BEFORE, until, order_id)
         entries += of_log(line for line in lines if line.is_about(order_id) and not line.is_noise)
     parked = _parked(pipeline, order_id)
     entries += of_parked(parked)
@@ -176,7 +176,7 @@ def of_parked(parked: Sequence[Parked]) -> list[Entry]:
 
 def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
     found: list[Parked] = []
-    for queue in pipeline.dead_letter_queues():
+    for queue in pipeline.dead_letters.queues():
         if not queue.depth():
             continue
         with looked_at(
@@ -187,14 +187,12 @@ def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
 
 
 def _waiting(pipeline: Pipeline) -> Iterator[Waiting]:
-    for step in STEPS:
-        if not (step.queue and step.event_source):
-            continue
-        waiting, at_work = pipeline.queue_counts(step.queue)
+    for step in CONSUMERS.values():
+        queue = pipeline.queue(step.queue_output)
+        waiting, at_work = queue.counts()
         if waiting + at_work:
-            name = pipeline.outputs[step.queue].rsplit("/", 1)[1]
             paused = pipeline.consumer(step.name).state() == "Disabled"
-            yield Waiting(name, waiting, at_work, paused)
+            yield Waiting(queue.name, waiting, at_work, paused)
 
 
 def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime]:

@@ -129,11 +129,11 @@ class Tuner:
         name = uuid.uuid4().hex[:8]
         ids = [f"tune-{name}-{number}" for number in range(count)]
         for order_id in ids:
-            status = self.pipeline.place({"order_id": order_id, "amount": 1}).status
+            status = self.pipeline.api.place({"order_id": order_id, "amount": 1}).status
             if status != HTTPStatus.ACCEPTED:
                 raise TuningFailedError(f"The API answered {status} instead of 202.")
         _wait(
-            lambda: all_ended(ids, self.pipeline.orders(ids)),
+            lambda: all_ended(ids, self.pipeline.orders.find(ids)),
             "Not every order has ended; `orderctl orders --stuck` says what is missing.",
         )
 

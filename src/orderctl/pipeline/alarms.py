@@ -1,0 +1,41 @@
+"""The pipeline's alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
+
+
+class Alarms:
+    """The alarms of one stack: those that notify its topic."""
+
+    def __init__(self, cloudwatch: CloudWatchClient, topic_arn: str) -> None:
+        """Take the topic."""
+        self._cloudwatch = cloudwatch
+        self._topic_arn = topic_arn
+
+    def states(self) -> dict[str, str]:
+        """The state of each alarm, by its name."""
+        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in self._alarms()}
+
+    def of_queues(self) -> dict[str, str]:
+        """The state of the alarm on each dead-letter queue, by the queue's name."""
+        return {
+            dimension["Value"]: alarm["StateValue"]
+            for alarm in self._alarms()
+            for dimension in alarm.get("Dimensions", [])
+            if dimension["Name"] == "QueueName"
+        }
+
+    def _alarms(self) -> Iterator[MetricAlarmTypeDef]:
+        pages = self._cloudwatch.get_paginator("describe_alarms").paginate()
+        return (
+            alarm
+            for page in pages
+            for alarm in page["MetricAlarms"]
+            if self._topic_arn in alarm["AlarmActions"]
+        )

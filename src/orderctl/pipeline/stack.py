@@ -1,0 +1,136 @@
+"""The stack that a pipeline is deployed as: its outputs, resources and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from orderctl.errors import OrderctlError
+
+if TYPE_CHECKING:
+    import boto3
+
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_EVENT_BUS = "order-events"
+
+
+class NoStackError(OrderctlError):
+    """There is no such stack, or it is not deployed yet."""
+
+
+class MissingResourceError(OrderctlError):
+    """The stack lacks something that this version of the template has."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackResource:
+    """A resource of the stack."""
+
+    type: str
+    physical_id: str
+
+
+class Stack:
+    """A deployed stack."""
+
+    def __init__(self, session: boto3.Session, name: str) -> None:
+        """Read the stack.
+
+        Args:
+            session: the account and region.
+            name: the stack's name.
+
+        Raises:
+            NoStackError: there is none of this name.
+        """
+        self.name = name
+        self._client = session.client("cloudformation")
+        found = self._describe()
+        outputs = {it["OutputKey"]: it["OutputValue"] for it in found.get("Outputs", ())}
+        if not outputs:
+            raise NoStackError(
+                f"There is no stack {name} in {session.region_name}, or it is not deployed yet."
+            )
+        self.outputs = reachable(outputs, self._client.meta.endpoint_url)
+        """With addresses that can be reached from here."""
+        self.parameters = {
+            it["ParameterKey"]: it["ParameterValue"] for it in found.get("Parameters", ())
+        }
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every name of this stack: its parameter NamePrefix."""
+        return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)
+
+    def parameter(self, name: str) -> str:
+        """The value of a parameter of the stack.
+
+        Raises:
+            MissingResourceError: it has no such parameter.
+        """
+        if name not in self.parameters:
+            raise MissingResourceError(
+                f"Stack {self.name} has no parameter {name}: it was deployed from an older "
+                "template. Deploy the present one."
+            )
+        return self.parameters[name]
+
+    @cached_property
+    def resources(self) -> Mapping[str, StackResource]:
+        """The stack's resources, by logical id."""
+        pages = self._client.get_paginator("list_stack_resources")
+        return {
+            found["LogicalResourceId"]: StackResource(
+                found["ResourceType"], found.get("PhysicalResourceId", "")
+            )
+            for page in pages.paginate(StackName=self.name)
+            for found in page["StackResourceSummaries"]
+        }
+
+    def physical_id(self, logical_id: str) -> str:
+        """What a resource of the template is called in the account.
+
+        Raises:
+            MissingResourceError: the stack has no such resource.
+        """
+        if logical_id not in self.resources:
+            raise MissingResourceError(
+                f"Stack {self.name} has no {logical_id}: it was deployed from an older "
+                "template. Deploy the present one."
+            )
+        return self.resources[logical_id].physical_id
+
+    def _describe(self) -> Mapping[str, Any]:
+        try:
+            return dict(self._client.describe_stacks(StackName=self.name)["Stacks"][0])
+        except self._client.exceptions.ClientError as error:
+            if "does not exist" in str(error):
+                return {}
+            raise
+
+
+def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
+    """A stack's outputs with addresses that can be reached from here.
+
+    Args:
+        outputs: as CloudFormation has them.
+        endpoint: where AWS is called; another place than AWS's own for a local cloud.
+    """
+    if (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS):
+        return dict(outputs)
+    usable = {name: _at_endpoint(value, endpoint) for name, value in outputs.items()}
+    if {"ApiId", "StageName"} <= outputs.keys():
+        api, stage = outputs["ApiId"], outputs["StageName"]
+        usable["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api}/{stage}"
+    return usable
+
+
+def _at_endpoint(value: str, endpoint: str) -> str:
+    """A URL with the endpoint's scheme and host; any other value as it is."""
+    if not value.startswith(("http://", "https://")):
+        return value
+    here = urlsplit(endpoint)
+    return urlunsplit(urlsplit(value)._replace(scheme=here.scheme, netloc=here.netloc))
