@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from orderctl.errors import OrderctlError
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -42,19 +42,21 @@ class Consumer:
             NotSwitchedError: it does not get there.
         """
         wanted = "Enabled" if on else "Disabled"
-        deadline = time.monotonic() + _PATIENCE_SECONDS
         # A mapping that is being changed takes no other change.
-        if self._settled(deadline) == wanted:
+        if self._settled() == wanted:
             return False
         self._functions.update_event_source_mapping(UUID=self._mapping, Enabled=on)
-        state = self._settled(deadline)
+        state = self._settled()
         if state != wanted:
             raise NotSwitchedError(
                 f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, and not {wanted} yet."
             )
         return True
 
-    def _settled(self, deadline: float) -> str:
-        while (state := self.state()) in _IN_BETWEEN and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        return state
+    def _settled(self) -> str:
+        return wait_until(
+            self.state,
+            patience_seconds=_PATIENCE_SECONDS,
+            poll_seconds=_POLL_SECONDS,
+            enough=lambda state: state not in _IN_BETWEEN,
+        )

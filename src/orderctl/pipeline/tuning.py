@@ -11,7 +11,7 @@ import statistics
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
-    import boto3
-
     from orderctl.pipeline.pipeline import Pipeline
 
 PRICES = paths.ROOT / "bench" / "prices.toml"
@@ -66,7 +65,6 @@ class Trial:
 class Tuner:
     """Tries memory sizes on one function of a deployed pipeline."""
 
-    session: boto3.Session
     pipeline: Pipeline
     function: str
     """Its name in the account."""
@@ -113,14 +111,14 @@ class Tuner:
         )
 
     def _configuration(self) -> Any:  # noqa: ANN401 - the service's answer
-        functions = self.session.client("lambda")
+        functions = self.pipeline.session.client("lambda")
         try:
             return functions.get_function_configuration(FunctionName=self.function)
         except functions.exceptions.ResourceNotFoundException as error:
             raise TuningFailedError(f"There is no function {self.function}.") from error
 
     def _set_memory(self, memory: int) -> None:
-        functions = self.session.client("lambda")
+        functions = self.pipeline.session.client("lambda")
         functions.update_function_configuration(FunctionName=self.function, MemorySize=memory)
         functions.get_waiter("function_updated_v2").wait(FunctionName=self.function)
 
@@ -132,10 +130,15 @@ class Tuner:
             status = self.pipeline.api.place({"order_id": order_id, "amount": 1}).status
             if status != HTTPStatus.ACCEPTED:
                 raise TuningFailedError(f"The API answered {status} instead of 202.")
-        _wait(
+        ended = wait_until(
             lambda: all_ended(ids, self.pipeline.orders.find(ids)),
-            "Not every order has ended; `orderctl orders --stuck` says what is missing.",
+            patience_seconds=_PATIENCE_SECONDS,
+            poll_seconds=_POLL_SECONDS,
         )
+        if not ended:
+            raise TuningFailedError(
+                "Not every order has ended; `orderctl orders --stuck` says what is missing."
+            )
 
     def _reports(self, since: int) -> list[_Report]:
         """The REPORT lines since a time, once there come no more."""
@@ -150,7 +153,7 @@ class Tuner:
 
     def _look(self, since: int) -> list[_Report]:
         pages = (
-            self.session.client("logs")
+            self.pipeline.session.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=f"/aws/lambda/{self.function}", startTime=since)
         )
@@ -175,11 +178,3 @@ def prices() -> dict[str, float]:
     """Lambda's prices, from the one table of prices."""
     table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
     return table["lambda"]
-
-
-def _wait(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TuningFailedError(otherwise)
-        time.sleep(_POLL_SECONDS)
