@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from filelock import Timeout
+
 from orderctl import deploying as stack
 from orderctl import paths
 from orderctl.deploying.package import Artifact
@@ -28,6 +29,7 @@ from orderctl.errors import OrderctlError
 from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
 from orderctl.pipeline import tokens
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     import boto3
@@ -252,15 +254,15 @@ class LocalCloud:
         self._home.write(state)
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _BOOT_SECONDS
-        while not self.state.answers():
+        def answers() -> bool:
             self._check_alive()
-            if time.monotonic() > deadline:
-                raise LocalCloudError(
-                    f"The local cloud was not ready after {_BOOT_SECONDS:.0f} s. "
-                    f"The end of its log:\n{self._log_end()}"
-                )
-            time.sleep(_POLL_SECONDS)
+            return self.state.answers()
+
+        if not wait_until(answers, patience_seconds=_BOOT_SECONDS, poll_seconds=_POLL_SECONDS):
+            raise LocalCloudError(
+                f"The local cloud was not ready after {_BOOT_SECONDS:.0f} s. "
+                f"The end of its log:\n{self._log_end()}"
+            )
 
     def _check_alive(self) -> None:
         """Raise if the server has ended."""
@@ -358,7 +360,7 @@ def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(directory.lock())
-        except BlockingIOError:
+        except Timeout:
             raise AlreadyRunningError(_already_running(directory.read())) from None
         left_over = directory.read()
         if left_over and left_over.detached and left_over.is_running():

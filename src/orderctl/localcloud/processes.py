@@ -4,17 +4,17 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+
+import psutil
+
+from orderctl.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 # What ends a program from outside; SIGHUP is a closed terminal.
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_PROC = Path("/proc/self").exists()
 _POLL_SECONDS = 0.02
 
 
@@ -45,18 +45,11 @@ def is_running(pid: int, marker: str) -> bool:
         pid: Its number, which may have passed to another process since.
         marker: What its command line has and no other's.
     """
-    return marker in _command_line(pid)
-
-
-def _command_line(pid: int) -> str:
-    """A process's command line; empty when it has ended, waited for or not."""
-    if not _PROC:
-        ps = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
-        return subprocess.run(ps, capture_output=True, text=True, check=False).stdout
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
+        # Of a process that has ended and was not waited for nothing is left.
+        return any(marker in argument for argument in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
 
 
 def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) -> bool:
@@ -74,9 +67,7 @@ def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) ->
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + grace_seconds
-    while runs() and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    wait_until(lambda: not runs(), patience_seconds=grace_seconds, poll_seconds=_POLL_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     return True

@@ -1,17 +1,17 @@
 """What is known of a running local cloud, kept in a directory for the other commands."""
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from filelock import FileLock, Timeout
 
 from orderctl import paths
 from orderctl.errors import OrderctlError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 HEALTH_PATH = "/_orderctl/health"
 REGION = "us-east-1"
 _HEALTH_TIMEOUT_SECONDS = 2.0
-_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,27 +160,24 @@ class StateDirectory:
         """Be the only `orderctl up` in this directory; the lock ends with its holder's process.
 
         Raises:
-            BlockingIOError: There is another.
+            filelock.Timeout: There is another.
             StateDirectoryError: The directory cannot be made, or not written to.
         """
+        lock = FileLock(self._lock, blocking=False)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = self._lock.open("w")
+            lock.acquire()
         except OSError as error:
             raise StateDirectoryError(
                 f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
                 f"{error.strerror}. Name a directory with {paths.STATE_VARIABLE}."
             ) from error
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
             yield
+        finally:
+            lock.release()
 
     def wait_until_unlocked(self, seconds: float) -> None:
         """Wait until no `orderctl up` holds this directory, but not for longer than asked."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                with self.lock():
-                    return
-            except BlockingIOError:
-                time.sleep(_POLL_SECONDS)
+        with contextlib.suppress(Timeout), FileLock(self._lock, timeout=seconds):
+            pass

@@ -59,7 +59,9 @@ class Archive:
         self.retention_days = found.get("RetentionDays", 0)
         """How long events are kept; 0 for ever."""
         # The id of a rule on a bus of its own is BUS|RULE on AWS.
-        self._rules = {rule: stack.physical_id(rule.logical_id).rsplit("|", 1)[-1] for rule in RULES}
+        self._rules = {
+            rule: stack.physical_id(rule.logical_id).rsplit("|", 1)[-1] for rule in RULES
+        }
 
     def rules(self, typed: Sequence[str]) -> list[str]:
         """The names of the rules that were meant; the default ones when none was typed.
