@@ -167,6 +167,8 @@ class StateDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire()
+        except Timeout:  # an OSError, too
+            raise
         except OSError as error:
             raise StateDirectoryError(
                 f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
