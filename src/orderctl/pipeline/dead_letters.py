@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue, QueueError
-from orderctl.pipeline.steps import STEPS, Step
+from orderctl.pipeline.steps import STEPS, Step, url_output
 
 if TYPE_CHECKING:
     import boto3
@@ -269,7 +269,7 @@ class DeadLetters:
     def queues(self) -> list[DeadLetterQueue]:
         """The dead-letter queues, each of the kind that knows the way back."""
         return [
-            _kind(step)(self._clients, self._outputs[step.dead_letter_output], step)
+            _kind(step)(self._clients, self._outputs[url_output(step.dead_letter_queue)], step)
             for step in STEPS
             if step.dead_letter_queue
         ]

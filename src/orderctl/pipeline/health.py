@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from orderctl.pipeline.steps import STEPS, Step, url_output
+from orderctl.pipeline.steps import STEPS, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -186,12 +186,10 @@ def _step(
     )
 
 
-def _depth(
-    pipeline: Pipeline, logical_id: str | None, metrics: _Metrics, now: datetime
-) -> Depth | None:
-    if logical_id is None:
+def _depth(pipeline: Pipeline, logical_id: str, metrics: _Metrics, now: datetime) -> Depth | None:
+    if not logical_id:
         return None
-    queue = pipeline.queue(url_output(logical_id))
+    queue = pipeline.queue(logical_id)
     waiting, at_work = queue.counts()
     seconds = metrics.newest(queue.name, "ApproximateAgeOfOldestMessage", now - _AGE_WINDOW)
     known = seconds is not None and waiting + at_work > 0
@@ -201,7 +199,7 @@ def _depth(
 def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
     for logical_id in (step.queue, step.dead_letter_queue):
         if logical_id:
-            yield pipeline.queue(url_output(logical_id)).name
+            yield pipeline.queue(logical_id).name
 
 
 def facts(health: Health) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from orderctl.pipeline.orders import Orders
 from orderctl.pipeline.queues import Queue
 from orderctl.pipeline.replay import Archive
 from orderctl.pipeline.stack import Stack
-from orderctl.pipeline.steps import CONSUMERS
+from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
 from orderctl.pipeline.updates import OrderUpdates
 
@@ -76,9 +76,9 @@ class Pipeline:
         """What there is of each article."""
         return Stock(self._dynamodb, self.stack.outputs)
 
-    def queue(self, output: str) -> Queue:
-        """A queue, by the output that has its URL, such as PaymentsQueueUrl."""
-        return Queue(self._sqs, self.stack.outputs[output])
+    def queue(self, logical_id: str) -> Queue:
+        """A queue by its logical id, such as PaymentsQueue."""
+        return Queue(self._sqs, self.stack.outputs[url_output(logical_id)])
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -88,11 +88,11 @@ class Pipeline:
     @cached_property
     def updates(self) -> OrderUpdates:
         """The queue of the order updates."""
-        return OrderUpdates(self._sqs, self.stack.outputs["OrderUpdatesQueueUrl"])
+        return OrderUpdates(self._sqs, self.stack.outputs[url_output("OrderUpdatesQueue")])
 
     def consumer(self, name: str) -> Consumer:
         """What hands a queue's messages to its function, by its name in `steps.CONSUMERS`."""
-        mapping = self.stack.physical_id(CONSUMERS[name].event_source or "")
+        mapping = self.stack.physical_id(CONSUMERS[name].event_source)
         return Consumer(self.session.client("lambda"), name, mapping)
 
     @cached_property

@@ -11,33 +11,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it consists of, by logical id, and what it counts."""
+    """One step: what it consists of, by logical id (empty for none), and what it counts."""
 
     name: str
-    function: str | None = None
+    function: str = ""
     function_name: str = ""
     """What the function is called in an account, behind the stack's prefix."""
-    queue: str | None = None
+    queue: str = ""
     """The queue it works on."""
-    dead_letter_queue: str | None = None
+    dead_letter_queue: str = ""
     """The queue it parks on."""
-    event_source: str | None = None
+    event_source: str = ""
     """The event source mapping between its queue and its function."""
     counts: tuple[tuple[str, str], ...] = ()
     """The metrics of its function in the namespace OrderPipeline, and what to call them."""
 
-    @property
-    def queue_output(self) -> str:
-        """The output with the URL of its queue."""
-        return url_output(self.queue)
 
-    @property
-    def dead_letter_output(self) -> str:
-        """The output with the URL of its dead-letter queue."""
-        return url_output(self.dead_letter_queue)
-
-
-def url_output(queue: str | None) -> str:
+def url_output(queue: str) -> str:
     """The output of the template that has the URL of a queue, by the queue's logical id."""
     return f"{queue}Url"
 

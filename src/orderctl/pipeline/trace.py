@@ -188,7 +188,7 @@ def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
 
 def _waiting(pipeline: Pipeline) -> Iterator[Waiting]:
     for step in CONSUMERS.values():
-        queue = pipeline.queue(step.queue_output)
+        queue = pipeline.queue(step.queue)
         waiting, at_work = queue.counts()
         if waiting + at_work:
             paused = pipeline.consumer(step.name).state() == "Disabled"
