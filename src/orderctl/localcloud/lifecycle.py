@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from filelock import Timeout
 
@@ -28,7 +27,8 @@ from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
-from orderctl.pipeline import tokens
+from orderctl.localcloud.user_pool import with_user_pool
+from orderctl.pipeline.stack import reachable
 from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class LocalCloud:
             LocalCloudError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
-        parameters = tokens.with_user_pool(self.session(), self.state.stack_name, parameters or {})
+        parameters = with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
             deployment = stack.deploy(
                 self.session(),
@@ -187,7 +187,7 @@ class LocalCloud:
         except stack.StackError:
             self._check_alive()
             raise
-        outputs = usable_here(deployment.outputs, self.endpoint)
+        outputs = reachable(deployment.outputs, self.endpoint)
         self._record(replace(self.state, outputs=outputs, ready=True))
         return self.outputs
 
@@ -290,28 +290,6 @@ def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str
         "AWS_DEFAULT_REGION": REGION,
         "TMPDIR": str(temporary),
     }
-
-
-def usable_here(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """The stack's outputs with the addresses under which this machine reaches them.
-
-    Args:
-        outputs: As CloudFormation has them.
-        endpoint: Where the local cloud listens.
-    """
-    usable = {name: _at_endpoint(value, endpoint) for name, value in outputs.items()}
-    if {"ApiId", "StageName"} <= outputs.keys():
-        api, stage = outputs["ApiId"], outputs["StageName"]
-        usable["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api}/{stage}"
-    return usable
-
-
-def _at_endpoint(value: str, endpoint: str) -> str:
-    """A URL with the endpoint's scheme and host; any other value as it is."""
-    if not value.startswith(("http://", "https://")):
-        return value
-    here = urlsplit(endpoint)
-    return urlunsplit(urlsplit(value)._replace(scheme=here.scheme, netloc=here.netloc))
 
 
 def choose_port(asked: int | None) -> int:

@@ -130,13 +130,14 @@ class ApiClient:
 def _pool(url: str, connections: int) -> urllib3.PoolManager:
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
     # A proxy reaches another machine by the loopback address.
-    direct = _is_loopback(host) or proxy_bypass(host)
+    direct = is_loopback(host) or proxy_bypass(host)
     proxy = None if direct else getproxies().get(scheme)
     options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": _TIMEOUT}
     return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

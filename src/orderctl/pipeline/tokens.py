@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.api import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,7 @@ def made_up(
 
 
 def _check(api_url: str, parameters: Mapping[str, str]) -> None:
-    if urlsplit(api_url).hostname != LOOPBACK:
+    if not is_loopback(urlsplit(api_url).hostname or ""):
         raise NoTokenError(
             "On AWS the shop's own user pool signs customers in, and orderctl makes nobody up "
             "there. Sign in as the shop's front end does (or, if an app client allows it, with "

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from orderctl.localcloud import lifecycle
-from orderctl.localcloud.lifecycle import LocalCloudError, choose_port, usable_here
+from orderctl.localcloud.lifecycle import LocalCloudError, choose_port
+from orderctl.pipeline.stack import reachable
 from orderctl.localcloud.processes import LOOPBACK, any_free_port
 
 
@@ -47,7 +48,7 @@ def test_outputs_get_the_addresses_of_this_machine() -> None:
         "PaymentsDLQUrl": "https://sqs.us-east-1.amazonaws.com/000000000000/payments-dlq",
         "EventBusName": "order-events",
     }
-    assert usable_here(outputs, "http://127.0.0.1:4566") == {
+    assert reachable(outputs, "http://127.0.0.1:4566") == {
         "ApiId": "abc",
         "StageName": "live",
         "ApiUrl": "http://127.0.0.1:4566/_aws/execute-api/abc/live",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline import tokens
 from orderctl.pipeline.tokens import NoTokenError
 
@@ -49,4 +50,4 @@ def test_what_cannot_be_made_up_is_said(changes: dict[str, str], says: str) -> N
     ],
 )
 def test_a_user_pool_is_made_only_where_one_is_missing(given: dict[str, str]) -> None:
-    assert tokens.with_user_pool(SESSION, "orders", given) == given
+    assert with_user_pool(SESSION, "orders", given) == given
