@@ -133,6 +133,10 @@ def show(names: Sequence[str], most: int, as_json: bool) -> None:
                 for each in found
             ],
         )
+        console.note(
+            "Looking has hidden these messages from others for that moment, from a redrive and the "
+            "alarm, too. If it was broken off, they show again after the queue's visibility timeout."
+        )
 
 
 def facts_of(each: Parked) -> dict[str, Any]:
