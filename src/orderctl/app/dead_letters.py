@@ -26,7 +26,7 @@ dlq = typer.Typer(
 @dlq.command("list", epilog="Example: orderctl dlq list")
 @on_stack
 def dlq_list(as_json: Json = False) -> None:
-    """List the dead-letter queues: how many messages, since when the oldest is parked, the alarm."""
+    """List the dead-letter queues: messages, since when the oldest is parked, the alarm."""
     dlq_command.list_queues(as_json)
 
 

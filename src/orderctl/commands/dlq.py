@@ -134,8 +134,8 @@ def show(names: Sequence[str], most: int, as_json: bool) -> None:
             ],
         )
         console.note(
-            "Looking has hidden these messages from others for that moment, from a redrive and the "
-            "alarm, too. If it was broken off, they show again after the queue's visibility timeout."
+            "Looking has hidden these messages from others for a moment, from a redrive and the "
+            "alarm, too."
         )
 
 
