@@ -165,9 +165,13 @@ class Pipeline:
         """The reservations of these orders, by order id; an order without one is left out."""
         return self._items(self.outputs["ReservationsTableName"], order_ids)
 
-    def take_updates(self) -> list[dict[str, Any]]:
-        """Receive order updates, as a shop's own service would, and delete them."""
-        queue = self.outputs["OrderUpdatesQueueUrl"]
+    def take_updates(self, queue: str | None = None) -> list[dict[str, Any]]:
+        """Receive order updates, as a shop's own service would, and delete them.
+
+        Args:
+            queue: The URL of a queue that is subscribed to them; the stack's own if not given.
+        """
+        queue = queue or self.outputs["OrderUpdatesQueueUrl"]
         messages = self._sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get(
             "Messages", []
         )
@@ -220,6 +224,9 @@ class Pipeline:
 
     def oldest_age(self, queue: str) -> timedelta | None:
         """How long the oldest message has been in a queue; None while CloudWatch has no metric.
+
+        In a dead-letter queue that is since it was parked, though its retention counts from when
+        it was sent ("Setting up dead-letter queue retention", SQS developer guide).
 
         Args:
             queue: the queue's name.
