@@ -69,7 +69,7 @@ class Caller:
     def answers(self, function: str, calls: list[Call]) -> list[str]:
         """How calls end that a function's role makes: `done`, or the code of the error."""
         answer = self._functions.invoke(FunctionName=f"as-{function}", Payload=json.dumps(calls))
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        assert not answer.get("FunctionError"), answer["Payload"].read()
         found: list[str] = json.load(answer["Payload"])
         return found
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orderctl import deploying as stack
-from orderctl.deploying import Deployment, StackError, StackEvent, Template
+from orderctl.deploying import Deployment, Destruction, StackError, StackEvent, Template
 from orderctl.deploying.package import Artifact
 from orderctl.localcloud.lifecycle import LocalCloud
 
@@ -37,6 +37,16 @@ BROKEN = """
     Type: AWS::SQS::Queue
     DependsOn: Queue
     Properties: { VisibilityTimeout: 99999 }
+"""
+
+
+ARCHIVED = """
+  Bus:
+    Type: AWS::Events::EventBus
+    Properties: { Name: archived }
+  Archive:
+    Type: AWS::Events::Archive
+    Properties: { SourceArn: !GetAtt Bus.Arn, RetentionDays: 1 }
 """
 
 
@@ -158,6 +168,16 @@ def test_what_fails_early_validation_is_told_with_its_cause(one: Stack) -> None:
     cloudformation = one.session.client("cloudformation")
     with pytest.raises(ClientError, match="does not exist"):
         cloudformation.describe_stacks(StackName=one.name)
+
+
+def test_a_bus_whose_archive_is_just_gone_is_deleted_a_little_later(one: Stack) -> None:
+    one.deploy(ARCHIVED)
+    Destruction(one.session, one.name, 0.1).execute(one)
+    failed = [event for event in one.events if event.failed and not event.is_of_stack]
+    assert {(event.logical_id, event.reason) for event in failed} == {
+        ("Bus", "EventBus can't be deleted since it has rules.")
+    }
+    assert one.events[-1].status == "DELETE_COMPLETE"
 
 
 def test_value_the_template_does_not_allow_is_refused(one: Stack) -> None:

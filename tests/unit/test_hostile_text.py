@@ -16,6 +16,7 @@ from orders.aws.order_table import OrderTable
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations
 from orders.notifications.handler import NotificationFailedError, Notifications
+from orders.order_api.caller import Callers
 from orders.order_api.handler import OrderApi
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
@@ -156,11 +157,16 @@ class TestInEveryPlace:
         assert is_silent_about(text, said())
 
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    def test_of_a_path(self, api: OrderApi, method: str, text: str) -> None:
+    def test_of_a_path(self, api: OrderApi, said: Said, method: str, text: str) -> None:
         event = {"httpMethod": method, "pathParameters": {"order_id": text}, "body": text}
         answer = api(event, Context())
         assert answer["statusCode"] == 404
         assert answer["body"].encode()
+        for context in ({}, {"authorizer": {"claims": {"sub": f"\n{text}"}}}):
+            refused = replace(api, callers=Callers("JWT"))
+            event = {**event, "requestContext": context}
+            assert refused(event, Context())["statusCode"] == 403
+        assert is_silent_about(text, said())
 
     def test_of_a_command_to_payments(
         self, payments: PaymentsProcessor, said: Said, text: str

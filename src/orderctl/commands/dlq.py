@@ -133,6 +133,10 @@ def show(names: Sequence[str], most: int, as_json: bool) -> None:
                 for each in found
             ],
         )
+        console.note(
+            "Looking has hidden these messages from others for a moment, from a redrive and the "
+            "alarm, too."
+        )
 
 
 def facts_of(each: Parked) -> dict[str, Any]:

@@ -56,10 +56,12 @@ class OrderApi:
                 case _:
                     return self._place(event, caller, context)
         except NotAllowedError as error:
-            telemetry.info("request not allowed", order_id=order_id or None, reason=str(error))
+            telemetry.info("request not allowed", order_id=_loggable(order_id), reason=str(error))
             return responses.forbidden(str(error))
         except (NotTakenError, *AWS_ERRORS) as error:
-            telemetry.error("request not served", order_id=order_id or None, reason=reason(error))
+            telemetry.error(
+                "request not served", order_id=_loggable(order_id), reason=reason(error)
+            )
             telemetry.count(RequestsNotServed=1)
             return responses.unavailable()
 
@@ -131,6 +133,11 @@ def _order_id(event: dict[str, Any]) -> str:
     """The id in the request's path; what is no character there is shown as ``?``."""
     quoted: str = (event.get("pathParameters") or {}).get("order_id", "")
     return unquote(quoted).encode(errors="replace").decode()
+
+
+def _loggable(order_id: str) -> str | None:
+    """An order's id for the log; None for what is none, as a caller may write anything there."""
+    return order_id if is_order_id(order_id) else None
 
 
 def _orders_from(event: dict[str, Any]) -> str:

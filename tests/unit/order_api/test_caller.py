@@ -175,7 +175,7 @@ class TestOrdersOfCustomers:
         call(api, ALICE, "POST", "a")
         order = api.orders.get("a")
         assert order is not None
-        api.orders.write([replace(order, status=status)])  # type: ignore[arg-type]
+        api.orders.write([replace(order, status=status)], Context())  # type: ignore[arg-type]
         tap.take()
         code, problem = call(api, BOB, method, "a")
         assert code == 404
