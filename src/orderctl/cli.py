@@ -3,14 +3,14 @@
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
-from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import ENDING_SIGNALS
-
 _SIGNALLED = 128
+# What ends a program from outside; SIGHUP is a closed terminal.
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
@@ -23,7 +23,7 @@ class Ended(BaseException):
 
 def main() -> None:
     """Run the command line."""
-    for number in ENDING_SIGNALS:
+    for number in _ENDING_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as it is under nohup
             signal.signal(number, _end)
     for stream in (sys.stdout, sys.stderr):
@@ -31,44 +31,66 @@ def main() -> None:
             # A terminal that lacks a character shows another for it.
             stream.reconfigure(errors="replace")
     try:
-        # Loading takes a moment too, in which Ctrl-C may come.
-        from orderctl.app import app  # noqa: PLC0415
-
-        _listen()
-        app()
-    except OrderctlError as error:
-        _say_error(error)
-        sys.exit(1)
+        status = run(sys.argv[1:])
     except Ended as end:
-        for number in ENDING_SIGNALS:
+        for number in _ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         _say_end(end)
-        sys.exit(_SIGNALLED + end.number)
+        status = _SIGNALLED + end.number
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command, and return its exit status.
+
+    Args:
+        arguments: what was typed behind the program's name.
+    """
+    # Loading takes a moment too, in which Ctrl-C may come.
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    from orderctl.commands import load  # noqa: PLC0415
+    from orderctl.errors import OrderctlError, UsageError  # noqa: PLC0415
+    from orderctl.terminal import console  # noqa: PLC0415
+
+    console.listen()
+    try:
+        _check_text(arguments)
+        load()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        console.usage_error(str(error), error.command_chain or ())
+        return 2
+    except UsageError as error:
+        console.error(str(error))
+        return 2
+    except OrderctlError as error:
+        console.error(str(error))
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     except Exception as fault:  # a defect; whoever typed sees no traceback
-        _say_unexpected(fault)
-        sys.exit(1)
+        console.unexpected(fault)
+        return 1
+    return 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse what is not in the terminal's encoding: AWS takes Unicode only.
+
+    Raises:
+        UsageError: an argument is not.
+    """
+    from orderctl.errors import UsageError  # noqa: PLC0415
+
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{argument} is not Unicode text.") from None
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
     raise Ended(number)
-
-
-def _listen() -> None:
-    from orderctl.terminal import console  # noqa: PLC0415
-
-    console.listen()
-
-
-def _say_unexpected(fault: Exception) -> None:
-    from orderctl.terminal import console  # noqa: PLC0415
-
-    console.unexpected(fault)
-
-
-def _say_error(error: OrderctlError) -> None:
-    from orderctl.terminal import console  # noqa: PLC0415
-
-    console.error(str(error))
 
 
 def _say_end(end: Ended) -> None:

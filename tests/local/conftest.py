@@ -62,7 +62,7 @@ def pipeline(request: pytest.FixtureRequest) -> Iterator[PipelineUnderTest]:
     if STACK:
         pipeline = PipelineUnderTest(boto3.Session(), STACK, None)
         for rate in ("ChargeFailureRate", "ChargeDeclineRate"):
-            assert float(pipeline.parameter(rate)) == 0, (
+            assert float(pipeline.stack.parameter(rate)) == 0, (
                 f"simulated failures would fail tests: deploy {STACK} with --param {rate}=0"
             )
     else:

@@ -60,7 +60,7 @@ def closed(pipeline: PipelineUnderTest, *queue_outputs: str) -> Iterator[None]:
     """Take away the policies of queues for a while: nobody may send to them."""
     policies = {}
     for output in queue_outputs:
-        url = pipeline.outputs[output]
+        url = pipeline.stack.outputs[output]
         found = pipeline.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
         policies[url] = found["Attributes"]["Policy"]
         pipeline.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
@@ -162,15 +162,17 @@ def failing(functions: LambdaClient, *names: str) -> Iterator[None]:
 def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     pipeline: PipelineUnderTest, functions: LambdaClient
 ) -> None:
-    expected = {name for name in pipeline.alarms() if not name.endswith("-dlq")} - ELSEWHERE
+    expected = {name for name in pipeline.alarms.states() if not name.endswith("-dlq")} - ELSEWHERE
     rung: set[str] = set()
     first, second, third = pipeline.ids(3)
 
     def ringing() -> set[str]:
-        return {name for name, state in pipeline.alarms().items() if state == "ALARM"} & expected
+        return {
+            name for name, state in pipeline.alarms.states().items() if state == "ALARM"
+        } & expected
 
     def all_have_rung() -> bool:
-        assert pipeline.place({"order_id": third, "amount": 1}).status >= 500
+        assert pipeline.api.place({"order_id": third, "amount": 1}).status >= 500
         publish_all_kinds(pipeline, second)
         rung.update(ringing())
         return rung == expected
@@ -195,8 +197,8 @@ def test_what_is_not_delivered_but_parked_is_not_lost(pipeline: PipelineUnderTes
     (order_id,) = pipeline.ids(1)
     with closed(pipeline, "PaymentsQueueUrl"):
         pipeline.publish({"order_id": order_id, "amount": 1})
-        eventually(lambda: pipeline.alarms()["order-placed-failed-deliveries"] == "ALARM")
-    assert pipeline.alarms()["order-placed-lost-events"] == "OK"
+        eventually(lambda: pipeline.alarms.states()["order-placed-failed-deliveries"] == "ALARM")
+    assert pipeline.alarms.states()["order-placed-lost-events"] == "OK"
 
 
 def test_a_new_revision_of_the_policies_mends_those_changed_by_hand(
@@ -204,7 +206,7 @@ def test_a_new_revision_of_the_policies_mends_those_changed_by_hand(
 ) -> None:
     (order_id,) = pipeline.ids(1)
     artifact = package.build(Target.this_machine())
-    queue = pipeline.outputs["PaymentsQueueUrl"]
+    queue = pipeline.stack.outputs["PaymentsQueueUrl"]
     pipeline.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
     with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
         pipeline.cloud.deploy(artifact, parameters={"PolicyRevision": uuid.uuid4().hex[:8]})

@@ -18,7 +18,7 @@ def order(order_id: str) -> dict[str, Any]:
 
 
 def confirm(pipeline: PipelineUnderTest, order_id: str) -> None:
-    pipeline.place(order(order_id))
+    pipeline.api.place(order(order_id))
     eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
 
 
@@ -26,8 +26,10 @@ def confirm(pipeline: PipelineUnderTest, order_id: str) -> None:
 def payment_held(pipeline: PipelineUnderTest, order_id: str) -> Iterator[None]:
     """An order whose payment cannot be recorded; in the end it is in the dead-letter queue."""
     with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
-        pipeline.place(order(order_id))
-        eventually(lambda: pipeline.orders([order_id])[order_id].get("inventory") == "reserved")
+        pipeline.api.place(order(order_id))
+        eventually(
+            lambda: pipeline.orders.find([order_id])[order_id].get("inventory") == "reserved"
+        )
         yield
 
 
@@ -87,11 +89,11 @@ class TestUpdates:
     def test_a_look_leaves_them_and_reading_takes_them(
         self, pipeline: PipelineUnderTest, orderctl: Orderctl
     ) -> None:
-        while pipeline.take_updates():
+        while pipeline.updates.take():
             pass
         (order_id,) = pipeline.ids(1)
         confirm(pipeline, order_id)
-        eventually(lambda: pipeline.depth("OrderUpdatesQueueUrl") == 2)
+        eventually(lambda: pipeline.queue("OrderUpdatesQueue").depth() == 2)
         looked = orderctl("updates", "--peek")
         assert looked.returncode == 0
         read = orderctl("updates")
@@ -116,7 +118,7 @@ class TestUpdates:
             text=True,
         ) as following:
             assert following.stdout
-            pipeline.place(order(order_id))
+            pipeline.api.place(order(order_id))
             statuses: list[str] = []
             while statuses != ["placed", "confirmed"]:
                 update = json.loads(following.stdout.readline())
@@ -132,7 +134,7 @@ class TestStuckOrdersAndTheWayBack:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with payment_held(pipeline, order_id):
-            eventually(lambda: pipeline.parked()["payments-dlq"] == 1)
+            eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
         found = json.loads(orderctl("orders", "--stuck", "--minutes", "0", "--json").stdout)
         (row,) = [row for row in found if row["order_id"] == order_id]
         assert row.pop("age_seconds") >= 0
@@ -152,7 +154,7 @@ class TestStuckOrdersAndTheWayBack:
         assert any(order_id in line and line.endswith("payments-dlq") for line in table)
         assert orderctl("orders", "--stuck").stdout == "No order is stuck.\n"
 
-        eventually(lambda: pipeline.alarms()["payments-dlq"] == "ALARM")
+        eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "ALARM")
         listed = orderctl("dlq", "list").stdout.splitlines()
         (line,) = [line.split() for line in listed if line.startswith("payments-dlq")]
         assert (line[1], line[-1]) == ("1", "ALARM")
@@ -168,8 +170,8 @@ class TestStuckOrdersAndTheWayBack:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with pipeline.without_permission("NotificationRole", "sns:Publish"):
-            pipeline.place(order(order_id))
-            eventually(lambda: pipeline.parked()["notifications-dlq"] == 2)
+            pipeline.api.place(order(order_id))
+            eventually(lambda: pipeline.dead_letters.depths()["notifications-dlq"] == 2)
         result = orderctl("dlq", "redrive", "notifications-dlq", "--json")
         assert result.returncode == 0
         assert json.loads(result.stdout) == [
@@ -178,24 +180,24 @@ class TestStuckOrdersAndTheWayBack:
         seen: list[str] = []
 
         def both_seen() -> bool:
-            updates = [u for u in pipeline.take_updates() if u["order_id"] == order_id]
+            updates = [u for u in pipeline.updates.take() if u["order_id"] == order_id]
             seen.extend(update["status"] for update in updates)
             return len(seen) == 2
 
         eventually(both_seen)
         assert seen == ["placed", "confirmed"]
-        assert pipeline.parked()["notifications-dlq"] == 0
+        assert pipeline.dead_letters.depths()["notifications-dlq"] == 0
 
     def test_an_undeliverable_event_is_delivered_and_what_is_none_stays(
         self, pipeline: PipelineUnderTest, orderctl: Orderctl
     ) -> None:
-        queue = pipeline.outputs["InventoryQueueUrl"]
+        queue = pipeline.stack.outputs["InventoryQueueUrl"]
         policy = pipeline.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])
         (order_id,) = pipeline.ids(1)
         pipeline.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
         try:
-            pipeline.place(order(order_id))
-            eventually(lambda: pipeline.parked()["undeliverable-events-dlq"] == 1)
+            pipeline.api.place(order(order_id))
+            eventually(lambda: pipeline.dead_letters.depths()["undeliverable-events-dlq"] == 1)
         finally:
             pipeline.sqs.set_queue_attributes(
                 QueueUrl=queue, Attributes={"Policy": policy["Attributes"]["Policy"]}
@@ -208,7 +210,7 @@ class TestStuckOrdersAndTheWayBack:
         )
         assert "Its TARGET_ARN is neither a queue's nor a function's: none" in result.stderr
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-        assert pipeline.parked()["undeliverable-events-dlq"] == 1
+        assert pipeline.dead_letters.depths()["undeliverable-events-dlq"] == 1
 
     def test_a_queue_that_does_not_exist_is_told_the_ones_that_do(
         self, pipeline: PipelineUnderTest, orderctl: Orderctl

@@ -70,7 +70,7 @@ class Shop:
 
     def key(self, use: str = "id") -> rsa.RSAPrivateKey:
         """The private key of the pool itself, for tokens that only the pool could sign."""
-        pool = self.pipeline.parameter("UserPoolArn").rsplit("/", 1)[1]
+        pool = self.pipeline.stack.parameter("UserPoolArn").rsplit("/", 1)[1]
         (file,) = self.directory.rglob(f"{pool}-{use}.pem")
         key = serialization.load_pem_private_key(file.read_bytes(), None)
         assert isinstance(key, rsa.RSAPrivateKey)
@@ -327,7 +327,7 @@ def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_
         id_token = shop.token("alice")
         order_id = shop.order_of("alice")
 
-        pool = shop.pipeline.parameter("UserPoolArn")
+        pool = shop.pipeline.stack.parameter("UserPoolArn")
         scoped = {"ApiAuthorization": "JWT", "ApiScope": tokens.API_SCOPE}
         with pytest.raises(stack.StackError, match="ApiScope cannot be changed while customers"):
             cloud.deploy(artifact, parameters=scoped)
@@ -335,7 +335,7 @@ def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_
         assert shop.api(id_token).show(order_id).status in {401, 403}
         assert shop.api(None).show(order_id).status == 200
         cloud.deploy(artifact, parameters=scoped)
-        assert shop.pipeline.parameter("UserPoolArn") == pool
+        assert shop.pipeline.stack.parameter("UserPoolArn") == pool
 
         token = shop.token("alice")
         assert decoded(token.split(".")[1])["token_use"] == "access"

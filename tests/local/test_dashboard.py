@@ -15,10 +15,10 @@ SCHEDULED = ("FunctionName", "stuck-orders")
 
 def test_every_metric_of_aws_on_it_has_data_once_orders_flow(pipeline: PipelineUnderTest) -> None:
     confirmed, cancelled = pipeline.ids(2)
-    assert pipeline.place({"order_id": confirmed, "amount": 1}).status == 202
+    assert pipeline.api.place({"order_id": confirmed, "amount": 1}).status == 202
     pipeline.publish_events([("order.cancelled", {"order_id": cancelled, "reason": "test"})])
     cloudwatch = pipeline.cloud.session().client("cloudwatch")
-    name = pipeline.outputs["DashboardName"]
+    name = pipeline.stack.outputs["DashboardName"]
     widgets = json.loads(cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
     shown = {
         metric

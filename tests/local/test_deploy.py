@@ -147,10 +147,10 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     assert outputs["EventBusName"] == "second-order-events"
     name = "second-order-pipeline"
     second = Pipeline(cloud.session(), outputs, stack_name=name)
-    assert second.parameter("ApiAuthorization") == "AWS_IAM"
-    assert second.place({"order_id": "signed", "amount": 1}).status == 202
+    assert second.stack.parameter("ApiAuthorization") == "AWS_IAM"
+    assert second.api.place({"order_id": "signed", "amount": 1}).status == 202
     # Its roles may do all they have to within the boundary.
-    eventually(lambda: second.orders(["signed"])["signed"]["status"] == "confirmed")
+    eventually(lambda: second.orders.find(["signed"])["signed"]["status"] == "confirmed")
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     assert orderctl("order", "signed").returncode == 1, "it is not in the first stack"
 

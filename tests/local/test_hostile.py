@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from orderctl.app import app
 from typer.testing import CliRunner
 
-from orderctl.app import app
 from orderctl.errors import OrderctlError
 from support.command_line import PATIENCE_SECONDS, PROGRAM, commands
 from support.hostile import HOSTILE, IN_A_MESSAGE, WELL_FORMED, assert_harmless
@@ -70,7 +70,7 @@ def said(request: pytest.FixtureRequest) -> Iterator[None]:
         _in_logs(pipeline)
         yield
         pipeline.drain_dead_letter_queues()
-        pipeline.sqs.purge_queue(QueueUrl=pipeline.outputs["OrderUpdatesQueueUrl"])
+        pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["OrderUpdatesQueueUrl"])
 
 
 @contextmanager
@@ -90,14 +90,14 @@ def _in_tables(pipeline: PipelineUnderTest) -> Iterator[None]:
     for table, key in keys:
         state = {"state": {"S": "reserved"}} if table == "ReservationsTableName" else {}
         pipeline.dynamodb.put_item(
-            TableName=pipeline.outputs[table],
+            TableName=pipeline.stack.outputs[table],
             Item={**item, **key, **state, "available": word},
         )
     try:
         yield
     finally:
         for table, key in keys:
-            pipeline.dynamodb.delete_item(TableName=pipeline.outputs[table], Key=key)
+            pipeline.dynamodb.delete_item(TableName=pipeline.stack.outputs[table], Key=key)
 
 
 def _on_queues(pipeline: PipelineUnderTest) -> None:
@@ -115,7 +115,7 @@ def _on_queues(pipeline: PipelineUnderTest) -> None:
         "status": "placed",
     }
     bodies = [json.dumps(event), json.dumps(record), json.dumps(update), IN_A_MESSAGE, DEEP]
-    for output, url in pipeline.outputs.items():
+    for output, url in pipeline.stack.outputs.items():
         if not (output.endswith("DLQUrl") or output == "OrderUpdatesQueueUrl"):
             continue
         for number, body in enumerate(bodies):
@@ -179,7 +179,7 @@ def test_updates_name_the_messages_that_cannot_be_read(
     pipeline: PipelineUnderTest, environment: dict[str, str]
 ) -> None:
     sent = pipeline.sqs.send_message(
-        QueueUrl=pipeline.outputs["OrderUpdatesQueueUrl"],
+        QueueUrl=pipeline.stack.outputs["OrderUpdatesQueueUrl"],
         MessageBody=DEEP,
         MessageGroupId="deep",
         MessageDeduplicationId="deep",

@@ -52,7 +52,7 @@ class TestSubmit:
         refused = orderctl("submit", "-", text=lines(good, {"order_id": second}))
         assert refused.returncode == 1
         assert "line 2: amount: is required" in refused.stderr
-        assert pipeline.orders([first]) == {}
+        assert pipeline.orders.find([first]) == {}
         sent = answered(
             orderctl("submit", "-", "--json", text=lines(good, {"order_id": second, "amount": 2}))
         )
@@ -110,9 +110,9 @@ class TestParked:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
-            pipeline.place({"order_id": order_id, "amount": 1})
+            pipeline.api.place({"order_id": order_id, "amount": 1})
             pipeline.send("PaymentsQueueUrl", "no event")
-            eventually(lambda: pipeline.parked()["payments-dlq"] == 2)
+            eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 2)
         shown = answered(orderctl("dlq", "show", "payments-dlq", "--json"))
         of_order = next(each for each in shown if each["order_id"] == order_id)
         unreadable = next(each for each in shown if each["order_id"] is None)
@@ -129,14 +129,14 @@ class TestParked:
         moved = orderctl("dlq", "redrive", "--message", of_order["message_id"][:13])
         assert moved.returncode == 0
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-        assert pipeline.parked()["payments-dlq"] == 1
+        assert pipeline.dead_letters.depths()["payments-dlq"] == 1
 
         unasked = orderctl("dlq", "purge", "payments-dlq")
         assert unasked.returncode == 1
         assert "there is nobody to ask" in unasked.stderr
         purged = answered(orderctl("dlq", "purge", "payments-dlq", "--yes", "--json"))
         assert purged == [{"queue": "payments-dlq", "deleted": 1}]
-        assert pipeline.parked()["payments-dlq"] == 0
+        assert pipeline.dead_letters.depths()["payments-dlq"] == 0
 
         ended = orderctl("trace", order_id).stdout.splitlines()
         assert ended[0].startswith(f"{order_id}   confirmed   payment charged")
@@ -154,8 +154,8 @@ class TestPause:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with paused(orderctl, "tracker"):
-            pipeline.place({"order_id": order_id, "amount": 1})
-            eventually(lambda: pipeline.depth("OutcomesQueueUrl") == 2)
+            pipeline.api.place({"order_id": order_id, "amount": 1})
+            eventually(lambda: pipeline.queue("OutcomesQueue").depth() == 2)
             status = answered(orderctl("status", "--json"))
             assert status["paused"] == ["tracker"]
             steps = {step["step"]: step for step in status["steps"]}
@@ -165,7 +165,7 @@ class TestPause:
             traced = answered(orderctl("trace", order_id, "--json"))
             (queue,) = traced["may_wait_in"]
             assert (queue["queue"], queue["paused"]) == ("order-outcomes", True)
-            assert pipeline.depth("OutcomesQueueUrl") == 2
+            assert pipeline.queue("OutcomesQueue").depth() == 2
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
         screen = orderctl("status").stdout.splitlines()
         assert screen[2].split()[0] == "step"
@@ -178,20 +178,20 @@ class TestReplay:
     ) -> None:
         done, lost = pipeline.ids(2)
         start = datetime.now(UTC).replace(microsecond=0)
-        pipeline.place({"order_id": done, "amount": 1})
+        pipeline.api.place({"order_id": done, "amount": 1})
         eventually(lambda: pipeline.statuses([done]) == {done: "confirmed"})
         with paused(orderctl, "payments"):
-            pipeline.place({"order_id": lost, "amount": 2})
-            eventually(lambda: pipeline.depth("PaymentsQueueUrl") == 1)
-            pipeline.sqs.purge_queue(QueueUrl=pipeline.outputs["PaymentsQueueUrl"])
-        charged = pipeline.payments([done])[done]
+            pipeline.api.place({"order_id": lost, "amount": 2})
+            eventually(lambda: pipeline.queue("PaymentsQueue").depth() == 1)
+            pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["PaymentsQueueUrl"])
+        charged = pipeline.orders.payments([done])[done]
         eventually(lambda: datetime.now(UTC) > start + timedelta(seconds=2))
         replayed = orderctl("replay", "--from", start.isoformat(), "--json")
         assert replayed.returncode == 0
         assert json.loads(replayed.stdout)["state"] == "COMPLETED"
         eventually(lambda: pipeline.statuses([lost]) == {lost: "confirmed"})
         eventually(pipeline.idle)
-        assert pipeline.payments([done]) == {done: charged}
+        assert pipeline.orders.payments([done]) == {done: charged}
         assert pipeline.statuses([done]) == {done: "confirmed"}
 
 

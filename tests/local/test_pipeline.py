@@ -56,14 +56,14 @@ class TestTheWayOfAnOrder:
         self, pipeline: PipelineUnderTest
     ) -> None:
         sku = pipeline.sku("way-of-an-order")
-        pipeline.set_stock({sku: 5})
+        pipeline.put_stock({sku: 5})
         (order_id,) = pipeline.ids(1)
-        answer = pipeline.place(order(order_id, **{sku: 2}))
+        answer = pipeline.api.place(order(order_id, **{sku: 2}))
         assert (answer.status, answer.body) == (202, {"order_id": order_id, "status": "placed"})
         eventually(lambda: pipeline.charged([order_id]) and pipeline.reserved([order_id]))
-        assert pipeline.available()[sku] == 3
+        assert pipeline.stock.available()[sku] == 3
         assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
-        shown = pipeline.show(order_id).body
+        shown = pipeline.api.show(order_id).body
         assert (shown["status"], shown["payment"], shown["inventory"]) == (
             "confirmed",
             "charged",
@@ -114,11 +114,11 @@ class TestOutsidePublishers:
         self, pipeline: PipelineUnderTest
     ) -> None:
         sku = pipeline.sku("many-times")
-        pipeline.set_stock({sku: 100})
+        pipeline.put_stock({sku: 100})
         ids = pipeline.ids(5)
         pipeline.publish(*[order(i, **{sku: 1}) for i in ids * 20])
         eventually(lambda: pipeline.reserved(ids) == set(ids) and pipeline.idle())
-        assert pipeline.available()[sku] == 95
+        assert pipeline.stock.available()[sku] == 95
         assert pipeline.charged(ids) == set(ids)
 
         def logged() -> set[str]:
@@ -137,11 +137,13 @@ class TestOutsidePublishers:
         bodies = [json.dumps(order_placed(i)) for i in ids]
         for queue in ("Payments", "Inventory"):
             pipeline.send(f"{queue}QueueUrl", *bodies[:5], "unreadable", *bodies[5:])
-        eventually(lambda: pipeline.depth("PaymentsDLQUrl") == 1)
-        eventually(lambda: pipeline.depth("InventoryDLQUrl") == 1)
+        eventually(lambda: pipeline.queue("PaymentsDLQ").depth() == 1)
+        eventually(lambda: pipeline.queue("InventoryDLQ").depth() == 1)
         assert pipeline.charged(ids) == pipeline.reserved(ids) == set(ids)
-        eventually(lambda: pipeline.alarms()["payments-dlq"] == "ALARM")
-        assert pipeline.alarms()["notifications-dlq"] == "OK", "an alarm looks at its own queue"
+        eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "ALARM")
+        assert pipeline.alarms.states()["notifications-dlq"] == "OK", (
+            "an alarm looks at its own queue"
+        )
         reasons = [
             line["reason"]
             for line in pipeline.log_lines("payments-processor")
@@ -153,14 +155,14 @@ class TestOutsidePublishers:
 
     def test_scarce_stock_is_not_oversold(self, pipeline: PipelineUnderTest) -> None:
         scarce, plenty = pipeline.sku("scarce"), pipeline.sku("plenty")
-        pipeline.set_stock({scarce: 50, plenty: 1000})
+        pipeline.put_stock({scarce: 50, plenty: 1000})
         ids = pipeline.ids(60)
         pipeline.publish(*[order(i, **{scarce: 2, plenty: 1}) for i in ids])
-        eventually(lambda: len(pipeline.reservations(ids)) == 60)
-        states = [r["state"] for r in pipeline.reservations(ids).values()]
+        eventually(lambda: len(pipeline.orders.reservations(ids)) == 60)
+        states = [r["state"] for r in pipeline.orders.reservations(ids).values()]
         assert (states.count("reserved"), states.count("rejected")) == (25, 35)
-        assert pipeline.available()[scarce] == 0
-        assert pipeline.available()[plenty] == 975
+        assert pipeline.stock.available()[scarce] == 0
+        assert pipeline.stock.available()[plenty] == 975
 
 
 class TestCancel:
@@ -169,7 +171,7 @@ class TestCancel:
         self, pipeline: PipelineUnderTest, when: str
     ) -> None:
         sku = pipeline.sku(f"cancelled-{when}")
-        pipeline.set_stock({sku: 10})
+        pipeline.put_stock({sku: 10})
         ids = pipeline.ids(5)
         placed = [("order.placed", order(i, **{sku: 2})) for i in ids]
         cancelled = [("order.cancelled", {"order_id": i, "reason": "raw"}) for i in ids]
@@ -184,42 +186,50 @@ class TestCancel:
             eventually(lambda: len(pipeline.reserved(ids)) == 5)
             pipeline.publish_events(cancelled)
         eventually(lambda: pipeline.statuses(ids) == dict.fromkeys(ids, "cancelled"))
-        eventually(lambda: pipeline.idle() and len(pipeline.payments(ids)) == 5)
-        assert {p["state"] for p in pipeline.payments(ids).values()} <= {"voided", "refunded"}
-        assert {r["state"] for r in pipeline.reservations(ids).values()} <= {"voided", "released"}
-        assert pipeline.available()[sku] == 10
+        eventually(lambda: pipeline.idle() and len(pipeline.orders.payments(ids)) == 5)
+        assert {p["state"] for p in pipeline.orders.payments(ids).values()} <= {
+            "voided",
+            "refunded",
+        }
+        assert {r["state"] for r in pipeline.orders.reservations(ids).values()} <= {
+            "voided",
+            "released",
+        }
+        assert pipeline.stock.available()[sku] == 10
 
     def test_a_pending_order_is_cancelled_through_the_api(
         self, pipeline: PipelineUnderTest
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
-            pipeline.place(order(order_id))
+            pipeline.api.place(order(order_id))
             eventually(lambda: pipeline.reserved([order_id]))
-            assert pipeline.cancel(order_id).status == 202
+            assert pipeline.api.cancel(order_id).status == 202
             eventually(lambda: pipeline.statuses([order_id]) == {order_id: "cancelled"})
-        eventually(lambda: pipeline.reservations([order_id])[order_id]["state"] == "released")
-        assert pipeline.show(order_id).body["reason"] == "cancel requested"
+        eventually(
+            lambda: pipeline.orders.reservations([order_id])[order_id]["state"] == "released"
+        )
+        assert pipeline.api.show(order_id).body["reason"] == "cancel requested"
 
     def test_a_confirmed_order_is_not(self, pipeline: PipelineUnderTest) -> None:
         (order_id,) = pipeline.ids(1)
-        pipeline.place(order(order_id))
+        pipeline.api.place(order(order_id))
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-        refused = pipeline.cancel(order_id)
+        refused = pipeline.api.cancel(order_id)
         assert (refused.status, refused.body["title"]) == (409, "Too late to cancel")
 
     def test_nobody_knows_an_unknown_order(self, pipeline: PipelineUnderTest) -> None:
-        assert pipeline.show("nobody").status == pipeline.cancel("nobody").status == 404
+        assert pipeline.api.show("nobody").status == pipeline.api.cancel("nobody").status == 404
 
 
 class TestTheFrontDoor:
     def test_the_same_order_again_and_a_different_one(self, pipeline: PipelineUnderTest) -> None:
         (order_id,) = pipeline.ids(1)
-        first = pipeline.place(order(order_id))
-        assert pipeline.place(order(order_id)) == first
-        assert pipeline.place({**order(order_id), "amount": 10}).status == 409
+        first = pipeline.api.place(order(order_id))
+        assert pipeline.api.place(order(order_id)) == first
+        assert pipeline.api.place({**order(order_id), "amount": 10}).status == 409
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-        assert pipeline.place(order(order_id)) == first
+        assert pipeline.api.place(order(order_id)) == first
         assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
 
 
@@ -228,7 +238,7 @@ class TestLocation:
         self, pipeline: PipelineUnderTest
     ) -> None:
         (order_id,) = pipeline.ids(1)
-        address = f"{pipeline.outputs['ApiUrl']}/orders"
+        address = f"{pipeline.stack.outputs['ApiUrl']}/orders"
         body = order(order_id, **{"never-in-stock": 1})  # so that it is never confirmed
         posted = answer(pipeline, "POST", address, json.dumps(body).encode())
         assert posted.status == 202
@@ -240,7 +250,7 @@ class TestLocation:
 
     def test_of_a_tested_method_leads_to_it(self, pipeline: PipelineUnderTest) -> None:
         (order_id,) = pipeline.ids(1)
-        gateway, api = pipeline.apigateway, pipeline.outputs["ApiId"]
+        gateway, api = pipeline.apigateway, pipeline.stack.outputs["ApiId"]
         resources = {r["path"]: r["id"] for r in gateway.get_resources(restApiId=api)["items"]}
         posted = gateway.test_invoke_method(
             restApiId=api,
@@ -275,7 +285,7 @@ class TestLoadAndCrashes:
         rates = {"ChargeFailureRate": "0.3", "ChargeDeclineRate": "0.2"}
         pipeline.cloud.deploy(artifact, parameters=rates)
         rare = pipeline.sku("rare")
-        pipeline.set_stock({rare: 600})
+        pipeline.put_stock({rare: 600})
         ids = pipeline.ids(1000)
         for start in range(0, 1000, 250):
             pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
@@ -287,12 +297,12 @@ class TestLoadAndCrashes:
         while (unbalanced := out_of_balance(pipeline, ids)) and time.monotonic() < deadline:
             time.sleep(1)
             for output in ("PaymentsDLQUrl", "InventoryDLQUrl", "OutcomesDLQUrl"):
-                if pipeline.depth(output) and pipeline.idle():
+                if pipeline.queue(output).depth() and pipeline.idle():
                     pipeline.redrive(output)
         assert not unbalanced
-        assert pipeline.available()[rare] + len(pipeline.reserved(ids)) == 600
+        assert pipeline.stock.available()[rare] + len(pipeline.reserved(ids)) == 600
         assert not set(pipeline.unfinished()) & set(ids)
-        eventually(lambda: pipeline.idle() and not any(pipeline.parked().values()))
+        eventually(lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()))
         assert not out_of_balance(pipeline, ids), "what came late changed nothing"
         told = collect_updates(pipeline, ids, within=120)
         for order_id, status in pipeline.statuses(ids).items():
@@ -305,7 +315,7 @@ class TestLoadAndCrashes:
 def out_of_balance(pipeline: PipelineUnderTest, ids: list[str]) -> dict[str, tuple[str, str, str]]:
     """The orders that have not ended, or whose money or stock does not fit their end."""
     statuses = pipeline.statuses(ids)
-    payments, reservations = pipeline.payments(ids), pipeline.reservations(ids)
+    payments, reservations = pipeline.orders.payments(ids), pipeline.orders.reservations(ids)
     ends = {
         "confirmed": ({"charged"}, {"reserved"}),
         "cancelled": ({"declined", "refunded", "voided"}, {"rejected", "released", "voided"}),
@@ -342,7 +352,7 @@ class TestThingsGoWrong:
         ids = pipeline.ids(3)
         with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
             pipeline.publish(*map(order, ids))
-            eventually(lambda: pipeline.parked()["payments-dlq"] == 3)
+            eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 3)
         assert pipeline.reserved(ids) == set(ids), "the other consumer is not affected"
         reasons = {
             line["reason"]
@@ -350,10 +360,10 @@ class TestThingsGoWrong:
             if line.get("order_id") in ids
         }
         assert all("AccessDenied" in reason for reason in reasons)
-        eventually(lambda: pipeline.alarms()["payments-dlq"] == "ALARM")
-        pipeline.redrive("PaymentsDLQUrl")
+        eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "ALARM")
+        pipeline.dead_letters.queue("PaymentsDLQ").redrive()
         eventually(lambda: pipeline.charged(ids) == set(ids))
-        eventually(lambda: pipeline.alarms()["payments-dlq"] == "OK")
+        eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "OK")
 
     def test_charges_that_keep_failing_are_parked_after_three_attempts(
         self, pipeline: PipelineUnderTest
@@ -362,7 +372,7 @@ class TestThingsGoWrong:
         pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "1"})
         (order_id,) = pipeline.ids(1)
         pipeline.publish(order(order_id))
-        eventually(lambda: pipeline.parked()["payments-dlq"] == 1)
+        eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
         attempts = [
             line["attempt"]
             for line in pipeline.log_lines("payments-processor")
@@ -370,7 +380,7 @@ class TestThingsGoWrong:
         ]
         assert attempts == [1, 2, 3]
         pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "0"})
-        pipeline.redrive("PaymentsDLQUrl")
+        pipeline.dead_letters.queue("PaymentsDLQ").redrive()
         eventually(lambda: pipeline.charged([order_id]))
 
     def test_a_bus_that_refuses_is_a_503_that_a_retry_mends(
@@ -378,10 +388,10 @@ class TestThingsGoWrong:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         with pipeline.without_permission("OrderApiRole", "events:PutEvents"):
-            answer = pipeline.place(order(order_id))
+            answer = pipeline.api.place(order(order_id))
             assert answer.status == 503
             assert "Send the same request again" in answer.body["detail"]
-        assert pipeline.place(order(order_id)).status == 202
+        assert pipeline.api.place(order(order_id)).status == 202
         eventually(lambda: pipeline.charged([order_id]))
 
     def test_a_notification_that_keeps_failing_is_parked_with_its_event(
@@ -391,9 +401,9 @@ class TestThingsGoWrong:
         with pipeline.without_permission("NotificationRole", "sns:Publish"):
             pipeline.publish(order(order_id))
             # That it is confirmed may be parked, too, by the time one looks.
-            eventually(lambda: pipeline.parked()["notifications-dlq"] >= 1)
-        eventually(lambda: pipeline.alarms()["notifications-dlq"] == "ALARM")
-        queue = pipeline.outputs["NotificationsDLQUrl"]
+            eventually(lambda: pipeline.dead_letters.depths()["notifications-dlq"] >= 1)
+        eventually(lambda: pipeline.alarms.states()["notifications-dlq"] == "ALARM")
+        queue = pipeline.stack.outputs["NotificationsDLQUrl"]
         (message,) = pipeline.sqs.receive_message(QueueUrl=queue)["Messages"]
         record = json.loads(message["Body"])
         assert record["requestContext"]["approximateInvokeCount"] == 3
@@ -404,31 +414,31 @@ class TestThingsGoWrong:
         self, pipeline: PipelineUnderTest
     ) -> None:
         assert pipeline.cloud
-        queue = pipeline.outputs["InventoryQueueUrl"]
+        queue = pipeline.stack.outputs["InventoryQueueUrl"]
         policy = pipeline.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])
         (order_id,) = pipeline.ids(1)
         pipeline.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
         try:
             pipeline.publish(order(order_id))
-            eventually(lambda: pipeline.parked()["undeliverable-events-dlq"] == 1)
+            eventually(lambda: pipeline.dead_letters.depths()["undeliverable-events-dlq"] == 1)
         finally:
             pipeline.sqs.set_queue_attributes(
                 QueueUrl=queue, Attributes={"Policy": policy["Attributes"]["Policy"]}
             )
         eventually(lambda: pipeline.charged([order_id]))
-        eventually(lambda: pipeline.alarms()["undeliverable-events-dlq"] == "ALARM")
+        eventually(lambda: pipeline.alarms.states()["undeliverable-events-dlq"] == "ALARM")
 
 
 def test_an_order_that_does_not_end_rings_until_it_ends(pipeline: PipelineUnderTest) -> None:
     (order_id,) = pipeline.ids(1)
     with pipeline.without_permission("PaymentsRole", "dynamodb:PartiQLInsert"):
-        pipeline.place(order(order_id))
-        eventually(lambda: pipeline.parked()["payments-dlq"] == 1)
+        pipeline.api.place(order(order_id))
+        eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
         pipeline.backdate(order_id, timedelta(minutes=20))
-        eventually(lambda: pipeline.alarms()["stuck-orders"] == "ALARM")
-    pipeline.redrive("PaymentsDLQUrl")
+        eventually(lambda: pipeline.alarms.states()["stuck-orders"] == "ALARM")
+    pipeline.dead_letters.queue("PaymentsDLQ").redrive()
     eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-    eventually(lambda: pipeline.alarms()["stuck-orders"] == "OK")
+    eventually(lambda: pipeline.alarms.states()["stuck-orders"] == "OK")
 
 
 def test_the_same_event_twice_is_one_update(pipeline: PipelineUnderTest) -> None:
@@ -441,15 +451,15 @@ def test_a_visit_takes_nothing_from_the_shop_and_leaves_nothing_even_when_it_fai
     pipeline: PipelineUnderTest,
 ) -> None:
     """As against a stack that others use: their updates, their stock and their queues stay."""
-    cloud, topic = pipeline.cloud, pipeline.outputs["OrderUpdatesTopicArn"]
+    cloud, topic = pipeline.cloud, pipeline.stack.outputs["OrderUpdatesTopicArn"]
     sns = cloud.session().client("sns")
 
     def subscribed() -> set[str]:
         found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         return {subscription["Endpoint"] for subscription in found}
 
-    before = subscribed(), pipeline.sqs.list_queues()["QueueUrls"], pipeline.available()
-    waiting = pipeline.depth("OrderUpdatesQueueUrl")
+    before = subscribed(), pipeline.sqs.list_queues()["QueueUrls"], pipeline.stock.available()
+    waiting = pipeline.queue("OrderUpdatesQueue").depth()
     visitor = PipelineUnderTest(cloud.session(), cloud.state.stack_name, None)
     (order_id,) = visitor.ids(1)
     with pytest.raises(ZeroDivisionError), visitor.visiting():
@@ -457,5 +467,9 @@ def test_a_visit_takes_nothing_from_the_shop_and_leaves_nothing_even_when_it_fai
         visitor.place(order(order_id, **{visitor.sku("mug"): 1}))
         collect_updates(visitor, [order_id])
         raise ZeroDivisionError
-    eventually(lambda: pipeline.depth("OrderUpdatesQueueUrl") == waiting + 2)
-    assert before == (subscribed(), pipeline.sqs.list_queues()["QueueUrls"], pipeline.available())
+    eventually(lambda: pipeline.queue("OrderUpdatesQueue").depth() == waiting + 2)
+    assert before == (
+        subscribed(),
+        pipeline.sqs.list_queues()["QueueUrls"],
+        pipeline.stock.available(),
+    )

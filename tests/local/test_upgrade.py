@@ -78,7 +78,7 @@ def submitted(directory: Path) -> subprocess.Popen[str]:
 
 def order_ids(pipeline: PipelineUnderTest) -> list[str]:
     pages = pipeline.dynamodb.get_paginator("scan").paginate(
-        TableName=pipeline.outputs["OrdersTableName"], ProjectionExpression="order_id"
+        TableName=pipeline.stack.outputs["OrdersTableName"], ProjectionExpression="order_id"
     )
     return [item["order_id"]["S"] for page in pages for item in page["Items"]]
 
@@ -91,7 +91,7 @@ def charges(pipeline: PipelineUnderTest) -> Mapping[str, int]:
 def test_code_parameters_and_the_api_change_under_load(
     old: PipelineUnderTest, directory: Path, tmp_path: Path
 ) -> None:
-    old.set_stock({"mug": ORDERS})
+    old.put_stock({"mug": ORDERS})
     template, artifact = Template.load(), new_code(tmp_path)
     load = submitted(directory)
     eventually(lambda: len(order_ids(old)) > ORDERS // 10)
@@ -99,7 +99,7 @@ def test_code_parameters_and_the_api_change_under_load(
     old.cloud.deploy(artifact)
     old.cloud.deploy(artifact, parameters={"LogRetentionDays": "7", "RetryDelaySeconds": "2"})
     old.cloud.deploy(artifact, template=without_cancel(template))
-    assert old.cancel("nobody").status == 403, "the changed API has reached the stage"
+    assert old.api.cancel("nobody").status == 403, "the changed API has reached the stage"
     assert load.poll() is None, "the load went on all the time"
 
     printed, errors = load.communicate(timeout=PATIENCE_SECONDS)
@@ -107,9 +107,9 @@ def test_code_parameters_and_the_api_change_under_load(
     ids = order_ids(old)
     assert len(ids) == ORDERS, printed
     eventually(lambda: set(old.statuses(ids).values()) == {"confirmed"}, within=PATIENCE_SECONDS)
-    assert set(old.parked().values()) == {0}
+    assert set(old.dead_letters.depths().values()) == {0}
     assert old.charged(ids) == old.reserved(ids) == set(ids)
-    assert old.available() == {"mug": 0}
+    assert old.stock.available() == {"mug": 0}
     assert charges(old) == dict.fromkeys(ids, 1)
     messages = [line.get("message") for line in old.log_lines("payments-processor")]
     assert "new code" in messages

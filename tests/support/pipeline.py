@@ -93,8 +93,8 @@ class PipelineUnderTest(Pipeline):
         That, its queue and the stock of its articles are gone afterwards, whatever happens.
         """
         sns = self.session.client("sns")
-        topic = self.outputs["OrderUpdatesTopicArn"]
-        name = f"{self.name_prefix()}order-pipeline-smoke-{self._name}.fifo"
+        topic = self.stack.outputs["OrderUpdatesTopicArn"]
+        name = f"{self.stack.prefix}order-pipeline-smoke-{self._name}.fifo"
         with ExitStack() as leaving:
             queue = self.sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
             leaving.callback(self.sqs.delete_queue, QueueUrl=queue["QueueUrl"])
@@ -129,7 +129,7 @@ class PipelineUnderTest(Pipeline):
     def _clear_stock(self) -> None:
         for sku in self._stocked:
             self.dynamodb.delete_item(
-                TableName=self.outputs["StockTableName"], Key={"sku": {"S": sku}}
+                TableName=self.stack.outputs["StockTableName"], Key={"sku": {"S": sku}}
             )
 
     def publish(self, *details: Mapping[str, Any]) -> None:
@@ -142,7 +142,7 @@ class PipelineUnderTest(Pipeline):
             answer = self.events.put_events(
                 Entries=[
                     {
-                        "EventBusName": self.outputs["EventBusName"],
+                        "EventBusName": self.stack.outputs["EventBusName"],
                         "Source": "com.myapp.orders",
                         "DetailType": detail_type,
                         "Detail": json.dumps(detail),
@@ -157,7 +157,7 @@ class PipelineUnderTest(Pipeline):
         assert self.cloud
         for group in in_tens(bodies):
             answer = self.sqs.send_message_batch(
-                QueueUrl=self.outputs[queue_output],
+                QueueUrl=self.stack.outputs[queue_output],
                 Entries=[
                     {"Id": str(number), "MessageBody": body} for number, body in enumerate(group)
                 ],
@@ -166,32 +166,34 @@ class PipelineUnderTest(Pipeline):
 
     def charged(self, ids: Sequence[str]) -> set[str]:
         """Which of these orders are charged."""
-        return {i for i, payment in self.payments(ids).items() if payment["state"] == "charged"}
+        return {
+            i for i, payment in self.orders.payments(ids).items() if payment["state"] == "charged"
+        }
 
     def reserved(self, ids: Sequence[str]) -> set[str]:
         """Which of these orders are reserved."""
-        return {i for i, r in self.reservations(ids).items() if r["state"] == "reserved"}
+        return {i for i, r in self.orders.reservations(ids).items() if r["state"] == "reserved"}
 
     def idle(self) -> bool:
         """Whether no message is on its way in the queues of the consumers."""
         queues = ("PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl")
-        return not any(self.depth(queue) for queue in queues)
+        return not any(self.queue(queue).depth() for queue in queues)
 
     def statuses(self, ids: Sequence[str]) -> dict[str, str]:
         """How these orders stand; those that are not tracked yet are left out."""
-        return {order_id: order["status"] for order_id, order in self.orders(ids).items()}
+        return {order_id: order["status"] for order_id, order in self.orders.find(ids).items()}
 
     def unfinished(self) -> list[str]:
         """The orders in the index of the unfinished."""
         pages = self.dynamodb.get_paginator("scan").paginate(
-            TableName=self.outputs["OrdersTableName"], IndexName="unfinished"
+            TableName=self.stack.outputs["OrdersTableName"], IndexName="unfinished"
         )
         return [item["order_id"]["S"] for page in pages for item in page["Items"]]
 
     def backdate(self, order_id: str, by: timedelta) -> None:
         """Make an order as old as if it had been placed earlier."""
         self.dynamodb.update_item(
-            TableName=self.outputs["OrdersTableName"],
+            TableName=self.stack.outputs["OrdersTableName"],
             Key={"order_id": {"S": order_id}},
             UpdateExpression="SET placed_at = :time",
             ExpressionAttributeValues={":time": {"S": timestamp(datetime.now(UTC) - by)}},
@@ -200,7 +202,7 @@ class PipelineUnderTest(Pipeline):
     def log_lines(self, function: str) -> list[dict[str, Any]]:
         """Every structured line a function has logged."""
         pages = self.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{self.name_prefix()}{function}",
+            logGroupName=f"/aws/lambda/{self.stack.prefix}{function}",
             startTime=int(self._started.timestamp() * 1000),
         )
         messages = (event["message"] for page in pages for event in page["events"])
@@ -212,14 +214,18 @@ class PipelineUnderTest(Pipeline):
         On a stack that others use nothing is thrown away: there must be nothing.
         """
         if self._cloud is None:
-            assert not any(self.parked().values()), "redrive or purge the dead-letter queues first"
+            assert not any(self.dead_letters.depths().values()), (
+                "redrive or purge the dead-letter queues first"
+            )
             return
-        for name, url in self.outputs.items():
+        for name, url in self.stack.outputs.items():
             if name.endswith("DLQUrl"):
                 self.sqs.purge_queue(QueueUrl=url)
         eventually(
             lambda: all(
-                state == "OK" for name, state in self.alarms().items() if name.endswith("-dlq")
+                state == "OK"
+                for name, state in self.alarms.states().items()
+                if name.endswith("-dlq")
             )
         )
 

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from orderctl import paths
-from orderctl.commands.logs import check_order_id
+from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target, check_order_id
 
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
 
-class NotCancelledError(OrderctlError):
-    """The order is not cancelled, or not yet."""
+@app.command(group=ORDERS, help_epilogue="Example: orderctl cancel order-1")
+def cancel(
+    order_id: str,
+    /,
+    *,
+    wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """Cancel an order that is not confirmed yet. Exits with 0 only if that was done.
 
-
-def cancel(order_id: str, wait: bool, as_json: bool) -> None:
-    """Ask for an order to be cancelled.
+    With --no-wait it exits with 0 when the request was taken.
 
     Args:
-        order_id: Which.
-        wait: Whether to wait until that is decided.
-        as_json: Whether to print JSON.
+        order_id: Which order.
+        wait: Wait a few seconds for how it ends.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        NotAnOrderIdError: It cannot be an order's id.
-        NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
-        NotAnOrderIdError: It cannot be an order's id.
+        OrderctlError: It is not cancelled; while waiting, also if that is not decided in time.
     """
     check_order_id(order_id)
-    with connected() as pipeline:
-        status = pipeline.cancel(order_id).status
+    with connected(target) as pipeline:
+        status = pipeline.api.cancel(order_id).status
         order: dict[str, Any] = {}
         if status == HTTPStatus.ACCEPTED:
             order = _decided(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
     if as_json:
-        print_json(
+        console.json_document(
             {
                 "order_id": order_id,
                 "http_status": status,
@@ -50,9 +58,9 @@ def cancel(order_id: str, wait: bool, as_json: bool) -> None:
             }
         )
     if refusal := refusal_of(status, order_id):
-        raise NotCancelledError(refusal)
+        raise OrderctlError(refusal)
     if wait and (failure := failure_of(order, order_id)):
-        raise NotCancelledError(failure)
+        raise OrderctlError(failure)
     if not as_json:
         console.out().print(console.text(success_of(order, order_id)))
 
@@ -112,7 +120,7 @@ def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict
     """How the order stands when it is decided, or when that takes too long."""
     deadline = time.monotonic() + patience_seconds
     while True:
-        answer = pipeline.show(order_id)
+        answer = pipeline.api.show(order_id)
         served = answer.status == HTTPStatus.OK and isinstance(answer.body, dict)
         order = answer.body if served else {}
         if order.get("status") in ("cancelled", "confirmed") or time.monotonic() > deadline:

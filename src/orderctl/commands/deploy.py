@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
 from rich.text import Text
 
 from orderctl import deploying as stack
 from orderctl import paths
-from orderctl.commands.up import Progress
+from orderctl.commands import DEPLOYING, app
 from orderctl.deploying import LeftTables, Plan, Template, package
 from orderctl.deploying.deployment import Change, clear_away, describe, is_rolled_back
-from orderctl.deploying.package import Architecture, Artifact, Target
+from orderctl.deploying.package import Architecture, Artifact
+from orderctl.deploying.package import Target as Machine
 from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
-from orderctl.pipeline import tokens
+from orderctl.localcloud.user_pool import with_user_pool
+from orderctl.pipeline.stack import reachable
 from orderctl.terminal import console
-from orderctl.terminal.connection import (
-    Account,
-    account,
-    chosen,
-    explained,
-    print_json,
-    reachable_outputs,
+from orderctl.terminal.confirming import check_somebody_answers
+from orderctl.terminal.connection import Account, account, explained
+from orderctl.terminal.deployments import (
+    Progress,
+    noted_when_interrupted,
+    poll_seconds,
+    show_account,
 )
+from orderctl.terminal.options import Json, Params, Target, Yes, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 _PREFIX = "NamePrefix"
 _ARCHITECTURE = "Architecture"
@@ -47,49 +49,54 @@ _STYLES = {
     "import": "green",
     "add": "green",
 }
-_POLL_SECONDS = 2.0
-_POLL_SECONDS_LOCAL = 0.05
 
 
-class NotConfirmedError(OrderctlError):
-    """Nobody said yes."""
-
-
+@app.command(
+    group=DEPLOYING,
+    help_epilogue="Example: orderctl deploy --prefix staging- --param AlarmEmail=me@example.com",
+)
 def deploy(
-    prefix: str | None,
-    parameters: Mapping[str, str],
     *,
-    yes: bool,
-    adopt: bool,
-    plan_only: bool,
-    as_json: bool,
+    prefix: str | None = None,
+    param: Params = (),
+    plan_only: Annotated[bool, Parameter(name="--plan")] = False,
+    yes: Yes = False,
+    adopt: bool = False,
+    as_json: Json = False,
+    target: Target = Target(),
 ) -> None:
-    """Show what would change, ask, and deploy.
+    """Deploy this checkout to AWS, or with --local to the running local cloud.
+
+    Shows what would change and asks. A parameter that is not given stays as the stack has it.
+
+    A deployment that fails is rolled back.
 
     Args:
-        prefix: What is to stand before every name; the stack's own, too, unless one is named.
-        parameters: The template's parameters.
-        yes: Whether not to ask.
-        adopt: Whether tables that are there already are taken in without asking.
-        plan_only: Whether to show what would change and leave it at that.
-        as_json: Whether to print JSON, and nothing else on standard output.
+        prefix: Stands before every name of the stack, and before the stack's own unless --stack
+            names it.
+        param: A parameter of the template, as KEY=VALUE; repeatable.
+        plan_only: Only show what would change.
+        yes: Do not ask.
+        adopt: Take tables of the stack's names in without asking.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        NotConfirmedError: It was not confirmed.
-        ParameterError: The parameters do not fit the template.
-        StackError: It could not be deployed; the message has the first cause.
+        OrderctlError: It was not confirmed, the parameters do not fit the template, or it could
+            not be deployed; then the message has the first cause.
     """
+    given: Mapping[str, str] = parameters(param)
     console.out().quiet = as_json
     template = Template.load()
     if prefix is not None:
-        parameters = {**parameters, _PREFIX: prefix}
-    template.check(parameters)
-    where = account(local=chosen().local)
-    name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+        given = {**given, _PREFIX: prefix}
+    template.check(given)
+    where = account(target, local=target.local)
+    name = target.stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
     if where.local:
-        parameters = tokens.with_user_pool(where.session, name, parameters)
-    may_ask(yes=yes or plan_only)
-    say_where(where, name)
+        given = with_user_pool(where.session, name, given)
+    check_somebody_answers(yes=yes or plan_only)
+    show_account(where, name)
     cleared = is_rolled_back(where.session, name)
     if cleared:
         _say_rolled_back(name)
@@ -97,7 +104,7 @@ def deploy(
             _clear_away(where, name, yes=yes, as_json=as_json)
     free_at = stack.queue_names_free_at(where.session, name)
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
-    left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
+    left = LeftTables(where.session, template, {**first, **given}, name, poll_seconds(where))
     if left.names:
         _say_left(left)
         if not plan_only:
@@ -105,7 +112,7 @@ def deploy(
     if cleared and plan_only:
         _report_unplanned(name, as_json=as_json)
         return
-    plan = _plan(where, name, template, parameters)
+    plan = _plan(where, name, template, given)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is like this already.")
         outputs = stack.outputs_of(where.session.client("cloudformation"), name)
@@ -118,49 +125,12 @@ def deploy(
             return
         if not yes and not console.confirm("Deploy this?", on_stderr=as_json):
             more = " more" if cleared or left.names else ""
-            raise NotConfirmedError(f"Nothing{more} was changed.")
+            raise OrderctlError(f"Nothing{more} was changed.")
         _wait_for_names(plan.seconds_until(free_at))
-        outputs = reachable_outputs(where.session, _execute(plan))
+        outputs = reachable(_execute(plan), where.endpoint)
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
     _report(name, plan, outputs, changed=True, as_json=as_json)
-
-
-def may_ask(*, yes: bool) -> None:
-    """Find out whether somebody can be asked, before anything is begun.
-
-    Args:
-        yes: Whether nobody need be.
-
-    Raises:
-        NotConfirmedError: Nobody is there.
-    """
-    if not yes and not sys.stdin.isatty():
-        raise NotConfirmedError("Nobody is there to be asked. Add --yes to go on without asking.")
-
-
-def say_where(where: Account, name: str) -> None:
-    """Say which account and region a stack is in, before anything happens to it.
-
-    Raises:
-        CallFailedError: The credentials do not work.
-    """
-    with explained():
-        identity = where.session.client("sts").get_caller_identity()
-    cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
-    console.summary(
-        [
-            ("Account", f"{identity['Account']}, {where.session.region_name}, on {cloud}"),
-            ("As", identity["Arn"]),
-            ("Stack", name),
-        ]
-    )
-    console.out().print()
-
-
-def poll_seconds(where: Account) -> float:
-    """How often to ask CloudFormation how it goes."""
-    return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
 
 
 def _say_rolled_back(name: str) -> None:
@@ -173,7 +143,7 @@ def _say_rolled_back(name: str) -> None:
 def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
     """Have what is left of a failed creation deleted, once that was confirmed."""
     if not yes and not console.confirm(f"Delete what is left of stack {name}?", on_stderr=as_json):
-        raise NotConfirmedError("Nothing was changed.")
+        raise OrderctlError("Nothing was changed.")
     with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
         clear_away(where.session, name, poll_seconds(where))
 
@@ -190,17 +160,20 @@ def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool
     """Have tables that are there taken in, once that was confirmed: they belong to the stack then.
 
     Raises:
-        NotConfirmedError: It was not. A --yes alone is about what can be foreseen, not about this.
+        OrderctlError: It was not. A --yes alone is about what can be foreseen, not about this.
     """
     if not adopt and yes:
-        raise NotConfirmedError(
+        raise OrderctlError(
             "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
             "another --prefix gets tables of its own."
         )
     if not adopt and not console.confirm(f"Take them into stack {name}?", on_stderr=as_json):
-        raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
+        raise OrderctlError("Nothing was changed. Another --prefix gets tables of its own.")
     tables = ", ".join(left.names.values())
-    with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
+    with (
+        noted_when_interrupted(name),
+        console.step("Taking the tables in", "Took the tables in") as step,
+    ):
         left.adopt(Progress(step))
         step.detail = tables
 
@@ -235,7 +208,7 @@ def _package(
 ) -> Artifact:
     """The functions' package, for the processor that the stack's functions run on."""
     if where.local:
-        return package.build(Target.this_machine())
+        return package.build(Machine.this_machine())
     with explained():
         existing = describe(where.session.client("cloudformation"), name)
     present = existing.get("Parameters", []) if existing else []
@@ -251,7 +224,7 @@ def _package(
         raise stack.ParameterError(
             f"Architecture is {names}, not {values[_ARCHITECTURE]!r}."
         ) from error
-    return package.build(Target.aws(architecture))
+    return package.build(Machine.aws(architecture))
 
 
 def _show(plan: Plan) -> None:
@@ -310,33 +283,18 @@ def _wait_for_names(seconds: float) -> None:
 
 def _execute(plan: Plan) -> dict[str, str]:
     title = f"Deploying {plan.stack_name}", f"Deployed {plan.stack_name}"
-    with goes_on(plan.stack_name), console.step(*title) as step:
+    with noted_when_interrupted(plan.stack_name), console.step(*title) as step:
         progress = Progress(step)
         deployment = plan.execute(progress)
         step.detail = f"{progress.done} resources"
     return dict(deployment.outputs)
 
 
-@contextmanager
-def goes_on(name: str) -> Iterator[None]:
-    """Say that CloudFormation carries on, when this command is ended in the middle."""
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:  # Ctrl-C
-        console.note(
-            f"CloudFormation carries on without this command. How it goes: "
-            f"aws cloudformation describe-stack-events --stack-name {name}"
-        )
-        raise
-
-
 def _report(
     name: str, plan: Plan | None, outputs: Mapping[str, str], *, changed: bool, as_json: bool
 ) -> None:
     if as_json:
-        print_json(
+        console.json_document(
             {
                 "stack": name,
                 "changed": changed,
@@ -356,6 +314,6 @@ def _report_unplanned(name: str, *, as_json: bool) -> None:
     """The plan for a stack that has to be deleted before CloudFormation says what it would do."""
     if as_json:
         unknown = dict.fromkeys(("changes", "parameters"))
-        print_json({"stack": name, "changed": False, **unknown, "outputs": {}})
+        console.json_document({"stack": name, "changed": False, **unknown, "outputs": {}})
     else:
         console.out().print("Everything would be created anew. Nothing was changed.")

@@ -5,37 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orderctl import deploying as stack
 from orderctl import paths
-from orderctl.commands.deploy import NotConfirmedError, goes_on, may_ask, poll_seconds, say_where
-from orderctl.commands.up import Progress
+from orderctl.commands import DEPLOYING, app
 from orderctl.deploying import Destruction
 from orderctl.deploying.destruction import Resource
+from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
-from orderctl.terminal.connection import account, chosen
+from orderctl.terminal.confirming import check_somebody_answers
+from orderctl.terminal.connection import account
+from orderctl.terminal.deployments import (
+    Progress,
+    noted_when_interrupted,
+    poll_seconds,
+    show_account,
+)
+from orderctl.terminal.options import Target, Yes
 
 
-def destroy(delete_tables: bool, yes: bool) -> None:
-    """Say what goes and what stays, ask, and delete the stack.
+@app.command(
+    group=DEPLOYING, help_epilogue="Example: orderctl destroy --stack staging-order-pipeline"
+)
+def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = Target()) -> None:
+    """Delete a stack on AWS, or with --local in the running local cloud.
+
+    Says what goes and what stays, and asks. The tables stay unless told otherwise.
 
     Args:
-        delete_tables: Whether the tables and all the orders in them go, too.
-        yes: Whether not to ask.
+        delete_tables: The tables too, with all that is in them.
+        yes: Do not ask.
+        target: Which stack.
 
     Raises:
-        NotConfirmedError: It was not confirmed.
-        StackError: There is no such stack, or something could not be deleted.
+        OrderctlError: It was not confirmed, there is no such stack, or something could not be
+            deleted.
     """
-    where = account(local=chosen().local)
-    name = chosen().stack or stack.DEFAULT_NAME
-    may_ask(yes=yes)
-    say_where(where, name)
+    where = account(target, local=target.local)
+    name = target.stack_name
+    check_somebody_answers(yes=yes)
+    show_account(where, name)
     destruction = Destruction(where.session, name, poll_seconds(where))
     _show(destruction, delete_tables)
     if not yes and console.prompt("Type the stack's name to destroy it") != name:
-        raise NotConfirmedError("That is not its name. Nothing was deleted.")
-    with goes_on(name), console.step(f"Destroying {name}", f"Destroyed {name}") as step:
+        raise OrderctlError("That is not its name. Nothing was deleted.")
+    with (
+        noted_when_interrupted(name),
+        console.step(f"Destroying {name}", f"Destroyed {name}") as step,
+    ):
         progress = Progress(step)
         destruction.execute(progress)
         step.detail = f"{progress.done} resources"

@@ -6,12 +6,14 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from cyclopts import App, Parameter, validators
 from rich.text import Text
 
 from orderctl import paths
+from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked
 from orderctl.pipeline.dead_letters import (
@@ -27,7 +29,8 @@ from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, QueueError
 from orderctl.pipeline.times import shown
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target, Yes
 
 _NOTHING = "-"
 _ALARM_STYLES = {"OK": "green", "ALARM": "bold red"}
@@ -37,37 +40,35 @@ _SHORTEST_ID = 4
 _ORDERS_IN_A_QUESTION = 5
 
 
-class UnknownQueueError(OrderctlError):
-    """There is no such dead-letter queue."""
+dlq = App(
+    name="dlq",
+    help="See what is parked in the dead-letter queues and why; redrive or purge it.",
+    group=OPERATING,
+)
+app.command(dlq)
+
+MessageId = Annotated[
+    str | None, Parameter(name="--message", help="Only this message: its id, or how that begins.")
+]
 
 
-class UnknownMessageError(OrderctlError):
-    """There is no such message, or several begin like that."""
-
-
-class RedriveFailedError(OrderctlError):
-    """Not every message could be moved."""
-
-
-class NotPurgedError(OrderctlError):
-    """Nothing was deleted, or not everything."""
-
-
-def list_queues(as_json: bool) -> None:
-    """List the dead-letter queues.
+@dlq.command(name="list", help_epilogue="Example: orderctl dlq list")
+def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
+    """List the dead-letter queues: their messages, the age of the oldest, the alarm.
 
     Args:
-        as_json: Whether to print JSON.
+        as_json: Print JSON instead.
+        target: Which stack.
     """
-    with connected() as pipeline:
-        alarms = pipeline.queue_alarms()
+    with connected(target) as pipeline:
+        alarms = pipeline.alarms.of_queues()
         rows = []
-        for queue in pipeline.dead_letter_queues():
+        for queue in pipeline.dead_letters.queues():
             depth = queue.depth()
-            age = pipeline.oldest_age(queue.name) if depth else None
+            age = pipeline.dead_letters.oldest_age(queue.name) if depth else None
             rows.append((queue.name, depth, age, alarms.get(queue.name)))
     if as_json:
-        print_json(
+        console.json_document(
             [
                 {
                     "queue": name,
@@ -95,27 +96,42 @@ def list_queues(as_json: bool) -> None:
         console.note(f"To send them back to where they came from: {paths.orderctl()} dlq redrive")
 
 
-def show(names: Sequence[str], most: int, as_json: bool) -> None:
-    """Show the messages of dead-letter queues, and why each is there.
+@dlq.command(
+    help_epilogue="Examples:\n\norderctl dlq show payments-dlq\n\n"
+    "orderctl dlq show --json > parked.json",
+)
+def show(
+    names: tuple[str, ...] = (),
+    /,
+    *,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """Show what is parked, and why: as EventBridge, Lambda or the function's log say it.
+
+    To look is to receive, and hides the messages from others for that moment. Nothing is lost
+    by it: a dead-letter queue parks nothing further.
 
     Args:
-        names: which queues; all when there are none.
-        most: how many messages of each.
-        as_json: whether to print JSON, with the messages' bodies.
+        names: Which queues. [default: all]
+        limit: Show at most so many messages of each queue.
+        as_json: Print JSON instead, with the messages' bodies.
+        target: Which stack.
 
     Raises:
-        UnknownQueueError: a name is none of theirs.
+        OrderctlError: There is no such dead-letter queue.
     """
     now = datetime.now(UTC)
     found: list[Parked] = []
-    with connected() as pipeline:
+    with connected(target) as pipeline:
         for queue in _chosen(pipeline, names):
-            with parked.looked_at(pipeline, queue, most=most) as messages:
-                found += messages[:most]
-            if len(messages) >= most and (more := queue.depth() - most) > 0:
+            with parked.looked_at(pipeline, queue, most=limit) as messages:
+                found += messages[:limit]
+            if len(messages) >= limit and (more := queue.depth() - limit) > 0:
                 console.note(f"{queue.name} has {more} more; --limit shows them.")
     if as_json:
-        print_json([facts_of(each) for each in found])
+        console.json_document([facts_of(each) for each in found])
     elif not found:
         console.out().print(_nothing_in(names))
     else:
@@ -154,47 +170,50 @@ def facts_of(each: Parked) -> dict[str, Any]:
     }
 
 
-def redrive_message(names: Sequence[str], message_id: str, as_json: bool) -> None:
-    """Send one parked message back to where it came from.
-
-    Args:
-        names: in which queues to look for it; in all when there are none.
-        message_id: its id, or how that begins.
-        as_json: whether to print JSON.
-
-    Raises:
-        UnknownQueueError: a name is none of theirs.
-        UnknownMessageError: there is no such message.
-        RedriveFailedError: it could not be delivered, and is still parked.
-    """
-    with connected() as pipeline, _found(pipeline, names, message_id) as (queue, message):
+def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
+    with connected(target) as pipeline, _found(pipeline, names, message_id) as (queue, message):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
-            raise RedriveFailedError(f"{message.id} was not moved. {reason(error)}") from error
+            raise OrderctlError(f"{message.id} was not moved. {reason(error)}") from error
     if as_json:
-        print_json([{"queue": queue.name, "moved": {where: 1}, "failures": []}])
+        console.json_document([{"queue": queue.name, "moved": {where: 1}, "failures": []}])
     else:
         console.out().print(
             Text.assemble(("✓ ", "green"), f"{queue.name}: moved {message.id} to {where}")
         )
 
 
-def purge(names: Sequence[str], message_id: str | None, yes: bool, as_json: bool) -> None:
-    """Delete what is parked, for good.
+@dlq.command(
+    help_epilogue="Examples:\n\norderctl dlq purge inventory-dlq\n\n"
+    "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
+)
+def purge(
+    names: Annotated[tuple[str, ...], Parameter(required=True)],
+    /,
+    *,
+    message_id: MessageId = None,
+    yes: Yes = False,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """Delete what is parked, for good; asks before.
+
+    For messages that nobody will ever be able to work on. What they were to do is never done:
+    an order whose charge is deleted does not end. `dlq show --json` keeps a copy.
 
     Args:
-        names: from which queues.
-        message_id: only this message: its id, or how that begins.
-        yes: whether to do it without asking.
-        as_json: whether to print JSON.
+        names: Which queues.
+        message_id: Only this message: its id, or how that begins.
+        yes: Do not ask.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        UnknownQueueError: a name is none of theirs.
-        UnknownMessageError: there is no such message.
-        NotPurgedError: it was not wanted, or not everything could be deleted.
+        OrderctlError: There is no such queue or message, nobody confirmed, or not everything
+            could be deleted.
     """
-    with connected() as pipeline:
+    with connected(target) as pipeline:
         if message_id is not None:
             with _found(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
@@ -206,7 +225,9 @@ def purge(names: Sequence[str], message_id: str | None, yes: bool, as_json: bool
                 _ask(queues, _first(queues), yes)
             deleted = {queue.name: _purge(queue, quiet=as_json) for queue in queues}
     if as_json:
-        print_json([{"queue": name, "deleted": count} for name, count in deleted.items()])
+        console.json_document(
+            [{"queue": name, "deleted": count} for name, count in deleted.items()]
+        )
     elif not deleted:
         console.out().print(_nothing_in(names))
     else:
@@ -228,12 +249,12 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
     """Ask whether to delete, unless that is said already.
 
     Raises:
-        NotPurgedError: the answer is no, or there is nobody to ask.
+        OrderctlError: the answer is no, or there is nobody to ask.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise NotPurgedError("Nothing was deleted: there is nobody to ask. --yes does it unasked.")
+        raise OrderctlError("Nothing was deleted: there is nobody to ask. --yes does it unasked.")
     what = ", ".join(f"{queue.name} ({queue.depth()})" for queue in queues)
     about = [order_id for m in some if (order_id := order_id_in(m.body))]
     orders = ", ".join(list(dict.fromkeys(about))[:_ORDERS_IN_A_QUESTION])
@@ -247,7 +268,7 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
         )
     )
     if not console.confirm("Delete?", on_stderr=True):
-        raise NotPurgedError("Nothing was deleted.")
+        raise OrderctlError("Nothing was deleted.")
 
 
 def _purge(queue: DeadLetterQueue, *, quiet: bool) -> int:
@@ -268,10 +289,10 @@ def _found(
     """One parked message, received and put back afterwards unless it was deleted.
 
     Raises:
-        UnknownMessageError: none begins like that, or several do.
+        OrderctlError: none begins like that, or several do.
     """
     if len(message_id) < _SHORTEST_ID:
-        raise UnknownMessageError(f"--message needs the first {_SHORTEST_ID} characters or more.")
+        raise OrderctlError(f"--message needs the first {_SHORTEST_ID} characters or more.")
     with contextlib.ExitStack() as looking:
         matches = [
             (queue, message)
@@ -281,13 +302,13 @@ def _found(
         ]
         if not matches:
             where = ", ".join(names) or "any dead-letter queue"
-            raise UnknownMessageError(
+            raise OrderctlError(
                 f"There is no message {message_id} in {where}. What there is: "
                 f"{paths.orderctl()} dlq show"
             )
         if len(matches) > 1:
             ids = ", ".join(message.id for _, message in matches)
-            raise UnknownMessageError(f"Several begin with {message_id}: {ids}")
+            raise OrderctlError(f"Several begin with {message_id}: {ids}")
         yield matches[0]
 
 
@@ -295,10 +316,10 @@ def _chosen(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
     """The queues that were named; all when none was.
 
     Raises:
-        UnknownQueueError: a name is none of theirs.
+        OrderctlError: there is no queue of such a name.
     """
-    queues = {queue.name: queue for queue in pipeline.dead_letter_queues()}
-    chosen = [find(name, list(queues), pipeline.name_prefix()) for name in names] or queues
+    queues = {queue.name: queue for queue in pipeline.dead_letters.queues()}
+    chosen = [find(name, list(queues), pipeline.stack.prefix) for name in names] or queues
     return [queues[name] for name in dict.fromkeys(chosen)]
 
 
@@ -306,25 +327,42 @@ def _nothing_in(names: Sequence[str]) -> str:
     return f"There is nothing in {', '.join(names) or 'any dead-letter queue'}."
 
 
-def redrive(names: Sequence[str], as_json: bool) -> None:
+@dlq.command(
+    help_epilogue="Examples:\n\norderctl dlq redrive payments-dlq\n\n"
+    "orderctl dlq redrive --message 3f2a81c0",
+)
+def redrive(
+    names: tuple[str, ...] = (),
+    /,
+    *,
+    message_id: MessageId = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
     """Send what is parked back to where it came from, and wait until that is done.
 
+    To redrive too often does no harm: every effect happens once.
+
     Args:
-        names: Which queues; all when there are none.
-        as_json: Whether to print JSON.
+        names: Which queues. [default: all]
+        message_id: Only this message: its id, or how that begins.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        UnknownQueueError: A name is none of theirs.
-        RedriveFailedError: Not every message could be moved.
+        OrderctlError: There is no such queue or message, or not every message could be moved.
     """
-    with connected() as pipeline:
+    if message_id is not None:
+        _redrive_message(names, message_id, as_json, target)
+        return
+    with connected(target) as pipeline:
         results = [
             (queue.name, _redrive(queue, quiet=as_json))
             for queue in _chosen(pipeline, names)
             if queue.depth()
         ]
     if as_json:
-        print_json(
+        console.json_document(
             [
                 {"queue": name, "moved": result.moved, "failures": result.failures}
                 for name, result in results
@@ -334,7 +372,7 @@ def redrive(names: Sequence[str], as_json: bool) -> None:
         console.out().print(_nothing_in(names))
     failures = [f"{name}: {why}" for name, result in results for why in result.failures]
     if failures:
-        raise RedriveFailedError("\n  ".join(["Not everything was moved.", *failures]))
+        raise OrderctlError("\n  ".join(["Not everything was moved.", *failures]))
 
 
 def find(name: str, known: Sequence[str], prefix: str) -> str:
@@ -346,7 +384,7 @@ def find(name: str, known: Sequence[str], prefix: str) -> str:
         prefix: What stands before the stack's names.
 
     Raises:
-        UnknownQueueError: It is none of them.
+        OrderctlError: It is none of them.
     """
     short = {queue.removeprefix(prefix).removesuffix(_FIFO): queue for queue in known}
     wanted = name.removesuffix(_FIFO)
@@ -354,14 +392,14 @@ def find(name: str, known: Sequence[str], prefix: str) -> str:
         if found in short:
             return short[found]
     hint = did_you_mean(name, known)
-    raise UnknownQueueError(
+    raise OrderctlError(
         f"There is no dead-letter queue {name}.{hint} There are: {', '.join(known)}"
     )
 
 
 def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> Redriven:
     if quiet:
-        return queue.redrive(lambda _done, _total: None)
+        return queue.redrive()
     with console.waiting(f"Redriving {queue.name}") as progress:
         result = queue.redrive(progress)
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")

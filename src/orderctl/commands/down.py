@@ -1,13 +1,18 @@
 """`orderctl down`: the end of a local cloud."""
 
 from orderctl import paths
+from orderctl.commands import app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
 
 
+@app.command(help_epilogue="Example: orderctl down")
 def down() -> None:
-    """Stop the local cloud, however it was started; it is no error if there is none."""
+    """Stop the local cloud.
+
+    However it was started; it is not an error if none is running.
+    """
     stopped = lifecycle.stop(StateDirectory(paths.state_directory()))
     if stopped:
         console.out().print(f"Stopped the local cloud at {stopped.endpoint}.")

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orderctl import paths
+from orderctl.commands import app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.processes import LOOPBACK
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory
 from orderctl.terminal import console
+from orderctl.terminal.options import Json
 
 # The stack's outputs under the names that shells get them by.
 _FROM_OUTPUTS = {
@@ -53,11 +55,12 @@ exec {aws} ${{AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}} "$@"
 """
 
 
-def env(as_json: bool) -> None:
-    """Print what points a shell at the local cloud.
+@app.command(help_epilogue='Example: eval "$(orderctl env)"')
+def env(*, as_json: Json = False) -> None:
+    """Print the shell commands that point the AWS CLI and SDKs at the local cloud.
 
     Args:
-        as_json: Whether to print JSON instead of shell commands.
+        as_json: Print JSON instead.
     """
     directory = paths.state_directory()
     state = lifecycle.running(StateDirectory(directory))

@@ -6,19 +6,19 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, get_args
+from typing import Annotated, Any
 
-import msgspec
+from cyclopts import Parameter
 from rich.text import Text
 
-from orderctl.errors import OrderctlError
+from orderctl.commands import OPERATING, app
 from orderctl.pipeline.logs import LogLine
 from orderctl.pipeline.names import find
+from orderctl.pipeline.steps import FUNCTION_NAMES
 from orderctl.pipeline.times import shown
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
-from orders.events import OrderId
+from orderctl.terminal.options import JsonLines, Target, check_order_id, moment
 
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
 _LEVEL_WIDTH = 7
@@ -26,40 +26,46 @@ _BLOCKS = ("exception", "stack_trace")
 _PLAIN = re.compile(r"[^\s\"=]+")
 
 
-class NotAnOrderIdError(OrderctlError):
-    """What was typed cannot be an order's id."""
-
-
+@app.command(
+    group=OPERATING,
+    help_epilogue="Examples:\n\n"
+    "orderctl logs payments-processor --since 1h\n\n"
+    "orderctl logs order-tracker --order order-1 --follow",
+)
 def logs(
-    function: str,
-    since: datetime,
+    function: Annotated[str, Parameter(completer=lambda _context: FUNCTION_NAMES)],
+    /,
     *,
-    order_id: str | None,
-    follow: bool,
-    everything: bool,
-    as_json: bool,
+    follow: Annotated[bool, Parameter(alias="-f")] = False,
+    order_id: Annotated[str | None, Parameter(name="--order")] = None,
+    since: str = "10m",
+    everything: Annotated[bool, Parameter(name="--all")] = False,
+    as_json: JsonLines = False,
+    target: Target = Target(),
 ) -> None:
-    """Print a function's log.
+    """Print what a function has logged: time, level, message, and the facts behind it.
 
     Args:
-        function: its name, with or without the stack's prefix.
-        since: from when on.
-        order_id: only lines about this order.
-        follow: whether to wait for more.
-        everything: whether to print Lambda's own lines and those of metrics, too.
-        as_json: whether to print each line as it is.
+        function: Such as payments-processor; without the stack's prefix, too.
+        follow: Wait for more, until Ctrl-C.
+        order_id: Only lines about this order.
+        since: From when on: 10m, 2h or 3d ago, or ISO 8601 (UTC).
+        everything: Print Lambda's own lines (START, REPORT) and metrics, too.
+        as_json: Print each line as it is.
+        target: Which stack.
 
     Raises:
-        UnknownNameError: there is no such function.
+        OrderctlError: There is no such function.
     """
+    start = moment(since, "--since")
     if order_id is not None:
         check_order_id(order_id)
     some = False
-    with connected() as pipeline:
-        name = find(function, pipeline.functions(), pipeline.name_prefix(), what="function")
-        log = pipeline.function_log(name)
+    with connected(target) as pipeline:
+        name = find(function, pipeline.functions.names(), pipeline.stack.prefix, what="function")
+        log = pipeline.functions.log(name)
         batches = (
-            log.follow(since, order_id or "") if follow else [log.read(since, None, order_id or "")]
+            log.follow(start, order_id or "") if follow else [log.read(start, None, order_id or "")]
         )
         for lines in batches:
             wanted = [
@@ -72,21 +78,7 @@ def logs(
             some = some or bool(wanted)
     if not some:
         about = f" about {order_id}" if order_id else ""
-        console.note(f"{name} has logged nothing{about} since {shown(since)}.")
-
-
-def check_order_id(order_id: str) -> None:
-    """Refuse what cannot be an order's id.
-
-    Raises:
-        NotAnOrderIdError: it cannot.
-    """
-    try:
-        msgspec.convert(order_id, OrderId)
-    except msgspec.ValidationError:
-        raise NotAnOrderIdError(
-            f"{order_id!r} is no order id: it must be {get_args(OrderId)[1].description}."
-        ) from None
+        console.note(f"{name} has logged nothing{about} since {shown(start)}.")
 
 
 def _print(lines: Iterable[LogLine], as_json: bool) -> None:

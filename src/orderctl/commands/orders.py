@@ -1,50 +1,54 @@
-"""`orderctl orders` and `orderctl order`: what is not finished, and how one order stands."""
+"""`orderctl orders`: what is not finished, and why."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from orderctl.commands.logs import check_order_id
-from orderctl.errors import OrderctlError
+from cyclopts import Parameter, validators
+
+from orderctl.commands import ORDERS, app
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target
 
 _HEADER = ("order", "age", "status", "payment", "inventory", "missing", "parked in")
 _NOTHING = "-"
 
 
-class UnknownOrderError(OrderctlError):
-    """There is no such order."""
-
-
-class NotServedError(OrderctlError):
-    """The API did not answer the question."""
-
-
-def orders(stuck: bool, minutes: float | None, as_json: bool) -> None:
-    """List the orders that are not finished.
+@app.command(group=ORDERS, help_epilogue="Example: orderctl orders --stuck --minutes 5")
+def orders(
+    *,
+    stuck: bool = False,
+    minutes: Annotated[
+        float | None, Parameter(validator=validators.Number(gte=0, lte=1_000_000))
+    ] = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """List the orders that are not finished: what each is waiting for, and where it is parked.
 
     Args:
-        stuck: Whether to list only those that should have ended by now.
-        minutes: After how long that is; as the stack has it when not given.
-        as_json: Whether to print JSON.
+        stuck: Only those that should have ended by now.
+        minutes: Implies --stuck: those placed more than so many minutes ago.
+            [default: the stack's StuckAfterMinutes]
+        as_json: Print JSON instead.
+        target: Which stack.
     """
+    stuck = stuck or minutes is not None
     now = datetime.now(UTC)
-    with connected() as pipeline:
+    with connected(target) as pipeline:
         if stuck and minutes is None:
-            minutes = float(pipeline.parameter("StuckAfterMinutes"))
+            minutes = float(pipeline.stack.parameter("StuckAfterMinutes"))
         older_than = timedelta(minutes=minutes if stuck and minutes else 0)
         rows = _look(pipeline, now, older_than)
     if as_json:
-        print_json(rows)
+        console.json_document(rows)
     elif rows:
         console.table(_HEADER, [_cells(row) for row in rows])
     else:
@@ -52,9 +56,9 @@ def orders(stuck: bool, minutes: float | None, as_json: bool) -> None:
 
 
 def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict[str, Any]]:
-    found = pipeline.unfinished_orders(now - older_than)
+    found = pipeline.orders.unfinished(now - older_than)
     ids = [order["order_id"] for order in found]
-    payments, reservations = pipeline.payments(ids), pipeline.reservations(ids)
+    payments, reservations = pipeline.orders.payments(ids), pipeline.orders.reservations(ids)
     parked = _parked(pipeline) if found else {}
     return [
         {
@@ -78,7 +82,7 @@ def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict
 def _parked(pipeline: Pipeline) -> dict[str, list[str]]:
     """The dead-letter queues that have a message of an order, by order id."""
     queues: dict[str, list[str]] = defaultdict(list)
-    for queue in pipeline.dead_letter_queues():
+    for queue in pipeline.dead_letters.queues():
         with queue.peeked() as messages:
             ids = {order_id_in(message.body) for message in messages}
         for order_id in filter(None, ids):
@@ -127,73 +131,4 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
         reading.shown(row["inventory"] or _NOTHING),
         ", ".join(row["missing"]),
         ", ".join(row["parked_in"]) or _NOTHING,
-    )
-
-
-def order(order_id: str, as_json: bool) -> None:
-    """Show one order.
-
-    Args:
-        order_id: Which.
-        as_json: Whether to print what the API answered.
-
-    Raises:
-        NotAnOrderIdError: It cannot be an order's id.
-        UnknownOrderError: There is no such order.
-        NotServedError: The API did not answer the question.
-        NotAnOrderIdError: It cannot be an order's id.
-    """
-    check_order_id(order_id)
-    with connected() as pipeline:
-        answer = pipeline.show(order_id)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise UnknownOrderError(f"There is no order {order_id}.")
-    if answer.status != HTTPStatus.OK:
-        raise NotServedError(f"The API answered {answer.status}. Try again in a few seconds.")
-    if not isinstance(answer.body, dict):
-        raise NotServedError(f"What the API answered about {order_id} cannot be read.")
-    if as_json:
-        print_json(answer.body)
-    else:
-        show(answer.body)
-
-
-def show(shown: Mapping[str, Any]) -> None:
-    """Show an order as the API has it."""
-    facts = {
-        "order": shown.get("order_id", reading.UNREADABLE),
-        "status": shown.get("status", reading.UNREADABLE),
-        "reason": shown.get("reason"),
-        "payment": shown.get("payment") or _NOTHING,
-        "inventory": shown.get("inventory") or _NOTHING,
-        "amount": amount(shown),
-        "items": items(shown),
-        "customer": shown.get("customer_id"),
-    }
-    console.summary([(name, reading.shown(fact)) for name, fact in facts.items() if fact])
-    console.out().print()
-    console.table(
-        ("time", "event", "reason"),
-        [
-            [reading.shown(step.get(name) or "") for name in ("at", "type", "reason")]
-            for step in reading.maps(shown.get("history"))
-        ],
-    )
-
-
-def amount(order: Mapping[str, Any]) -> str:
-    """What an order costs, as it is shown; empty when it does not say."""
-    if "amount" not in order:
-        return ""
-    number = order["amount"]
-    if not isinstance(number, Decimal | int | float):
-        return f"amount {reading.UNREADABLE}"
-    return f"{number:.2f} {reading.shown(order.get('currency', ''))}"
-
-
-def items(order: Mapping[str, Any]) -> str:
-    """What was ordered, as it is shown."""
-    return ", ".join(
-        f"{reading.shown(line.get('quantity'))} {reading.shown(line.get('sku'))}"
-        for line in reading.maps(order.get("items"))
     )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 from botocore.exceptions import BotoCoreError, ClientError
+from cyclopts import Parameter
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
+from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.replay import Archive, Progress, too_old
+from orderctl.pipeline.steps import RULES
 from orderctl.pipeline.times import shown
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target, moment
 
 _POLL_SECONDS = 0.5
 _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
@@ -22,37 +27,58 @@ _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
 Show = Callable[[Progress], None]
 
 
-class NotReplayableError(OrderctlError):
-    """The times do not make a replay."""
-
-
-class ReplayFailedError(OrderctlError):
-    """EventBridge gave the replay up."""
-
-
+@app.command(
+    group=OPERATING,
+    help_epilogue="Examples:\n\n"
+    "orderctl replay --from -2h --to -10m\n\n"
+    "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed",
+)
 def replay(
-    start: datetime, end: datetime, rules: Sequence[str], *, wait: bool, as_json: bool
+    *,
+    from_: Annotated[str, Parameter(name="--from", allow_leading_hyphen=True)],
+    to: Annotated[str, Parameter(allow_leading_hyphen=True)] = "now",
+    rule: Annotated[
+        tuple[str, ...],
+        Parameter(completer=lambda _context: [rule.name for rule in RULES]),
+    ] = (),
+    wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
+    as_json: Json = False,
+    target: Target = Target(),
 ) -> None:
-    """Replay events, and show how far that is until it ends.
+    """Replay events from the archive of the bus.
+
+    For events whose work was lost: a purged queue, a restored table, a consumer that was wrong.
+
+    Every effect happens once: what is charged, reserved or decided stays so, whatever is replayed,
+    and what was missed is caught up on. But the shop's services are told again what they were
+    told more than five minutes ago: the FIFO topic recognizes a repeat for so long. That comes
+    from order-placed and order-cancelled by themselves, and from the tracker, which answers a
+    repeated outcome by repeating its decision. The rule order-confirmed does nothing but tell
+    again, so it is left out unless you name it.
+
+    Events come in about their old order, not exactly in it. Replayed events are not archived
+    again; what functions publish because of them is. Ctrl-C cancels the replay.
 
     Args:
-        start: events from then on.
-        end: and before then.
-        rules: which rules get them; the safe ones when there are none.
-        wait: whether to wait for its end.
-        as_json: whether to print JSON.
+        from_: Events from then on: -2h, 30m, 3d ago, or ISO 8601 (UTC).
+        to: And before then; written the same way.
+        rule: Which rules get them; repeatable. [default: order-placed, order-outcomes,
+            order-cancelled]
+        wait: Show how far it is until it ends.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        NotReplayableError: the times do not make a replay.
-        UnknownNameError: there is no such rule.
-        ReplayFailedError: EventBridge gave it up.
+        OrderctlError: The times do not make a replay, there is no such rule, or EventBridge gave
+            the replay up.
     """
+    start, end = moment(from_, "--from"), moment(to, "--to")
     now = datetime.now(UTC)
     start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # as events have them
     check(start, end, now)
-    with connected() as pipeline:
-        archive = Archive(pipeline)
-        chosen = archive.rules(rules)
+    with connected(target) as pipeline:
+        archive = pipeline.archive
+        chosen = archive.rules(rule)
         if too_old(start, now, timedelta(days=archive.retention_days)):
             console.note(f"The archive keeps events for {archive.retention_days} days only.")
         if end > now - _REACHES_THE_ARCHIVE_WITHIN:
@@ -72,7 +98,7 @@ def replay(
         progress = _watched(archive, name, start, end, quiet=as_json) if wait else None
     if as_json:
         last = progress and progress.last_replayed
-        print_json(
+        console.json_document(
             {
                 "replay": name,
                 "from": shown(start),
@@ -83,7 +109,7 @@ def replay(
             }
         )
     if progress and progress.state != "COMPLETED":
-        raise ReplayFailedError(f"The replay {name} is {progress.state}. {progress.reason}")
+        raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
     if progress and not as_json:
         what = f"up to {shown(progress.last_replayed)}" if progress.last_replayed else "no event"
         console.out().print(f"Replayed {what}. What becomes of it: orderctl status")
@@ -93,14 +119,14 @@ def check(start: datetime, end: datetime, now: datetime) -> None:
     """Refuse times that do not make a replay.
 
     Raises:
-        NotReplayableError: they do not.
+        OrderctlError: they do not.
     """
     if start >= end:
-        raise NotReplayableError(
+        raise OrderctlError(
             f"--from ({shown(start)}) must be before --to ({shown(end)}). Times are UTC."
         )
     if end > now:
-        raise NotReplayableError(f"--to ({shown(end)}) is in the future. Times are UTC.")
+        raise OrderctlError(f"--to ({shown(end)}) is in the future. Times are UTC.")
 
 
 def _watched(

@@ -8,17 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
 from orderctl import deploying as stack
-from orderctl.commands.up import launch
+from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
+from orderctl.terminal.deployments import launch
+from orderctl.terminal.options import Params, parameters
 
 _STOCK = {"mug": 100, "tea": 100}
 _PATIENCE_SECONDS = 120.0
@@ -39,10 +42,6 @@ _STYLES = {
     "released": "yellow",
     "cancelled": "yellow",
 }
-
-
-class RunFailedError(OrderctlError):
-    """The run did not end as it should have."""
 
 
 @dataclass(slots=True)
@@ -74,22 +73,28 @@ class _Order:
         return (self.status, payment, reservation) == ("confirmed", "charged", "reserved")
 
 
-def run(count: int, parameters: Mapping[str, str]) -> None:
-    """Start a local cloud of its own, deploy, send orders, and show each one's end.
+@app.command(help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
+def run(
+    *,
+    orders: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 10,
+    param: Params = (),
+) -> None:
+    """Run the whole pipeline once: start it, send orders, show and check each one's end.
 
     Args:
-        count: how many orders to send.
-        parameters: the template's parameters.
+        orders: How many orders to send.
+        param: A parameter of the template, as KEY=VALUE; repeatable.
 
     Raises:
-        RunFailedError: something did not hold; what is on the screen says what.
+        OrderctlError: Something did not hold; what is on the screen says what.
     """
+    given = parameters(param)
     template = stack.Template.load()
-    template.check(parameters)
+    template.check(given)
     with ExitStack() as running:
         cloud = LocalCloud()
-        launch(cloud, running, template, parameters)
-        _Run(Pipeline(cloud.session(), cloud.outputs), count).carry_out()
+        launch(cloud, running, template, given)
+        _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders).carry_out()
 
 
 class _Run:
@@ -101,21 +106,22 @@ class _Run:
         self._failed = False
 
     def carry_out(self) -> None:
-        self._pipeline.set_stock(_STOCK)
+        for sku, available in _STOCK.items():
+            self._pipeline.stock.put(sku, available)
         started = time.monotonic()
         with _shown(self._table) as refresh:
             for order in self._orders:
-                order.answer = str(self._pipeline.place(order.body).status)
+                order.answer = str(self._pipeline.api.place(order.body).status)
                 self._look()
                 refresh()
             self._watch(refresh)
         took = time.monotonic() - started
         for _ in range(_REDRIVES):
-            if self._pipeline.parked()["payments-dlq"]:
+            if self._pipeline.dead_letters.depths()["payments-dlq"]:
                 self._redrive_payments()
         self._check(took)
         if self._failed:
-            raise RunFailedError("Not everything held; the lines marked ✗ say what.")
+            raise OrderctlError("Not everything held; the lines marked ✗ say what.")
 
     def _watch(self, refresh: Callable[[], None]) -> None:
         """Look until every order has ended, or is parked."""
@@ -124,16 +130,16 @@ class _Run:
             self._look()
             refresh()
             missing = sum(not order.ended for order in self._orders)
-            if missing == 0 or missing == sum(self._pipeline.parked().values()):
+            if missing == 0 or missing == sum(self._pipeline.dead_letters.depths().values()):
                 return
             time.sleep(_REFRESH_SECONDS)
 
     def _look(self) -> None:
         ids = [order.id for order in self._orders]
-        payments = self._pipeline.payments(ids)
-        reservations = self._pipeline.reservations(ids)
-        orders = self._pipeline.orders(ids)
-        updates = self._pipeline.take_updates()
+        payments = self._pipeline.orders.payments(ids)
+        reservations = self._pipeline.orders.reservations(ids)
+        orders = self._pipeline.orders.find(ids)
+        updates = self._pipeline.updates.take()
         for order in self._orders:
             if payment := payments.get(order.id):
                 order.payment = payment_told(payment)
@@ -145,14 +151,14 @@ class _Run:
 
     def _redrive_payments(self) -> None:
         """Show what an operator would do about a parked payment."""
-        parked = self._pipeline.parked()["payments-dlq"]
+        parked = self._pipeline.dead_letters.depths()["payments-dlq"]
         with console.step(
             f"{parked} in payments-dlq after 3 attempts: waiting for the alarm",
             f"The alarm rang for {parked} parked payment(s)",
         ):
-            self._wait_for(lambda: self._pipeline.alarms()["payments-dlq"] == "ALARM")
+            self._wait_for(lambda: self._pipeline.alarms.states()["payments-dlq"] == "ALARM")
         with console.step("Redriving payments-dlq", "Redrove payments-dlq"):
-            self._pipeline.redrive("PaymentsDLQUrl")
+            self._pipeline.dead_letters.queue("PaymentsDLQ").redrive()
             self._watch(lambda: None)
 
     def _check(self, took: float) -> None:
@@ -175,7 +181,9 @@ class _Run:
             [order.updates == ("placed", order.status) for order in orders],
         )
         self._check_stock()
-        parked = {name: depth for name, depth in self._pipeline.parked().items() if depth}
+        parked = {
+            name: depth for name, depth in self._pipeline.dead_letters.depths().items() if depth
+        }
         self._say(not parked, f"dead-letter queues: {_listed(parked) or 'all empty'}")
         self._wait_for(lambda: not self._ringing())
         ringing = self._ringing()
@@ -190,13 +198,13 @@ class _Run:
         for order in self._orders:
             for line in order.body.get("items", []):
                 taken[line["sku"]] += line["quantity"] if order.reservation == "reserved" else 0
-        left = self._pipeline.available()
+        left = self._pipeline.stock.available()
         balanced = all(left[sku] + taken[sku] == _STOCK[sku] for sku in _STOCK)
         told = ", ".join(f"{left[sku]} {sku} left + {taken[sku]} reserved" for sku in _STOCK)
         self._say(balanced, f"the stock adds up: {told}")
 
     def _ringing(self) -> dict[str, str]:
-        return {name: s for name, s in self._pipeline.alarms().items() if s == "ALARM"}
+        return {name: s for name, s in self._pipeline.alarms.states().items() if s == "ALARM"}
 
     def _wait_for(self, true: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _ALARM_PATIENCE_SECONDS

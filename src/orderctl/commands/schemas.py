@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from orderctl import paths
+from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.terminal import console
 from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate
@@ -21,24 +22,21 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = "https://orders.example/schemas/"
 
 
-class SchemasDriftedError(OrderctlError):
-    """The schemas on file are not those of the contract."""
-
-
-def schemas(check: bool) -> None:
-    """Write the schemas to `docs/schemas`.
+@app.command(help_epilogue="Example: orderctl schemas --check")
+def schemas(*, check: bool = False) -> None:
+    """Write the JSON Schemas of the events and of the API's body to docs/schemas.
 
     Args:
-        check: Whether to only say which of them are not as they should be.
+        check: Only say whether they are up to date.
 
     Raises:
-        SchemasDriftedError: With `check`, some are not.
+        OrderctlError: With --check, some are not.
     """
     texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
     outdated = drifted(texts, DIRECTORY)
     where = paths.shown(DIRECTORY)
     if check and outdated:
-        raise SchemasDriftedError(
+        raise OrderctlError(
             f"Not as src/orders/events.py has it: {', '.join(outdated)} in {where}. "
             "Run: make schemas"
         )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
+from cyclopts import Parameter, validators
 from rich.text import Text
 
 from orderctl import paths
+from orderctl.commands import OPERATING, app
+from orderctl.errors import UsageError
 from orderctl.pipeline import health, reading
 from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, JsonLines, Target, moment
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")
@@ -21,57 +26,83 @@ _BAD = "bold red"
 _ODD = "yellow"
 
 
-def status(window: timedelta, as_json: bool) -> None:
-    """Show how the pipeline is.
+Window = Annotated[str, Parameter(name="--since")]
+
+
+@app.command(group=OPERATING, help_epilogue="Example: orderctl status --since 1h")
+def status(*, since: Window = "10m", as_json: Json = False, target: Target = Target()) -> None:
+    """Show the whole pipeline on one screen, each step from left to right as a line.
+
+    What waits in its queue, what is being worked on (or tried again later), the age of the oldest
+    message, what is parked; how often its function was called, and failed; what it has done. Then
+    the orders that have not ended, the alarms, and the consumers that are paused. Numbers of
+    CloudWatch are minutes old on AWS.
 
     Args:
-        window: how far back to count.
-        as_json: whether to print JSON.
+        since: How far back to count: 10m, 1h, 1d, or ISO 8601 (UTC).
+        as_json: Print JSON instead.
+        target: Which stack.
     """
-    with connected() as pipeline:
-        seen = _look(pipeline, window)
-        name = pipeline.stack_name
+    window = _window(since)
+    with connected(target) as pipeline:
+        seen = pipeline.health(window)
+        name = pipeline.stack.name
     if as_json:
-        print_json(health.facts(seen))
+        console.json_document(health.facts(seen))
         return
     for line in screen(name, seen):
         console.out().print(line)
 
 
-def watch(window: timedelta, every_seconds: float, as_json: bool) -> None:
-    """Show how the pipeline is, again and again until Ctrl-C.
+@app.command(group=OPERATING, help_epilogue="Example: orderctl watch --interval 5")
+def watch(
+    *,
+    interval: Annotated[float, Parameter(validator=validators.Number(gte=0.5, lte=3600))] = 2,
+    since: Window = "10m",
+    as_json: JsonLines = False,
+    target: Target = Target(),
+) -> None:
+    """Show the same as `status`, live until Ctrl-C; in a pipe, one below the other.
+
+    On AWS each look is some twenty calls, and CloudWatch bills the metrics that are read.
 
     Args:
-        window: how far back to count.
-        every_seconds: how long to wait between two looks.
-        as_json: whether to print JSON, an object a line.
+        interval: How often to look, in seconds.
+        since: How far back to count: 10m, 1h, 1d, or ISO 8601 (UTC).
+        as_json: Print one JSON object a line.
+        target: Which stack.
     """
-    with connected() as pipeline:
+    window = _window(since)
+    with connected(target) as pipeline:
         if as_json:
             _repeat(
                 pipeline,
                 window,
-                every_seconds,
+                interval,
                 lambda seen: console.json_line(health.facts(seen)),
             )
         elif console.out().is_terminal and not console.out().is_dumb_terminal:
             with console.live() as show:
 
                 def update(seen: Health) -> None:
-                    show(Text("\n").join(screen(pipeline.stack_name, seen)))
+                    show(Text("\n").join(screen(pipeline.stack.name, seen)))
 
-                _repeat(pipeline, window, every_seconds, update)
+                _repeat(pipeline, window, interval, update)
         else:
 
             def append(seen: Health) -> None:
-                for line in (*screen(pipeline.stack_name, seen), Text()):
+                for line in (*screen(pipeline.stack.name, seen), Text()):
                     console.out().print(line)
 
-            _repeat(pipeline, window, every_seconds, append)
+            _repeat(pipeline, window, interval, append)
 
 
-def _look(pipeline: Pipeline, window: timedelta) -> Health:
-    return health.look(pipeline, datetime.now(UTC), window)
+def _window(since: str) -> timedelta:
+    window = datetime.now(UTC) - moment(since, "--since")
+    window = timedelta(seconds=round(window.total_seconds()))
+    if not timedelta(minutes=1) <= window <= timedelta(days=15):
+        raise UsageError("--since goes back from one minute to 15 days.")
+    return window
 
 
 def _repeat(
@@ -79,7 +110,7 @@ def _repeat(
 ) -> None:
     while True:
         began = time.monotonic()
-        show(_look(pipeline, window))
+        show(pipeline.health(window))
         time.sleep(max(began + every_seconds - time.monotonic(), 0))
 
 

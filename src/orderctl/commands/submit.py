@@ -7,9 +7,12 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter, validators
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,12 +23,14 @@ from rich.progress import (
 from rich.text import Text
 
 from orderctl import paths
-from orderctl.errors import OrderctlError
+from orderctl.commands import ORDERS, app
+from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import order_files
 from orderctl.pipeline.order_files import Outgoing, outgoing
 from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target
 from orders.order_api.validation import InvalidOrderError
 
 # Without a rate: enough to keep a pipeline busy without being a load test.
@@ -38,87 +43,149 @@ _RANDOM_AMOUNT_BELOW = 1000
 _MILLISECONDS = 1000
 
 
-class NotTakenError(OrderctlError):
-    """Not every order was taken."""
+@app.command(
+    group=ORDERS,
+    help_epilogue="Examples:\n\n"
+    "orderctl submit --amount 12.50 --item mug=2\n\n"
+    "orderctl submit orders.jsonl\n\n"
+    "orderctl submit --count 1000 --rate 50",
+)
+def submit(
+    file: str | None = None,
+    /,
+    *,
+    amount: str | None = None,
+    currency: str | None = None,
+    item: tuple[str, ...] = (),
+    order_id: Annotated[str | None, Parameter(name="--id")] = None,
+    customer: str | None = None,
+    count: Annotated[
+        int | None, Parameter(validator=validators.Number(gte=1, lte=1_000_000))
+    ] = None,
+    rate: Annotated[
+        float | None, Parameter(validator=validators.Number(gte=0.01, lte=2000))
+    ] = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """Submit one order, a file of them, or made-up ones as a load. Exits with 0 if all were taken.
 
-
-class NoOrderError(OrderctlError):
-    """What was typed is no order, or no file of orders."""
-
-
-def one(fields: Mapping[str, Any], as_json: bool) -> None:
-    """Submit one order.
+    What is answered by a 503 or the like, or not at all, is sent again up to 3 times under the
+    same order id, and so takes effect once. Ctrl-C shows what was done so far.
 
     Args:
-        fields: what the API's body has.
-        as_json: whether to print JSON.
+        file: A file of orders: one JSON object a line, or one JSON array; - is standard input.
+            None of it is sent when one of them is faulty.
+        amount: What it costs, such as 12.50.
+        currency: An ISO 4217 code. [default: USD]
+        item: So many of an article, as SKU or SKU=N; repeatable.
+        order_id: Its id. [default: a new one]
+        customer: Whose order it is.
+        count: Make up so many orders; the amounts are random unless given.
+        rate: Send so many orders a second. [default: 8 at once, as fast as they are answered]
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        NoOrderError: they are no order.
-        NotTakenError: the API did not take it.
+        UsageError: The options cannot be meant together.
+        OrderctlError: What was typed is not an order or a file of orders, or the API did not take
+            all of them.
     """
+    fields = {
+        "order_id": order_id,
+        "amount": None if amount is None else _decimal(amount),
+        "currency": currency,
+        "customer_id": customer,
+        "items": [_line(text) for text in item] if item else None,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    sending = _Sending(target, rate, as_json)
+    if file is not None:
+        if given or count:
+            raise UsageError("A FILE cannot be combined with --count or the options of an order.")
+        _submit_file(file, sending)
+    elif count is not None:
+        if order_id is not None:
+            raise UsageError("--id cannot be combined with --count.")
+        _submit_made_up(count, given, sending)
+    elif rate is not None:
+        raise UsageError("--rate needs --count or a FILE.")
+    elif amount is None:
+        raise UsageError(
+            "Name an order's --amount, a FILE of orders, or a --count of made-up ones."
+        )
+    else:
+        _submit_one(given, sending)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """Where orders are sent, how fast, and how that is shown."""
+
+    target: Target
+    rate: float | None
+    as_json: bool
+
+
+def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
     try:
         order = outgoing(dict(fields))
     except InvalidOrderError as error:
         raise _no_order(error) from error
-    result = _send([order], 1, None, as_json)
+    result = _send([order], 1, sending)
     (sent,) = result.sent
-    if as_json:
-        print_json(_facts(result, 1))
+    if sending.as_json:
+        console.json_document(_facts(result, 1))
     if sent.reply is None:
-        raise NotTakenError(
+        raise OrderctlError(
             f"Whether {order.order_id} was taken is open: {sent.why}.\n"
             f"Send it again with --id {order.order_id}: it takes effect once."
         )
     if not sent.taken:
-        raise NotTakenError(f"{order.order_id} was not taken. {sent.why}")
-    if not as_json:
+        raise OrderctlError(f"{order.order_id} was not taken. {sent.why}")
+    if not sending.as_json:
         console.out().print(console.text(f"Taken: {order.order_id}"))
         if sys.stdout.isatty():
             console.note(f"How it ends: {paths.orderctl()} order {order.order_id}")
 
 
-def file(path: str, rate: float | None, as_json: bool) -> None:
-    """Submit the orders of a file; nothing is sent when one of them is faulty.
-
-    Args:
-        path: the file, or - for standard input.
-        rate: how many a second; None for as fast as they are answered.
-        as_json: whether to print JSON.
-
-    Raises:
-        NoOrderError: it cannot be read.
-        BadOrdersError: it has faults.
-        NotTakenError: the API did not take all of them.
-    """
+def _submit_file(path: str, sending: _Sending) -> None:
+    """Submit the orders of a file; nothing is sent when one of them is faulty."""
     orders = order_files.read(_text(path), "standard input" if path == "-" else path)
-    _report(_send(orders, len(orders), rate, as_json), len(orders), as_json)
+    _report(_send(orders, len(orders), sending), len(orders), sending.as_json)
 
 
-def generated(count: int, rate: float | None, fields: Mapping[str, Any], as_json: bool) -> None:
-    """Submit made-up orders.
-
-    Args:
-        count: how many.
-        rate: how many a second; None for as fast as they are answered.
-        fields: what all of them have; the amount is random unless it is in here.
-        as_json: whether to print JSON.
-
-    Raises:
-        NoOrderError: the fields are no order's.
-        NotTakenError: the API did not take all of them.
-    """
+def _submit_made_up(count: int, fields: Mapping[str, Any], sending: _Sending) -> None:
+    """Submit made-up orders; the amount is random unless it is among the fields."""
     try:
         outgoing(_made_up(fields, "load"))
     except InvalidOrderError as error:
         raise _no_order(error) from error
     run = f"load-{secrets.token_hex(3)}"
     orders = (outgoing(_made_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
-    _report(_send(orders, count, rate, as_json), count, as_json)
+    _report(_send(orders, count, sending), count, sending.as_json)
 
 
-def _no_order(error: InvalidOrderError) -> NoOrderError:
-    return NoOrderError("\n  ".join(["Nothing was sent.", *map(order_files.told, error.faults)]))
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise UsageError(f"--amount {text!r} is not a number.") from None
+
+
+def _line(text: str) -> dict[str, Any]:
+    """An order's line from what stands behind --item."""
+    sku, equals, number = text.rpartition("=")
+    if not equals:
+        return {"sku": text, "quantity": 1}
+    try:
+        return {"sku": sku, "quantity": int(number)}
+    except ValueError:
+        raise UsageError(f"--item {text!r} is not SKU=N.") from None
+
+
+def _no_order(error: InvalidOrderError) -> OrderctlError:
+    return OrderctlError("\n  ".join(["Nothing was sent.", *map(order_files.told, error.faults)]))
 
 
 def _made_up(fields: Mapping[str, Any], order_id: str) -> dict[str, Any]:
@@ -134,23 +201,23 @@ def _text(path: str) -> str:
             return sys.stdin.buffer.read().decode("utf-8-sig")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise NoOrderError(f"{path} cannot be read: {error.strerror}.") from error
+        raise OrderctlError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise NoOrderError(f"{path} is not UTF-8 text: {error.reason}.") from error
+        raise OrderctlError(f"{path} is not UTF-8 text: {error.reason}.") from error
 
 
-def _send(orders: Iterable[Outgoing], count: int, rate: float | None, as_json: bool) -> Result:
+def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
     """Send orders; what was done is shown even when it is broken off by Ctrl-C."""
-    result = Result(rate)
-    at_once = _AT_ONCE_FOR_A_RATE if rate else _AT_ONCE
-    with connected() as pipeline:
-        sender = Sender(pipeline.api_client(at_once).place, at_once)
+    result = Result(sending.rate)
+    at_once = _AT_ONCE_FOR_A_RATE if sending.rate else _AT_ONCE
+    with connected(sending.target) as pipeline:
+        sender = Sender(pipeline.api_client(at_once).post, at_once)
         try:
-            with _progress(count, shown=count > 1 and not as_json) as advance:
+            with _progress(count, shown=count > 1 and not sending.as_json) as advance:
                 sender.send(orders, result, advance)
         except BaseException:  # Ctrl-C is none of Exception
             sender.break_off(result, _PATIENCE_AFTER_CTRL_C_SECONDS)
-            _show(result, count, as_json)
+            _show(result, count, sending.as_json)
             raise
     return result
 
@@ -184,7 +251,7 @@ def _report(result: Result, count: int, as_json: bool) -> None:
         orders = "1 order was" if len(refused) == 1 else f"{len(refused)} orders were"
         unsure = any(sent.reply is None for sent in refused)
         open_ = " Without an answer an order may have been taken all the same." * unsure
-        raise NotTakenError("\n  ".join([f"{orders} not taken.{open_}", *lines]))
+        raise OrderctlError("\n  ".join([f"{orders} not taken.{open_}", *lines]))
 
 
 def _told(sent: Sent) -> str:
@@ -194,7 +261,7 @@ def _told(sent: Sent) -> str:
 
 def _show(result: Result, count: int, as_json: bool) -> None:
     if as_json:
-        print_json(_facts(result, count))
+        console.json_document(_facts(result, count))
         return
     complete = result.taken == count
     mark = ("✓ ", "green") if complete else ("✗ ", "bold red")

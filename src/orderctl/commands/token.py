@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import sys
-
+from orderctl.commands import ORDERS, app
 from orderctl.pipeline import tokens
+from orderctl.terminal import console
 from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Target
 
 
-def token(customer: str, staff: bool) -> None:
-    """Print a token, alone on its line.
+@app.command(
+    group=ORDERS,
+    help_epilogue='Example: curl -H "Authorization: Bearer $(orderctl token --customer alice)" '
+    "$API_URL/orders/order-1",
+)
+def token(*, customer: str, staff: bool = False, target: Target = Target()) -> None:
+    """Print a made-up customer's token for an API with ApiAuthorization=JWT, in the local cloud.
+
+    It is valid for an hour. On AWS the shop's own user pool signs customers in; what commands of
+    orderctl then need is taken from the variable ORDERCTL_TOKEN.
 
     Args:
-        customer: The name of the customer, who is made up on the spot.
-        staff: Whether the customer belongs to the shop's staff.
+        customer: Whose it is; made up when not seen before.
+        staff: As one of the shop's staff, who see all orders.
+        target: Which stack.
 
     Raises:
-        NoTokenError: The stack is on AWS, or its API takes no tokens.
+        OrderctlError: The stack is on AWS, or its API takes no tokens.
     """
-    with connected() as pipeline:
+    with connected(target) as pipeline:
         made = tokens.made_up(
             pipeline.session,
-            pipeline.outputs["ApiUrl"],
-            pipeline.parameters(),
+            pipeline.stack.outputs["ApiUrl"],
+            pipeline.stack.parameters,
             customer=customer,
             staff=staff,
         )
-    sys.stdout.write(f"{made}\n")
+    console.script([made])

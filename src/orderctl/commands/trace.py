@@ -3,55 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
 from orderctl import paths
-from orderctl.commands.logs import check_order_id
-from orderctl.commands.orders import amount, items
+from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline import trace as story
 from orderctl.pipeline.times import shown
 from orderctl.pipeline.trace import Entry, Story
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target, check_order_id, moment
+from orderctl.terminal.order_texts import amount, items
 
 _HEADER = ("time", "where", "what", "facts")
 _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}
 
 
-class UntracedOrderError(OrderctlError):
-    """There is no trace of the order."""
+@app.command(group=OPERATING, help_epilogue="Example: orderctl trace order-1")
+def trace(
+    order_id: str, /, *, since: str = "1d", as_json: Json = False, target: Target = Target()
+) -> None:
+    """Tell an order's whole story in the order of time, and where it is now.
 
-
-def trace(order_id: str, since: datetime, as_json: bool) -> None:
-    """Tell an order's story.
+    From the tables, the dead-letter queues, and the logs of all functions (for an order that has
+    ended, up to an hour after its last change). EventBridge stamps whole seconds: such a line
+    stands at the end of its second. The queues that consumers read are not looked into: a look
+    counts as a receive, and would delay a message or park it. Only their counts are shown.
 
     Args:
-        order_id: which.
-        since: from when on to search the logs, for an order that no table knows.
-        as_json: whether to print JSON.
+        order_id: Which order.
+        since: How far back to search the logs for an order that no table knows: 1h, 1d, or
+            ISO 8601 (UTC).
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        NotAnOrderIdError: it cannot be an order's id.
-        UntracedOrderError: there is no trace of it.
+        OrderctlError: There is no trace of it.
     """
+    start = moment(since, "--since")
     check_order_id(order_id)
     with (
-        connected() as pipeline,
+        connected(target) as pipeline,
         console.waiting("Reading tables, queues and logs", shown=not as_json),
     ):
-        told = story.tell(pipeline, order_id, since)
+        told = pipeline.trace(order_id, start)
     if not told.is_known:
-        raise UntracedOrderError(
+        raise OrderctlError(
             f"There is no trace of an order {order_id}: not in the tables, not in a dead-letter "
-            f"queue, and not in the logs since {shown(since)}. --since looks further back."
+            f"queue, and not in the logs since {shown(start)}. --since looks further back."
         )
     if as_json:
-        print_json(facts(order_id, told))
+        console.json_document(facts(order_id, told))
         return
     for line in screen(order_id, told):
         console.out().print(line)

@@ -4,64 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 
+from cyclopts import Parameter, validators
+
+from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.tuning import Trial, Tuner
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected, print_json
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target, Yes
 
-FUNCTIONS = (
-    "order-api",
-    "payments-processor",
-    "inventory-processor",
-    "order-tracker",
-    "notifications",
-)
+# Those that orders pass.
+_FUNCTIONS = tuple(step.function_name for step in STEPS if step.function and step.counts)
 SMALLEST, LARGEST = 128, 10_240
 
 
-class BadMemoryError(OrderctlError):
-    """Lambda has no such memory size."""
+@app.command(
+    group=OPERATING,
+    help_epilogue="Example: orderctl tune payments-processor --memory 128 --memory 256",
+)
+def tune(
+    function: Annotated[str, Parameter(choices=_FUNCTIONS, show_choices=False)],
+    /,
+    *,
+    memory: Annotated[
+        tuple[int, ...], Parameter(validator=validators.Number(gte=SMALLEST, lte=LARGEST))
+    ] = (128, 256, 512, 1024),
+    orders: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000))] = 50,
+    yes: Yes = False,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """Try memory sizes on a function: how long it takes and what that costs.
 
-
-class UnknownFunctionError(OrderctlError):
-    """No order passes a function of this name."""
-
-
-def tune(function: str, sizes: Sequence[int], orders: int, yes: bool, as_json: bool) -> None:
-    """Send orders through the pipeline at each memory size, and show what the function took.
+    Orders go through the whole pipeline meanwhile, so use a stack without customers. The function
+    gets its own size back. On the local cloud memory makes nothing faster.
 
     Args:
-        function: Its name, without the stack's prefix.
-        sizes: The memory sizes to try, in MB.
-        orders: How many orders are sent at each.
-        yes: Whether not to ask first.
-        as_json: Whether to print JSON.
+        function: Such as payments-processor.
+        memory: Try this size, in MB; repeatable.
+        orders: Orders sent at each size.
+        yes: Do not ask.
+        as_json: Print JSON instead.
+        target: Which stack.
 
     Raises:
-        UnknownFunctionError: No order passes such a function.
-        BadMemoryError: Lambda has no such memory size.
+        OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
-    if function not in FUNCTIONS:
-        raise UnknownFunctionError(
-            f"No order passes a function {function}. Choose one of {', '.join(FUNCTIONS)}."
+    with connected(target) as pipeline:
+        question = (
+            f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
+            f"memory of {function} meanwhile?"
         )
-    for size in sizes:
-        if not SMALLEST <= size <= LARGEST:
-            raise BadMemoryError(f"--memory {size}: Lambda has {SMALLEST} to {LARGEST} MB.")
-    with connected() as pipeline:
-        if not yes:
-            console.confirm(
-                f"Place {len(sizes) * orders} orders in {pipeline.stack_name} and change the "
-                f"memory of {function} meanwhile?",
-                abort=True,
-                on_stderr=True,
-            )
-        tuner = Tuner(pipeline.session, pipeline, pipeline.name_prefix() + function)
+        if not yes and not console.confirm(question, on_stderr=True):
+            raise OrderctlError("Nothing was changed.")
+        tuner = Tuner(pipeline, pipeline.stack.prefix + function)
         with tuner.restored():
-            trials = [_shown(tuner, size, orders, as_json) for size in sizes]
+            trials = [_shown(tuner, size, orders, as_json) for size in memory]
     if as_json:
-        print_json([asdict(trial) for trial in trials])
+        console.json_document([asdict(trial) for trial in trials])
     else:
         _show(trials)
 

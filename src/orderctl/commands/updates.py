@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
-from orderctl.errors import OrderctlError
+from orderctl.commands import ORDERS, app
+from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
+from orderctl.terminal.options import JsonLines, Target
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20
 
 
-class UnreadableUpdateError(OrderctlError):
-    """There are messages on the queue that are no order updates."""
+@app.command(group=ORDERS, help_epilogue="Example: orderctl updates --follow")
+def updates(
+    *,
+    follow: Annotated[bool, Parameter(alias="-f")] = False,
+    peek: bool = False,
+    as_json: JsonLines = False,
+    target: Target = Target(),
+) -> None:
+    """Read the order updates as a shop's own service would, from the queue order-updates.fifo.
 
-
-def updates(follow: bool, peek: bool, as_json: bool) -> None:
-    """Print the order updates, and delete what was printed.
+    Reading consumes: what was printed is deleted, and nobody else gets it.
 
     Args:
-        follow: Whether to wait for more instead of ending when the queue is empty.
-        peek: Whether to leave them on the queue.
-        as_json: Whether to print each as it is, one JSON object per line.
+        follow: Wait for more, until Ctrl-C.
+        peek: Leave them on the queue. SQS counts a look like any receive, and parks a message
+            that was received three times.
+        as_json: Print one JSON object a line.
+        target: Which stack.
 
     Raises:
-        UnreadableUpdateError: Messages that are no order updates were left where they are.
+        OrderctlError: Messages that are not order updates were left where they are.
     """
+    if follow and peek:
+        raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connected() as pipeline:
-        queue = pipeline.updates()
+    with connected(target) as pipeline:
+        queue = pipeline.updates
         if peek:
             _peek(queue, printer)
         else:
             for messages in _batches(queue, follow):
                 queue.delete(printer.show(messages))
     if printer.unreadable:
-        raise UnreadableUpdateError(
+        raise OrderctlError(
             f"{len(printer.unreadable)} messages on {queue.name} are no order updates; they were "
             "left there, and SQS parks them in its dead-letter queue: "
             + ", ".join(printer.unreadable)

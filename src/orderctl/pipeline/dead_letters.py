@@ -71,6 +71,10 @@ class Clients:
         return self._session.client("cloudwatch")
 
 
+def _unheard(_done: int, _total: int) -> None:
+    """Progress that nobody follows."""
+
+
 @dataclass(slots=True)
 class Redriven:
     """What became of the messages of a dead-letter queue."""
@@ -90,7 +94,7 @@ class DeadLetterQueue(Queue):
         self.step = step
         self._clients = clients
 
-    def redrive(self, progress: Progress) -> Redriven:
+    def redrive(self, progress: Progress = _unheard) -> Redriven:
         """Have SQS move everything back, and wait until it has.
 
         Args:
@@ -182,7 +186,7 @@ class UndeliverableError(Exception):
 class _DeliveredFromHere(DeadLetterQueue):
     """A dead-letter queue whose messages came from no queue."""
 
-    def redrive(self, progress: Progress) -> Redriven:
+    def redrive(self, progress: Progress = _unheard) -> Redriven:
         """Deliver every message once more, and delete those that were taken.
 
         Args:

@@ -56,7 +56,7 @@ class Stack:
             )
         self.outputs = reachable(outputs, self._client.meta.endpoint_url)
         """With addresses that can be reached from here."""
-        self.parameters = {
+        self.parameters: dict[str, str] = {
             it["ParameterKey"]: it["ParameterValue"] for it in found.get("Parameters", ())
         }
 

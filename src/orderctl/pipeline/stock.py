@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline.orders import Item, plain_item
+from orderctl.pipeline.orders import plain_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -138,7 +138,7 @@ class Stock:
         return _available(answer.get("Attributes"))
 
 
-def reserved_lines(reservation: Item) -> dict[str, int] | None:
+def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
     """How much of each SKU a reservation holds; None when that cannot be read."""
     held: Counter[str] = Counter()
     lines = reservation.get("lines")

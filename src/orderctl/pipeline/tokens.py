@@ -113,6 +113,7 @@ def _check(api_url: str, parameters: Mapping[str, str]) -> None:
 
 
 def user_pool_arn(pools: CognitoIdentityProviderClient) -> str:
+    """The user pool of the made-up shop, which is made when it is first asked for."""
     for page in pools.get_paginator("list_user_pools").paginate(PaginationConfig={"PageSize": 60}):
         for pool in page["UserPools"]:
             if pool.get("Name") == _POOL:

@@ -18,7 +18,6 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.progress import Progress, ProgressColumn
@@ -108,15 +107,15 @@ def _indented(value: str) -> str:
     return "\n".join([first, *(f"  {line.strip()}" for line in others)])
 
 
-def usage_error(error_: typer.TyperException) -> None:
-    """Say what is wrong with what was typed."""
-    message = str(getattr(error_, "format_message", lambda: error_)())
-    if not message:  # the help was shown instead
-        return
-    if context := getattr(error_, "ctx", None):
-        err().print(_indented(context.get_usage()))
-        err().print(f"Try '{context.command_path} --help' for help.")
+def usage_error(message: str, command: Sequence[str]) -> None:
+    """Say what is wrong with what was typed, and where to look.
+
+    Args:
+        message: what is wrong.
+        command: the names of the command, without the program's.
+    """
     error(message)
+    err().print(f"Try '{' '.join(('orderctl', *command))} --help' for help.")
 
 
 def unexpected(fault: BaseException | None) -> None:
@@ -180,20 +179,27 @@ def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def confirm(question: str, *, on_stderr: bool = False, abort: bool = False) -> bool:
-    """Ask whether to go on.
+def confirm(question: str, *, on_stderr: bool = False) -> bool:
+    """Ask whether to go on; the end of the input is a no.
 
     Args:
         question: what to ask.
         on_stderr: whether standard output is for the result only.
-        abort: whether a no ends the command.
     """
-    return typer.confirm(clean(question), err=on_stderr, abort=abort)
+    return _ask(f"{question} [y/N]: ", err() if on_stderr else out()).lower() in ("y", "yes")
 
 
 def prompt(question: str) -> str:
-    """Ask for a word."""
-    return str(typer.prompt(clean(question)))
+    """Ask for a word; the end of the input is none."""
+    return _ask(f"{question}: ", out())
+
+
+def _ask(question: str, terminal: Console) -> str:
+    try:
+        return terminal.input(Text(question)).strip()
+    except EOFError:
+        terminal.print()
+        return ""
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from orderctl.app import app
 from typer.testing import CliRunner
 
-from orderctl.app import app
 from support.command_line import commands
 
 

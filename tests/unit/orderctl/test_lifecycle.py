@@ -7,8 +7,8 @@ import pytest
 
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloudError, choose_port
-from orderctl.pipeline.stack import reachable
 from orderctl.localcloud.processes import LOOPBACK, any_free_port
+from orderctl.pipeline.stack import reachable
 
 
 @pytest.fixture

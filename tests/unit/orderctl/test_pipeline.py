@@ -30,4 +30,4 @@ def test_keys_that_dynamodb_leaves_out_are_read_again() -> None:
             parsed["UnprocessedKeys"] = {"payments": {"Keys": left}}
 
     client.meta.events.register("after-call.dynamodb.BatchGetItem", throttle)
-    assert sorted(pipeline.payments(ids)) == ids
+    assert sorted(pipeline.orders.payments(ids)) == ids

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from orderctl.app import app
 from rich.text import Text
 from typer.testing import CliRunner
 
 import orderctl
 from orderctl import cli
-from orderctl.app import app
 from orderctl.errors import OrderctlError
 from orderctl.terminal import console
 from support.command_line import commands

@@ -1,0 +1,71 @@
+"""`orderctl pause` and `orderctl resume`: whether a consumer takes messages from its queue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from orderctl import paths
+from orderctl.commands import OPERATING, app
+from orderctl.pipeline.queues import Queue
+from orderctl.pipeline.steps import CONSUMERS
+from orderctl.terminal import console
+from orderctl.terminal.connection import connected
+from orderctl.terminal.options import Json, Target
+
+ConsumerName = Annotated[str, Parameter(choices=tuple(CONSUMERS))]
+
+
+@app.command(group=OPERATING, help_epilogue="Example: orderctl pause payments")
+def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = Target()) -> None:
+    """Stop a consumer from taking messages from its queue, and wait until that is so.
+
+    Nothing is lost: it finishes what it has begun, and what comes waits on the queue (4 days
+    there at most, as the template has it). Orders that need it do not end meanwhile. It stays
+    paused through deployments until `orderctl resume`. `orderctl status` shows it.
+
+    Args:
+        consumer: Which consumer.
+        as_json: Print JSON instead.
+        target: Which stack.
+    """
+    _switch(consumer, on=False, as_json=as_json, target=target)
+
+
+@app.command(group=OPERATING, help_epilogue="Example: orderctl resume payments")
+def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = Target()) -> None:
+    """Let a paused consumer take messages again, and wait until that is so.
+
+    Args:
+        consumer: Which consumer.
+        as_json: Print JSON instead.
+        target: Which stack.
+    """
+    _switch(consumer, on=True, as_json=as_json, target=target)
+
+
+def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
+    with connected(target) as pipeline:
+        consumer = pipeline.consumer(name)
+        with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
+            changed = consumer.switch(on=on)
+        url = pipeline.stack.outputs[CONSUMERS[name].queue or ""]
+        queue = Queue(pipeline.session.client("sqs"), url)
+        waiting = queue.depth()
+    if as_json:
+        console.json_document(
+            {"consumer": name, "paused": not on, "changed": changed, "messages_waiting": waiting}
+        )
+        return
+    state = "taking messages" if on else "paused"
+    console.out().print(console.text(f"{name} is {state}{'' if changed else ' already'}."))
+    messages = f"{waiting} message{'' if waiting == 1 else 's'}"
+    if on:
+        console.note(f"{messages} on {queue.name} to be worked on.")
+        return
+    console.note(
+        f"What comes waits on {queue.name} ({messages} now), for as long as the queue keeps "
+        f"messages; orders that need it do not end. A deployment does not undo this. "
+        f"To resume: {paths.orderctl()} resume {name}"
+    )

@@ -1,0 +1,105 @@
+"""What commands that deploy something show: where, how far it is, and that it carries on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from orderctl.deploying import StackEvent, Template, package
+from orderctl.deploying.package import Target as Machine
+from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.terminal import console
+from orderctl.terminal.connection import Account, explained
+
+_VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "taken in"}
+_POLL_SECONDS = 2.0
+_POLL_SECONDS_LOCAL = 0.05
+
+
+class Progress:
+    """Shows a deployment's resources as they get ready."""
+
+    def __init__(self, step: console.Step) -> None:
+        self._done: set[str] = set()
+        self._planned = 0
+        self._step = step
+
+    @property
+    def done(self) -> int:
+        """How many are ready."""
+        return len(self._done)
+
+    def planned(self, resources: int) -> None:
+        """Take note of how many there will be."""
+        self._planned = resources
+
+    def happened(self, event: StackEvent) -> None:
+        """Count what is ready."""
+        action, _, end = event.status.rpartition("_")
+        if end == "COMPLETE" and not event.is_of_stack and event.logical_id not in self._done:
+            self._done.add(event.logical_id)
+            what = f"{event.logical_id} {_VERBS.get(action, event.status)}"
+            self._step.progress(self.done, self._planned, what)
+
+
+def launch(
+    cloud: LocalCloud, running: ExitStack, template: Template, parameters: Mapping[str, str]
+) -> None:
+    """Package the functions, start a local cloud and deploy the pipeline into it, step by step.
+
+    Args:
+        cloud: What to start.
+        running: Stops it when it is closed.
+        template: What to deploy.
+        parameters: The template's parameters.
+    """
+    with console.step("Packaging the functions", "Packaged the functions") as step:
+        artifact = package.build(Machine.this_machine())
+        step.detail = f"{artifact.size / 1e6:.1f} MB"
+    with console.step("Starting the local cloud", "Started the local cloud") as step:
+        running.enter_context(cloud)
+        step.detail = cloud.endpoint
+    name = cloud.state.stack_name
+    with console.step(f"Deploying {name}", f"Deployed {name}") as step:
+        progress = Progress(step)
+        cloud.deploy(artifact, template=template, parameters=parameters, observer=progress)
+        step.detail = f"{progress.done} resources"
+
+
+def show_account(where: Account, stack_name: str) -> None:
+    """Say which account and region a stack is in, before anything happens to it.
+
+    Raises:
+        OrderctlError: The credentials do not work.
+    """
+    with explained():
+        identity = where.session.client("sts").get_caller_identity()
+    cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
+    console.summary(
+        [
+            ("Account", f"{identity['Account']}, {where.session.region_name}, on {cloud}"),
+            ("As", identity["Arn"]),
+            ("Stack", stack_name),
+        ]
+    )
+    console.out().print()
+
+
+def poll_seconds(where: Account) -> float:
+    """How often to ask CloudFormation how it goes."""
+    return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
+
+
+@contextmanager
+def noted_when_interrupted(stack_name: str) -> Iterator[None]:
+    """Say that CloudFormation carries on, when the command is ended in the middle."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C
+        console.note(
+            f"CloudFormation carries on without this command. How it goes: "
+            f"aws cloudformation describe-stack-events --stack-name {stack_name}"
+        )
+        raise

@@ -1,0 +1,101 @@
+"""The options and arguments that several commands have, and what stands behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, get_args
+
+from cyclopts import Group, Parameter
+
+from orderctl import deploying
+from orderctl.errors import UsageError
+from orderctl.pipeline import times
+from orders import events
+
+STACK_VARIABLE = "ORDERCTL_STACK"
+
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON instead.")]
+JsonLines = Annotated[bool, Parameter(name="--json", help="Print one JSON object a line.")]
+Yes = Annotated[bool, Parameter(alias="-y", help="Do not ask.")]
+Params = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--param",
+        help="A parameter of the template, as KEY=VALUE; repeatable.",
+        show_default=False,
+    ),
+]
+
+
+@Parameter(name="*", group=Group("Which stack", sort_key=100))
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which stack a command works on: the local cloud's when nothing on AWS is named."""
+
+    stack: Annotated[str | None, Parameter(env_var=STACK_VARIABLE)] = None
+    """The stack, on AWS unless --local is given."""
+    local: bool = False
+    """In the running local cloud."""
+    region: str | None = None
+    """The AWS region, if not as AWS's own tools have it."""
+    profile: str | None = None
+    """The AWS profile, if not as AWS's own tools have it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant together.
+
+        Raises:
+            UsageError: a region or profile of AWS is named for the local cloud.
+        """
+        for name, value in (("--region", self.region), ("--profile", self.profile)):
+            if self.local and value:
+                raise UsageError(f"{name} cannot be combined with --local.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the local cloud: when said so, and when nothing is named on AWS."""
+        return self.local or not (self.stack or self.region or self.profile)
+
+    @property
+    def stack_name(self) -> str:
+        """The stack's name."""
+        return self.stack or deploying.DEFAULT_NAME
+
+
+def parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    """The template's parameters from what stands behind --param.
+
+    Raises:
+        UsageError: one is not of the form KEY=VALUE.
+    """
+    given = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--param {pair!r} is not of the form KEY=VALUE.")
+        given[key] = value
+    return given
+
+
+def moment(text: str, option: str) -> datetime:
+    """The point in time that stands behind an option, such as 10m, 2h ago, or ISO 8601.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return times.parse(text, datetime.now(UTC))
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}.") from None
+
+
+def check_order_id(order_id: str) -> None:
+    """Refuse what cannot be an order's id.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not events.is_order_id(order_id):
+        rule = get_args(events.OrderId)[1].description
+        raise UsageError(f"{order_id!r} is not an order id: it must be {rule}.")

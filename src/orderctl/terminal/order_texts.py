@@ -1,0 +1,27 @@
+"""Parts of an order as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from orderctl.pipeline import reading
+
+
+def amount(order: Mapping[str, Any]) -> str:
+    """What an order costs, as it is shown; empty when it does not say."""
+    if "amount" not in order:
+        return ""
+    number = order["amount"]
+    if not isinstance(number, Decimal | int | float):
+        return f"amount {reading.UNREADABLE}"
+    return f"{number:.2f} {reading.shown(order.get('currency', ''))}"
+
+
+def items(order: Mapping[str, Any]) -> str:
+    """What was ordered, as it is shown."""
+    return ", ".join(
+        f"{reading.shown(line.get('quantity'))} {reading.shown(line.get('sku'))}"
+        for line in reading.maps(order.get("items"))
+    )
