@@ -56,7 +56,8 @@ def run(arguments: Sequence[str]) -> int:
     console.listen()
     try:
         _check_text(arguments)
-        load()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        app = load(*arguments[:1])
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         console.usage_error(str(error), error.command_chain or ())
         return 2

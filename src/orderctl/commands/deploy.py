@@ -57,7 +57,7 @@ _STYLES = {
 )
 def deploy(
     *,
-    prefix: str | None = None,
+    prefix: Annotated[str | None, Parameter(metavar="P")] = None,
     param: Params = (),
     plan_only: Annotated[bool, Parameter(name="--plan")] = False,
     yes: Yes = False,
@@ -74,7 +74,7 @@ def deploy(
     Args:
         prefix: Stands before every name of the stack, and before the stack's own unless --stack
             names it.
-        param: A parameter of the template, as KEY=VALUE; repeatable.
+        param: A parameter of the template; repeatable.
         plan_only: Only show what would change.
         yes: Do not ask.
         adopt: Take tables of the stack's names in without asking.

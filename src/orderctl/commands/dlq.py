@@ -48,7 +48,10 @@ dlq = App(
 app.command(dlq)
 
 MessageId = Annotated[
-    str | None, Parameter(name="--message", help="Only this message: its id, or how that begins.")
+    str | None,
+    Parameter(
+        name="--message", metavar="ID", help="Only this message: its id, or how that begins."
+    ),
 ]
 
 
@@ -104,7 +107,7 @@ def show(
     names: tuple[str, ...] = (),
     /,
     *,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100,
+    limit: Annotated[int, Parameter(metavar="N", validator=validators.Number(gte=1))] = 100,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:

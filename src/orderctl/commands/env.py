@@ -17,27 +17,10 @@ from orderctl.localcloud.state import REGION, LocalState, StateDirectory
 from orderctl.terminal import console
 from orderctl.terminal.options import Json
 
-# The stack's outputs under the names that shells get them by.
-_FROM_OUTPUTS = {
-    "API_ID": "ApiId",
-    "RESOURCE_ID": "OrdersResourceId",
-    "API_URL": "ApiUrl",
-    "EVENT_BUS": "EventBusName",
-    "PAYMENTS_QUEUE": "PaymentsQueueUrl",
-    "PAYMENTS_DLQ": "PaymentsDLQUrl",
-    "INVENTORY_QUEUE": "InventoryQueueUrl",
-    "INVENTORY_DLQ": "InventoryDLQUrl",
-    "OUTCOMES_QUEUE": "OutcomesQueueUrl",
-    "OUTCOMES_DLQ": "OutcomesDLQUrl",
-    "NOTIFICATIONS_DLQ": "NotificationsDLQUrl",
-    "UNDELIVERABLE_EVENTS_DLQ": "UndeliverableEventsDLQUrl",
-    "ORDER_UPDATES_QUEUE": "OrderUpdatesQueueUrl",
-    "ORDER_UPDATES_DLQ": "OrderUpdatesDLQUrl",
-    "ORDERS_TABLE": "OrdersTableName",
-    "PAYMENTS_TABLE": "PaymentsTableName",
-    "RESERVATIONS_TABLE": "ReservationsTableName",
-    "STOCK_TABLE": "StockTableName",
-}
+# The names that the test scenarios give what the outputs call otherwise.
+_SCENARIO_NAMES = {"OrdersResourceId": "RESOURCE_ID", "ApiUrl": "API_URL"}
+_WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_KINDS = re.compile(r"_(URL|NAME|ARN)$")
 # What would send a call elsewhere, or with other credentials.
 _IN_THE_WAY = (
     "AWS_SESSION_TOKEN",
@@ -94,12 +77,14 @@ def exports(state: LocalState, environment: Mapping[str, str]) -> dict[str, str]
         "AWS_REGION": REGION,
         "AWS_PAGER": "",
     }
-    variables |= {
-        name: state.outputs[output]
-        for name, output in _FROM_OUTPUTS.items()
-        if output in state.outputs
-    }
+    variables |= {variable(output): value for output, value in state.outputs.items()}
     return variables | _around_the_proxy(environment)
+
+
+def variable(output: str) -> str:
+    """The name under which a shell gets one of the stack's outputs: such as PAYMENTS_DLQ."""
+    spelled = _WORD_ENDS.sub("_", output).upper()
+    return _SCENARIO_NAMES.get(output) or _KINDS.sub("", spelled)
 
 
 def _around_the_proxy(environment: Mapping[str, str]) -> dict[str, str]:

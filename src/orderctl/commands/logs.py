@@ -18,7 +18,7 @@ from orderctl.pipeline.steps import FUNCTION_NAMES
 from orderctl.pipeline.times import shown
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
-from orderctl.terminal.options import JsonLines, Target, check_order_id, moment
+from orderctl.terminal.options import Json, Since, Target, check_order_id, moment
 
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
 _LEVEL_WIDTH = 7
@@ -37,10 +37,10 @@ def logs(
     /,
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
-    order_id: Annotated[str | None, Parameter(name="--order")] = None,
-    since: str = "10m",
+    order_id: Annotated[str | None, Parameter(name="--order", metavar="ORDER_ID")] = None,
+    since: Since = "10m",
     everything: Annotated[bool, Parameter(name="--all")] = False,
-    as_json: JsonLines = False,
+    as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Print what a function has logged: time, level, message, and the facts behind it.

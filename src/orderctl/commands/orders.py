@@ -26,7 +26,7 @@ def orders(
     *,
     stuck: bool = False,
     minutes: Annotated[
-        float | None, Parameter(validator=validators.Number(gte=0, lte=1_000_000))
+        float | None, Parameter(metavar="N", validator=validators.Number(gte=0, lte=1_000_000))
     ] = None,
     as_json: Json = False,
     target: Target = Target(),

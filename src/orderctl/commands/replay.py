@@ -35,11 +35,11 @@ Show = Callable[[Progress], None]
 )
 def replay(
     *,
-    from_: Annotated[str, Parameter(name="--from", allow_leading_hyphen=True)],
-    to: Annotated[str, Parameter(allow_leading_hyphen=True)] = "now",
+    from_: Annotated[str, Parameter(name="--from", metavar="TIME", allow_leading_hyphen=True)],
+    to: Annotated[str, Parameter(metavar="TIME", allow_leading_hyphen=True)] = "now",
     rule: Annotated[
         tuple[str, ...],
-        Parameter(completer=lambda _context: [rule.name for rule in RULES]),
+        Parameter(metavar="NAME", completer=lambda _context: [rule.name for rule in RULES]),
     ] = (),
     wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
     as_json: Json = False,

@@ -76,14 +76,16 @@ class _Order:
 @app.command(help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
 def run(
     *,
-    orders: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 10,
+    orders: Annotated[
+        int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=100))
+    ] = 10,
     param: Params = (),
 ) -> None:
     """Run the whole pipeline once: start it, send orders, show and check each one's end.
 
     Args:
         orders: How many orders to send.
-        param: A parameter of the template, as KEY=VALUE; repeatable.
+        param: A parameter of the template; repeatable.
 
     Raises:
         OrderctlError: Something did not hold; what is on the screen says what.

@@ -18,7 +18,7 @@ from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, JsonLines, Target, moment
+from orderctl.terminal.options import Json, Target, moment
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")
@@ -26,7 +26,7 @@ _BAD = "bold red"
 _ODD = "yellow"
 
 
-Window = Annotated[str, Parameter(name="--since")]
+Window = Annotated[str, Parameter(name="--since", metavar="TIME")]
 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl status --since 1h")
@@ -57,9 +57,11 @@ def status(*, since: Window = "10m", as_json: Json = False, target: Target = Tar
 @app.command(group=OPERATING, help_epilogue="Example: orderctl watch --interval 5")
 def watch(
     *,
-    interval: Annotated[float, Parameter(validator=validators.Number(gte=0.5, lte=3600))] = 2,
+    interval: Annotated[
+        float, Parameter(metavar="SECONDS", validator=validators.Number(gte=0.5, lte=3600))
+    ] = 2,
     since: Window = "10m",
-    as_json: JsonLines = False,
+    as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Show the same as `status`, live until Ctrl-C; in a pipe, one below the other.

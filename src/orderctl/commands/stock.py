@@ -86,7 +86,7 @@ def put(
     pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
     /,
     *,
-    was: int | None = None,
+    was: Annotated[int | None, Parameter(metavar="N")] = None,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:

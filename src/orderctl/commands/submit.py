@@ -54,16 +54,16 @@ def submit(
     file: str | None = None,
     /,
     *,
-    amount: str | None = None,
-    currency: str | None = None,
-    item: tuple[str, ...] = (),
-    order_id: Annotated[str | None, Parameter(name="--id")] = None,
-    customer: str | None = None,
+    amount: Annotated[str | None, Parameter(metavar="N")] = None,
+    currency: Annotated[str | None, Parameter(metavar="CODE")] = None,
+    item: Annotated[tuple[str, ...], Parameter(metavar="SKU[=N]")] = (),
+    order_id: Annotated[str | None, Parameter(name="--id", metavar="ORDER_ID")] = None,
+    customer: Annotated[str | None, Parameter(metavar="ID")] = None,
     count: Annotated[
-        int | None, Parameter(validator=validators.Number(gte=1, lte=1_000_000))
+        int | None, Parameter(metavar="N", validator=validators.Number(gte=1, lte=1_000_000))
     ] = None,
     rate: Annotated[
-        float | None, Parameter(validator=validators.Number(gte=0.01, lte=2000))
+        float | None, Parameter(metavar="R", validator=validators.Number(gte=0.01, lte=2000))
     ] = None,
     as_json: Json = False,
     target: Target = Target(),

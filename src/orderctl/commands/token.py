@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from orderctl.commands import ORDERS, app
 from orderctl.pipeline import tokens
 from orderctl.terminal import console
@@ -14,7 +18,12 @@ from orderctl.terminal.options import Target
     help_epilogue='Example: curl -H "Authorization: Bearer $(orderctl token --customer alice)" '
     "$API_URL/orders/order-1",
 )
-def token(*, customer: str, staff: bool = False, target: Target = Target()) -> None:
+def token(
+    *,
+    customer: Annotated[str, Parameter(metavar="NAME")],
+    staff: bool = False,
+    target: Target = Target(),
+) -> None:
     """Print a made-up customer's token for an API with ApiAuthorization=JWT, in the local cloud.
 
     It is valid for an hour. On AWS the shop's own user pool signs customers in; what commands of

@@ -15,7 +15,7 @@ from orderctl.pipeline.times import shown
 from orderctl.pipeline.trace import Entry, Story
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Target, check_order_id, moment
+from orderctl.terminal.options import Json, Since, Target, check_order_id, moment
 from orderctl.terminal.order_texts import amount, items
 
 _HEADER = ("time", "where", "what", "facts")
@@ -24,7 +24,7 @@ _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl trace order-1")
 def trace(
-    order_id: str, /, *, since: str = "1d", as_json: Json = False, target: Target = Target()
+    order_id: str, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
 ) -> None:
     """Tell an order's whole story in the order of time, and where it is now.
 

@@ -30,9 +30,12 @@ def tune(
     /,
     *,
     memory: Annotated[
-        tuple[int, ...], Parameter(validator=validators.Number(gte=SMALLEST, lte=LARGEST))
+        tuple[int, ...],
+        Parameter(metavar="MB", validator=validators.Number(gte=SMALLEST, lte=LARGEST)),
     ] = (128, 256, 512, 1024),
-    orders: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000))] = 50,
+    orders: Annotated[
+        int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=10_000))
+    ] = 50,
     yes: Yes = False,
     as_json: Json = False,
     target: Target = Target(),

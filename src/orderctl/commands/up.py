@@ -22,7 +22,9 @@ from orderctl.terminal.options import Params, parameters
 @app.command(help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5")
 def up(
     *,
-    port: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=65535))] = None,
+    port: Annotated[
+        int | None, Parameter(metavar="PORT", validator=validators.Number(gte=1, lte=65535))
+    ] = None,
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
 ) -> None:
@@ -30,7 +32,7 @@ def up(
 
     Args:
         port: Listen here. [default: 4566, or the next free port]
-        param: A parameter of the template, as KEY=VALUE; repeatable.
+        param: A parameter of the template; repeatable.
         detach: Leave it running and return when it is ready.
     """
     given = parameters(param)

@@ -15,7 +15,7 @@ from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
-from orderctl.terminal.options import JsonLines, Target
+from orderctl.terminal.options import Json, Target
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20
@@ -26,7 +26,7 @@ def updates(
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
     peek: bool = False,
-    as_json: JsonLines = False,
+    as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Read the order updates as a shop's own service would, from the queue order-updates.fifo.

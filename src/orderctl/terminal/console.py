@@ -65,8 +65,10 @@ class _Clean(Console):
     the text and not in it.
     """
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = True) -> None:
+        super().__init__(
+            stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap
+        )
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -83,6 +85,12 @@ def _lines(value: str) -> str:
 def out() -> Console:
     """Standard output."""
     return _Clean()
+
+
+@cache
+def wrapped() -> Console:
+    """Standard output for running text, which is broken where the terminal ends."""
+    return _Clean(soft_wrap=False)
 
 
 @cache

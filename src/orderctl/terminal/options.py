@@ -15,17 +15,10 @@ from orders import events
 
 STACK_VARIABLE = "ORDERCTL_STACK"
 
-Json = Annotated[bool, Parameter(name="--json", help="Print JSON instead.")]
-JsonLines = Annotated[bool, Parameter(name="--json", help="Print one JSON object a line.")]
-Yes = Annotated[bool, Parameter(alias="-y", help="Do not ask.")]
-Params = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--param",
-        help="A parameter of the template, as KEY=VALUE; repeatable.",
-        show_default=False,
-    ),
-]
+Json = Annotated[bool, Parameter(name="--json")]
+Yes = Annotated[bool, Parameter(alias="-y")]
+Since = Annotated[str, Parameter(metavar="TIME")]
+Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE")]
 
 
 @Parameter(name="*", group=Group("Which stack", sort_key=100))
@@ -33,13 +26,13 @@ Params = Annotated[
 class Target:
     """Which stack a command works on: the local cloud's when nothing on AWS is named."""
 
-    stack: Annotated[str | None, Parameter(env_var=STACK_VARIABLE)] = None
+    stack: Annotated[str | None, Parameter(metavar="NAME", env_var=STACK_VARIABLE)] = None
     """The stack, on AWS unless --local is given."""
     local: bool = False
     """In the running local cloud."""
-    region: str | None = None
+    region: Annotated[str | None, Parameter(metavar="REGION")] = None
     """The AWS region, if not as AWS's own tools have it."""
-    profile: str | None = None
+    profile: Annotated[str | None, Parameter(metavar="PROFILE")] = None
     """The AWS profile, if not as AWS's own tools have it."""
 
     def __post_init__(self) -> None:
