@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from orderctl import console
+from orderctl import console, tokens
 from orderctl.commands.connection import connected, print_json
 from orderctl.dead_letters import order_id_in
 from orderctl.errors import OrderctlError
@@ -135,6 +135,8 @@ def order(order_id: str, as_json: bool) -> None:
         answer = pipeline.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise UnknownOrderError(f"There is no order {order_id}.")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise NotServedError(tokens.NOT_KNOWN)
     if answer.status != HTTPStatus.OK:
         raise NotServedError(f"The API answered {answer.status}. Try again in a few seconds.")
     if as_json:
