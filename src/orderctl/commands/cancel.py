@@ -6,7 +6,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from orderctl import console, paths
+from orderctl import console, paths, tokens
 from orderctl.commands.connection import connected, print_json
 from orderctl.commands.logs import check_order_id
 from orderctl.errors import OrderctlError
@@ -70,6 +70,8 @@ def refusal_of(status: int, order_id: str) -> str | None:
             return f"Too late: {order_id} is confirmed, and can no longer be cancelled."
         case HTTPStatus.NOT_FOUND:
             return f"There is no order {order_id}."
+        case HTTPStatus.UNAUTHORIZED:
+            return tokens.NOT_KNOWN
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return "The request was not served. Try again in a few seconds: it takes effect once."
         case _:

@@ -9,7 +9,11 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
+<<<<<<< HEAD
 from orderctl import console, reading
+=======
+from orderctl import console, tokens
+>>>>>>> jwt
 from orderctl.commands.connection import connected, print_json
 from orderctl.commands.logs import check_order_id
 from orderctl.dead_letters import order_id_in
@@ -147,6 +151,8 @@ def order(order_id: str, as_json: bool) -> None:
         answer = pipeline.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise UnknownOrderError(f"There is no order {order_id}.")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise NotServedError(tokens.NOT_KNOWN)
     if answer.status != HTTPStatus.OK:
         raise NotServedError(f"The API answered {answer.status}. Try again in a few seconds.")
     if not isinstance(answer.body, dict):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from orderctl import tokens
+from orderctl import console, tokens
 from orderctl.commands.connection import connected
 
 
@@ -26,4 +24,4 @@ def token(customer: str, staff: bool) -> None:
             customer=customer,
             staff=staff,
         )
-    sys.stdout.write(f"{made}\n")
+    console.script([made])
