@@ -9,11 +9,7 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
-<<<<<<< HEAD
-from orderctl import console, reading
-=======
-from orderctl import console, tokens
->>>>>>> jwt
+from orderctl import console, reading, tokens
 from orderctl.commands.connection import connected, print_json
 from orderctl.commands.logs import check_order_id
 from orderctl.dead_letters import order_id_in
