@@ -25,7 +25,7 @@ run: setup ## start the local cloud, deploy the pipeline, send 10 orders, show e
 test: setup lint security ## every check and test
 	$(BIN)/pytest -n auto --dist loadfile
 
-test-aws: setup ## the end-to-end tests against a deployed stack: STACK=staging-order-pipeline
+test-aws: setup ## the end-to-end tests against a deployed stack, not production: STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }
 	ORDERCTL_TEST_STACK=$(STACK) $(BIN)/pytest tests/local/test_pipeline.py
 

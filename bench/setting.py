@@ -90,6 +90,8 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
         **({"AWS_ENDPOINT_URL": endpoint} if endpoint else {}),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "EVENT_BUS": BUS,
+        "API_AUTHORIZATION": "NONE",
+        "STAFF_GROUP": "staff",
         "ORDERS_TABLE": f"{prefix}orders",
         "PAYMENTS_TABLE": f"{prefix}payments",
         "RESERVATIONS_TABLE": f"{prefix}reservations",

@@ -14,6 +14,8 @@ if "ORDERCTL_TEST_STACK" not in os.environ:  # a deployed stack wants real ones
     )
 os.environ.update(
     EVENT_BUS="order-events",
+    API_AUTHORIZATION="NONE",
+    STAFF_GROUP="staff",
     PAYMENTS_TABLE="payments",
     RESERVATIONS_TABLE="reservations",
     STOCK_TABLE="stock",

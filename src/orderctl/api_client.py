@@ -1,8 +1,8 @@
-"""The order API over connections that are kept; requests are signed, for an API that wants that."""
+"""The order API over connections that are kept; requests are signed, or bring a token."""
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from orderctl import reading
 from orderctl.errors import OrderctlError
 from orderctl.processes import LOOPBACK
 
 if TYPE_CHECKING:
     import boto3
 
+_LONGEST_RETRY_AFTER = 60.0
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up after 29 s
 
 
@@ -40,16 +42,20 @@ class Reply:
 class ApiClient:
     """Places, shows and cancels orders; may be used by many threads."""
 
-    def __init__(self, session: boto3.Session, url: str, *, connections: int = 1) -> None:
+    def __init__(
+        self, session: boto3.Session, url: str, *, connections: int = 1, token: str | None = None
+    ) -> None:
         """Connect when the first request is made.
 
         Args:
             session: the account whose credentials sign the requests.
             url: the API's address, without /orders.
             connections: how many are kept at most.
+            token: the bearer token for an API that wants one; requests are signed without.
         """
         self._url = f"{url}/orders"
         self._session = session
+        self._token = token
         self._pool = _pool(url, connections)
 
     def place(self, body: bytes) -> Reply:
@@ -83,9 +89,9 @@ class ApiClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        signed = self._signed(method, url, body, headers or {})
+        authorized = self._authorized(method, url, body, headers or {})
         try:
-            answer = self._pool.request(method, url, body=body, headers=signed)
+            answer = self._pool.request(method, url, body=body, headers=authorized)
         except urllib3.exceptions.NewConnectionError as error:
             raise NoAnswerError(
                 f"The order API cannot be reached at {url}: {_cause(error)}"
@@ -98,10 +104,12 @@ class ApiClient:
             ) from error
         return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
 
-    def _signed(
+    def _authorized(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> dict[str, str]:
-        """The headers of the signed request; an API that is open to all does not look at it."""
+        """The headers with a token or a signature; an API that is open to all looks at neither."""
+        if self._token is not None:
+            return {**headers, "Authorization": f"Bearer {self._token}"}
         request = AWSRequest(method, url, dict(headers), body)
         credentials = self._session.get_credentials()
         if credentials is not None:
@@ -128,7 +136,7 @@ def _cause(error: Exception) -> str:
 
 def _parsed(body: bytes) -> object:
     try:
-        parsed: object = json.loads(body)
+        parsed: object = reading.parsed(body)
     except ValueError:
         return None
     return parsed
@@ -137,6 +145,7 @@ def _parsed(body: bytes) -> object:
 def _seconds(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds; its other form, a date, is not ours."""
     try:
-        return max(float(headers.get("Retry-After", "")), 0)
+        seconds = float(headers.get("Retry-After", ""))
     except ValueError:
         return None
+    return min(max(seconds, 0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -1,4 +1,4 @@
-"""The entry point: from here on Ctrl-C and expected errors end in a message, not in a traceback."""
+"""The entry point: from here on Ctrl-C and errors end in a message, not in a traceback."""
 
 import contextlib
 import signal
@@ -34,6 +34,7 @@ def main() -> None:
         # Loading takes a moment too, in which Ctrl-C may come.
         from orderctl.app import app  # noqa: PLC0415
 
+        _listen()
         app()
     except OrderctlError as error:
         _say_error(error)
@@ -43,10 +44,25 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
         _say_end(end)
         sys.exit(_SIGNALLED + end.number)
+    except Exception as fault:  # a defect; whoever typed sees no traceback
+        _say_unexpected(fault)
+        sys.exit(1)
 
 
 def _end(number: int, _frame: FrameType | None) -> NoReturn:
     raise Ended(number)
+
+
+def _listen() -> None:
+    from orderctl import console  # noqa: PLC0415
+
+    console.listen()
+
+
+def _say_unexpected(fault: Exception) -> None:
+    from orderctl import console  # noqa: PLC0415
+
+    console.unexpected(fault)
 
 
 def _say_error(error: OrderctlError) -> None:

@@ -7,7 +7,6 @@ between the two delivers twice, which every function of the pipeline takes.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from orderctl import reading
 from orderctl.queues import Message, Queue, QueueError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DeadLetterQueue(Queue):
             # Named, as SNS parks here too, and SQS does not know where that came from.
             self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
             task = self._moved(arn, progress)
-        except (ClientError, BotoCoreError) as error:
+        except (QueueError, ClientError, BotoCoreError) as error:
             result.failures.append(reason(error))
             return result
         if moved := task["ApproximateNumberOfMessagesMoved"]:
@@ -81,7 +81,7 @@ class DeadLetterQueue(Queue):
 
         Raises:
             UndeliverableError: it does not say where it is to go; it is still parked.
-            QueueError: it was delivered, and could not be deleted.
+            QueueError: it was delivered, and could not be deleted; or nothing says where to.
             ClientError, BotoCoreError: a call failed.
         """
         where = self._deliver(message)
@@ -111,12 +111,22 @@ class DeadLetterQueue(Queue):
         return name
 
     def _arns(self) -> tuple[str, str]:
-        """Its own ARN, and that of the one queue that the template lets park here."""
+        """Its own ARN, and that of the one queue that the template lets park here.
+
+        Raises:
+            QueueError: its policy names none, or several.
+        """
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self._url, AttributeNames=["QueueArn", "RedriveAllowPolicy"]
         )["Attributes"]
-        (source,) = json.loads(attributes["RedriveAllowPolicy"])["sourceQueueArns"]
-        return attributes["QueueArn"], source
+        policy = reading.parsed_object(attributes.get("RedriveAllowPolicy", ""))
+        match policy.get("sourceQueueArns"):
+            case [str(source)]:
+                return attributes["QueueArn"], source
+        raise QueueError(
+            f"The RedriveAllowPolicy of {self.name} does not name one queue, so there is no way "
+            "back. Deploy the template again with another PolicyRevision."
+        )
 
     def _moved(self, arn: str, progress: Progress) -> ListMessageMoveTasksResultEntryTypeDef:
         """The task that moves the messages, when it has ended."""
@@ -165,7 +175,7 @@ class _DeliveredFromHere(DeadLetterQueue):
 
     def _invoke(self, function: str, payload: bytes) -> str:
         self._functions.invoke(FunctionName=function, InvocationType="Event", Payload=payload)
-        return function.rsplit(":", 1)[1]
+        return function.rpartition(":")[2]
 
 
 class _Invocation(msgspec.Struct):
@@ -185,7 +195,7 @@ class FailedInvocations(_DeliveredFromHere):
     def _deliver(self, message: Message) -> str:
         try:
             record = msgspec.json.decode(message.body, type=_InvocationRecord)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise UndeliverableError(f"It is no record of an invocation: {error}") from error
         arn = record.requestContext.functionArn
         return self._invoke(without_qualifier(arn), bytes(record.requestPayload))
@@ -200,11 +210,18 @@ class UndeliveredEvents(_DeliveredFromHere):
             case ["arn", _, "sqs", _, _, _]:
                 return self._send(target, message)
             case ["arn", _, "lambda", *_]:
-                return self._invoke(without_qualifier(target), message.body.encode())
+                return self._invoke(without_qualifier(target), _bytes(message.body))
             case _:
                 raise UndeliverableError(
                     f"Its TARGET_ARN is neither a queue's nor a function's: {target or 'none'}"
                 )
+
+
+def _bytes(body: str) -> bytes:
+    try:
+        return body.encode()
+    except UnicodeError as error:
+        raise UndeliverableError(f"It is no Unicode text: {error}") from error
 
 
 def without_qualifier(function_arn: str) -> str:
@@ -226,13 +243,9 @@ def order_id_in(body: str) -> str | None:
 
 def event_in(body: str) -> dict[str, Any]:
     """The event or order update in a message, whoever sent or parked it; empty for none."""
-    try:
-        parked = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return {}
-    if isinstance(parked, dict):
-        parked = parked.get("requestPayload", parked)
-    return parked if isinstance(parked, dict) else {}
+    parked = reading.parsed_object(body)
+    inner = parked.get("requestPayload", parked)
+    return inner if isinstance(inner, dict) else {}
 
 
 def reason(error: Exception) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from orderctl import reading
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -112,27 +113,9 @@ class FunctionLog:
 def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
     """A line as CloudWatch Logs has it."""
     text = event["message"].rstrip("\n")
-    fields = _fields(text)
-    arrived = datetime.fromtimestamp(event["timestamp"] / _MILLISECONDS, UTC)
-    return LogLine(event["eventId"], _logged_at(fields) or arrived, function, text, fields)
-
-
-def _fields(text: str) -> dict[str, Any]:
-    if not text.startswith("{"):
-        return {}
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _logged_at(fields: Mapping[str, Any]) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(fields.get("timestamp")))
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    fields = reading.parsed_object(text) if text.startswith("{") else {}
+    at = reading.time(fields.get("timestamp")) or reading.milliseconds(event["timestamp"])
+    return LogLine(event["eventId"], at, function, text, fields)
 
 
 def _epoch(moment: datetime) -> int:

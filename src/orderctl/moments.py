@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from orderctl import reading
+
 _AGO = re.compile(r"-?(\d{1,9})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -22,18 +24,17 @@ def parse(text: str, now: datetime) -> datetime:
     if text == "now":
         return now
     if ago := _AGO.fullmatch(text):
-        try:
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        except OverflowError as error:
-            raise ValueError(f"{text!r} is before all time") from error
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        length = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        if length > now - reading.FIRST:
+            raise ValueError(f"{text!r} is before all time that counts: name one after 1970")
+        return now - length
+    moment = reading.time(text)
+    if moment is None:
         raise ValueError(
             f"{text!r} is no time: write 10m, 2h or 3d for so long ago, or ISO 8601 such as "
             f"{now:%Y-%m-%dT%H:%M:%SZ}"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        )
+    return moment
 
 
 def shown(moment: datetime) -> str:

@@ -97,7 +97,7 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
         for number, value in enumerate(array, 1):
             yield f"order {number}", value
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield f"line {number}", _parsed(line)
 

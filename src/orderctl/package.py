@@ -110,11 +110,6 @@ class Artifact:
         """The hash of its bytes, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
-    @property
-    def key(self) -> str:
-        """Its name in the artifact bucket: other code, other name, or Lambda keeps the old code."""
-        return f"functions/{self.sha256}.zip"
-
 
 def build(
     target: Target,

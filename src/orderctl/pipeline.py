@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orderctl import flow, stack
+from orderctl import flow, reading, stack, tokens
 from orderctl.api_client import ApiClient, Reply
 from orderctl.consumers import Consumer
 from orderctl.dead_letters import DeadLetterQueue, FailedInvocations, UndeliveredEvents
@@ -70,7 +71,6 @@ class Pipeline:
         """
         self.outputs = outputs
         self.stack_name = stack_name
-        self.api = ApiClient(session, outputs["ApiUrl"])
         self._session = session
         self._dynamodb = session.client("dynamodb")
         self._sqs = session.client("sqs")
@@ -82,7 +82,20 @@ class Pipeline:
 
     def api_client(self, connections: int) -> ApiClient:
         """The API over so many connections, for many orders at once."""
-        return ApiClient(self._session, self.outputs["ApiUrl"], connections=connections)
+        url = self.outputs["ApiUrl"]
+        return ApiClient(self._session, url, connections=connections, token=self._api_token)
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """The API over one connection."""
+        return self.api_client(connections=1)
+
+    @cached_property
+    def _api_token(self) -> str | None:
+        """The token that the API wants; None when it takes signed requests, or all."""
+        if self.outputs.get("ApiAuthorization") != tokens.JWT:
+            return None
+        return tokens.for_orderctl(self._session, self.outputs["ApiUrl"], self.parameters())
 
     def show(self, order_id: str) -> Reply:
         """Ask the API how an order stands; an error answer is an answer, too."""
@@ -101,31 +114,44 @@ class Pipeline:
             )
 
     def available(self) -> dict[str, int]:
-        """How much there is of each SKU."""
+        """How much there is of each SKU; an item that cannot be read is left out."""
+        return {sku: number for sku, number in self.stock_levels().items() if number is not None}
+
+    def stock_levels(self) -> dict[str, int | None]:
+        """How much there is of each SKU; None where that cannot be read."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["StockTableName"], ConsistentRead=True
         )
         return {
-            item["sku"]["S"]: int(item["available"]["N"])
+            item["sku"]["S"]: reading.whole(item.get("available", {}).get("N"))
             for page in pages
             for item in page["Items"]
         }
 
-    def reserved_stock(self) -> dict[str, int]:
-        """How much of each SKU orders hold, from all reservations: a scan of their table."""
-        held: dict[str, int] = {}
+    def reserved_stock(self) -> tuple[dict[str, int], list[str]]:
+        """How much of each SKU orders hold, from all reservations: a scan of their table.
+
+        Returns:
+            How much by SKU; and the orders whose reservations cannot be read and are not in it.
+        """
+        held: Counter[str] = Counter()
+        unreadable: list[str] = []
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["ReservationsTableName"],
             FilterExpression="#state = :reserved",
             ExpressionAttributeNames={"#state": "state", "#lines": "lines"},
             ExpressionAttributeValues={":reserved": {"S": "reserved"}},
-            ProjectionExpression="#lines",
+            ProjectionExpression="order_id, #lines",
         )
         for page in pages:
             for item in page["Items"]:
-                for line in _plain(item)["lines"]:
-                    held[line["sku"]] = held.get(line["sku"], 0) + int(line["quantity"])
-        return held
+                reservation = _plain(item)
+                lines = reserved_lines(reservation)
+                if lines is None:
+                    unreadable.append(reservation["order_id"])
+                else:
+                    held.update(lines)
+        return dict(held), unreadable
 
     def orders(self, order_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """How these orders stand, by order id; an order that is not tracked yet is left out."""
@@ -139,9 +165,13 @@ class Pipeline:
         """The reservations of these orders, by order id; an order without one is left out."""
         return self._items(self.outputs["ReservationsTableName"], order_ids)
 
-    def take_updates(self) -> list[dict[str, Any]]:
-        """Receive order updates, as a shop's own service would, and delete them."""
-        queue = self.outputs["OrderUpdatesQueueUrl"]
+    def take_updates(self, queue: str | None = None) -> list[dict[str, Any]]:
+        """Receive order updates, as a shop's own service would, and delete them.
+
+        Args:
+            queue: The URL of a queue that is subscribed to them; the stack's own if not given.
+        """
+        queue = queue or self.outputs["OrderUpdatesQueueUrl"]
         messages = self._sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get(
             "Messages", []
         )
@@ -195,6 +225,9 @@ class Pipeline:
     def oldest_age(self, queue: str) -> timedelta | None:
         """How long the oldest message has been in a queue; None while CloudWatch has no metric.
 
+        In a dead-letter queue that is since it was parked, though its retention counts from when
+        it was sent ("Setting up dead-letter queue retention", SQS developer guide).
+
         Args:
             queue: the queue's name.
         """
@@ -217,7 +250,8 @@ class Pipeline:
         """The orders that are not finished, oldest first.
 
         Args:
-            placed_before: leaves out what was placed later.
+            placed_before: leaves out what was placed later; not what does not say when, which
+                needs somebody to look.
         """
         # A scan, as the index holds nothing else; its keys are only there to spread the writes.
         pages = self._dynamodb.get_paginator("scan").paginate(
@@ -228,21 +262,21 @@ class Pipeline:
             item["order_id"]["S"]
             for page in pages
             for item in page["Items"]
-            if datetime.fromisoformat(item["placed_at"]["S"]) <= placed_before
+            if (reading.time(item["placed_at"]["S"]) or placed_before) <= placed_before
         ]
         # The index lags behind the table.
         orders = [order for order in self.orders(ids).values() if "unfinished" in order]
-        return sorted(orders, key=lambda order: str(order["placed_at"]))
+        return sorted(orders, key=lambda order: str(order.get("placed_at")))
 
     def unfinished_count(self) -> tuple[int, datetime | None]:
-        """How many orders are not finished, and when the oldest was placed."""
+        """How many orders are not finished, and when the oldest was placed, as far as they say."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self.outputs["OrdersTableName"],
             IndexName="unfinished",
             ProjectionExpression="placed_at",
         )
-        times = [item["placed_at"]["S"] for page in pages for item in page["Items"]]
-        return len(times), datetime.fromisoformat(min(times)) if times else None
+        times = [reading.time(item["placed_at"]["S"]) for page in pages for item in page["Items"]]
+        return len(times), min(filter(None, times), default=None)
 
     def queue_counts(self, queue_output: str) -> tuple[int, int]:
         """How many messages wait in a queue, and how many are being worked on.
@@ -257,10 +291,24 @@ class Pipeline:
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)
 
     def parameter(self, name: str) -> str:
-        """The value of a parameter of the stack."""
+        """The value of a parameter of the stack.
+
+        Raises:
+            MissingResourceError: it has no such parameter.
+        """
+        values = self.parameters()
+        if name not in values:
+            raise MissingResourceError(
+                f"Stack {self.stack_name} has no parameter {name}: it was deployed from an older "
+                "template. Deploy the present one."
+            )
+        return values[name]
+
+    def parameters(self) -> dict[str, str]:
+        """The values of the stack's parameters."""
         cloudformation = self._session.client("cloudformation")
         (found,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        return next(p["ParameterValue"] for p in found["Parameters"] if p["ParameterKey"] == name)
+        return stack.parameters_of(found)
 
     @property
     def session(self) -> boto3.Session:
@@ -348,6 +396,22 @@ class Pipeline:
 
     def _depth(self, url: str) -> int:
         return Queue(self._sqs, url).depth()
+
+
+def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
+    """How much of each SKU a reservation holds; None when that cannot be read."""
+    held: Counter[str] = Counter()
+    lines = reservation.get("lines")
+    for line in lines if isinstance(lines, list) else [None]:
+        match line:
+            case {"sku": str(sku), "quantity": quantity}:
+                number = reading.whole(quantity)
+            case _:
+                return None
+        if number is None:
+            return None
+        held[sku] += number
+    return dict(held)
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

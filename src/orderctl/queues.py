@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from orderctl import reading
 from orderctl.errors import OrderctlError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _BATCH = 10
-_MILLISECONDS = 1000
 # A receive that waits asks all of SQS's servers; one that does not may miss messages.
 _WAIT_SECONDS = 1
 # How long a message is hidden while it is looked at; it is shown again as soon as that is done.
@@ -166,6 +166,6 @@ def _message(received: MessageTypeDef) -> Message:
             if "StringValue" in attribute
         },
         receive_count=int(attributes["ApproximateReceiveCount"]),
-        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / _MILLISECONDS, UTC),
+        sent_at=reading.milliseconds(int(attributes["SentTimestamp"])),
         group=attributes.get("MessageGroupId"),
     )

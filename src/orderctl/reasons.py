@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from orderctl import reading
 from orderctl.dead_letters import order_id_in
 from orderctl.logs import LogLine
 from orderctl.moments import shown
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from orderctl.queues import Message
 
 _FAILURES = ("WARNING", "ERROR")
+_COLONS_BEFORE_A_NAME = 6  # arn:aws:lambda:REGION:ACCOUNT:function:NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ def of_undelivered(attributes: Mapping[str, str]) -> Reason:
 
 def of_invocation(body: str) -> Reason:
     """Why Lambda gave an event up: its record of the invocation."""
-    try:
-        record = msgspec.json.decode(body)
-        context, answer = record["requestContext"], record.get("responsePayload") or {}
-        said = answer.get("errorMessage") if isinstance(answer, dict) else None
-        function = str(context["functionArn"]).split(":")[6]
-        count = context.get("approximateInvokeCount", "?")
-        condition = context.get("condition", "failed")
-        return Reason(
-            f"{function} failed ({condition}, {count} tries){': ' if said else ''}{said or ''}",
-            record.get("timestamp"),
-        )
-    except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError, IndexError, TypeError):
+    record = reading.parsed_object(body)
+    context: Any = record.get("requestContext")
+    answer = record.get("responsePayload")
+    arn = context.get("functionArn") if isinstance(context, dict) else None
+    if not isinstance(arn, str) or arn.count(":") < _COLONS_BEFORE_A_NAME:
         return Reason("Lambda did not park it: it is no record of an invocation")
+    function = arn.split(":")[_COLONS_BEFORE_A_NAME]
+    said = answer.get("errorMessage") if isinstance(answer, dict) else None
+    count = reading.shown(context.get("approximateInvokeCount", "?"))
+    condition = reading.shown(context.get("condition", "failed"))
+    why = f": {reading.shown(said)}" if said else ""
+    at = reading.time(record.get("timestamp"))
+    return Reason(f"{function} failed ({condition}, {count} tries){why}", shown(at) if at else None)
 
 
 def of_update(attributes: Mapping[str, str]) -> Reason:
@@ -79,8 +79,9 @@ def of_consumed(message: Message, failures: Sequence[LogLine], function: str) ->
         if of_this or (order_id is not None and line.fields.get("order_id") == order_id):
             why = line.fields.get("reason")
             attempt = line.fields.get("attempt")
-            text = line.message + (f": {why}" if why else "")
-            return Reason(text + (f" (try {attempt})" if attempt else ""), shown(line.at))
+            text = line.message + (f": {reading.shown(why)}" if why else "")
+            tries = f" (try {reading.shown(attempt)})" if attempt else ""
+            return Reason(text + tries, shown(line.at))
     return Reason(
         f"{function} has logged nothing of it: it may have been killed, timed out, or never run"
     )
@@ -97,5 +98,5 @@ def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
 def event_name(event: Mapping[str, Any]) -> str:
     """What a message is: the event's detail-type, or the update's status; `?` for neither."""
     if name := event.get("detail-type"):
-        return str(name)
-    return f"update {event['status']}" if "status" in event else "?"
+        return reading.shown(name)
+    return f"update {reading.shown(event['status'])}" if "status" in event else "?"

@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
+from orderctl import reading
 from orderctl.api_client import NoAnswerError, Reply
 from orderctl.order_files import Outgoing
 
@@ -173,7 +174,9 @@ def refusal(reply: Reply | None) -> str:
     if reply is None or reply.status == HTTPStatus.ACCEPTED:
         return ""
     body: dict[str, Any] = reply.body if isinstance(reply.body, dict) else {}
-    faults = [f"{fault['field']}: {fault['detail']}" for fault in body.get("errors", ())]
+    faults = [
+        f"{fault.get('field')}: {fault.get('detail')}" for fault in reading.maps(body.get("errors"))
+    ]
     said = "; ".join(faults) or body.get("detail") or body.get("message") or body.get("title")
     return f"{reply.status}: {said}" if said else str(reply.status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orderctl import reading
 from orderctl.errors import OrderctlError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Stock:
 
 
 def _available(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB
-    return int(item["available"]["N"]) if item and "available" in item else None
+    return reading.whole(item["available"].get("N")) if item and "available" in item else None
 
 
 def _is(quantity: int | None) -> str:

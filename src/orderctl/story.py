@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from orderctl import reading
 from orderctl.dead_letters import order_id_in
 from orderctl.flow import STEPS
 from orderctl.parked import Parked, looked_at
+from orderctl.pipeline import reserved_lines
 
 if TYPE_CHECKING:
     from orderctl.logs import LogLine
@@ -27,7 +29,8 @@ _AFTER_ITS_END = timedelta(hours=1)
 class Entry:
     """Something that happened to an order."""
 
-    at: datetime
+    at: datetime | None
+    """None where the time cannot be read."""
     where: str
     """Who says so: a table, a function's log, a dead-letter queue."""
     what: str
@@ -36,11 +39,16 @@ class Entry:
     @property
     def is_to_the_second(self) -> bool:
         """Whether its time is that of an event: EventBridge stamps whole seconds."""
-        return self.at.microsecond == 0
+        return self.at is not None and self.at.microsecond == 0
 
     @property
     def place(self) -> datetime:
-        """Its place in the order of time: what is known to the second comes at its end."""
+        """Its place in the order of time: what is known to the second comes at its end.
+
+        What does not say when comes first.
+        """
+        if self.at is None:
+            return reading.FIRST
         return self.at.replace(microsecond=999_999) if self.is_to_the_second else self.at
 
 
@@ -109,18 +117,35 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
 def of_order(order: Item) -> list[Entry]:
     """What the tracker knows."""
     return [
-        Entry(_time(step["at"]), "table orders", step["type"], _texts(step, ("type", "at")))
-        for step in order.get("history", ())
+        Entry(
+            reading.time(step.get("at")),
+            "table orders",
+            reading.shown(step.get("type", reading.UNREADABLE)),
+            _texts(step, ("type", "at")),
+        )
+        for step in _history(order)
     ]
+
+
+def _history(order: Item) -> list[Item]:
+    """An order's history; what cannot be read in it is not hidden."""
+    history = order.get("history", [])
+    steps = history if isinstance(history, list) else [history]
+    return [step if isinstance(step, Mapping) else {"found": step} for step in steps]
 
 
 def of_record(where: str, record: Item) -> list[Entry]:
     """What a record of a payment or a reservation says: its present state, and since when."""
     facts = _texts(record, ("order_id", "state", "at", "lines"))
-    lines = ", ".join(f"{line['quantity']} {line['sku']}" for line in record.get("lines", ()))
-    if lines:
-        facts["lines"] = lines
-    return [Entry(_time(record["at"]), where, record["state"], facts)]
+    if record.get("lines"):
+        held = reserved_lines(record)
+        facts["lines"] = (
+            reading.UNREADABLE
+            if held is None
+            else ", ".join(f"{quantity} {sku}" for sku, quantity in held.items())
+        )
+    state = reading.shown(record.get("state", reading.UNREADABLE))
+    return [Entry(reading.time(record.get("at")), where, state, facts)]
 
 
 def of_log(lines: Iterable[LogLine]) -> list[Entry]:
@@ -140,7 +165,7 @@ def of_parked(parked: Sequence[Parked]) -> list[Entry]:
     """What is parked, at the time of its last failure as far as that is known."""
     return [
         Entry(
-            _time(each.reason.at) if each.reason.at else each.message.sent_at,
+            reading.time(each.reason.at) or each.message.sent_at,
             each.queue,
             f"{each.event} is parked here",
             {"message": each.message.id, "reason": each.reason.text},
@@ -173,16 +198,13 @@ def _waiting(pipeline: Pipeline) -> Iterator[Waiting]:
 
 
 def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime]:
-    times = [entry.at for entry in entries]
+    times = [entry.at for entry in entries if entry.at]
     return min(times, default=since), max(times, default=since)
 
 
 def _texts(fields: Mapping[str, Any], but: Sequence[str]) -> dict[str, str]:
     return {
-        n: str(value) for n, value in fields.items() if n not in but and value not in (None, "")
+        reading.shown(n): reading.shown(value)
+        for n, value in fields.items()
+        if n not in but and value not in (None, "")
     }
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 PRICES = paths.ROOT / "bench" / "prices.toml"
 
 _REPORT = re.compile(
-    r"REPORT RequestId: \S+\s+Duration: (?P<duration>[\d.]+) ms\s+"
-    r"Billed Duration: (?P<billed>\d+) ms\s+Memory Size: \d+ MB\s+Max Memory Used: (?P<used>\d+) MB"
-    r"(?:\s+Init Duration: (?P<init>[\d.]+) ms)?"
+    r"REPORT RequestId: \S+\s+Duration: (?P<duration>\d{1,12}(?:\.\d+)?) ms\s+"
+    r"Billed Duration: (?P<billed>\d{1,12}) ms\s+Memory Size: \d+ MB\s+"
+    r"Max Memory Used: (?P<used>\d{1,12}) MB"
+    r"(?:\s+Init Duration: (?P<init>\d{1,12}(?:\.\d+)?) ms)?"
 )
 _Report = dict[str, Any]
 _PATIENCE_SECONDS = 180.0

@@ -6,13 +6,15 @@ fields but never removes one. The JSON Schemas in ``docs/schemas`` are generated
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-EventT = TypeVar("EventT")
+WireT = TypeVar("WireT")
+EventT = TypeVar("EventT", bound="_Event")
 
 ORDERS: Final = "com.myapp.orders"
 PAYMENTS: Final = "com.myapp.payments"
@@ -31,6 +33,10 @@ INVENTORY_RELEASED: Final = "inventory.released"
 
 MAX_AMOUNT: Final = Decimal("9999999999.99")
 MAX_LINES: Final = 20
+MAX_REASON: Final = 3000
+"""Characters. More than a shortage of ``MAX_LINES`` articles takes to tell."""
+MAX_CHARGE_ID: Final = 255
+"""Characters."""
 
 _ISO_4217: Final = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD
@@ -45,11 +51,13 @@ CURRENCIES: Final = frozenset(_ISO_4217.split())
 """The active codes of ISO 4217 that money is paid in (no metals, funds or test codes)."""
 
 # `$` also matches before a final newline; the lookahead closes that gap and stays valid ECMA 262.
+# An order is asked for by its id in a URL's path, where `.` and `..` mean a place and no name
+# (RFC 3986, 5.2.4).
 OrderId = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$(?!\n)",
-        description="1 to 64 characters of A-Z a-z 0-9 . _ -",
+        pattern=r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$(?!\n)",
+        description="1 to 64 characters of A-Z a-z 0-9 . _ -, but not . or .. alone",
     ),
 ]
 Sku = Annotated[
@@ -84,7 +92,41 @@ Currency = Annotated[
     ),
 ]
 
-Reason = Annotated[str, Meta(description="in words a person can act on")]
+# A lone surrogate is no character: it has no UTF-8 form.
+_NO_LONE_SURROGATE: Final = r"^[^\ud800-\udfff]*$(?!\n)"
+Reason = Annotated[
+    str,
+    Meta(
+        max_length=MAX_REASON,
+        pattern=_NO_LONE_SURROGATE,
+        description=f"in words a person can act on, at most {MAX_REASON:,} characters",
+    ),
+]
+ChargeId = Annotated[
+    str,
+    Meta(
+        max_length=MAX_CHARGE_ID,
+        pattern=_NO_LONE_SURROGATE,
+        description="the card processor's name of the charge",
+    ),
+]
+# Days that the calendar has: what fits can be parsed. Of this century, in which every fourth year
+# is a leap year; and in UTC with whole seconds or milliseconds, so that the texts sort as the times
+# do, to the second.
+_DATE: Final = (
+    r"20(?:[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    r"|(?:[02468][048]|[13579][26])-02-29)"
+)
+Time = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{_DATE}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{{3}})?Z$(?!\n)",
+        description="a UTC time of the years 2000 to 2099 (RFC 3339), such as 2026-08-18T09:30:00Z",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 
 
 class OrderLine(msgspec.Struct, frozen=True):
@@ -130,7 +172,7 @@ class OrderConfirmed(msgspec.Struct, frozen=True, kw_only=True):
     """``order.confirmed``: paid and reserved. Final."""
 
     order_id: OrderId
-    placed_at: str | UnsetType = UNSET
+    placed_at: Time | UnsetType = UNSET
 
 
 class OrderCancelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +180,7 @@ class OrderCancelled(msgspec.Struct, frozen=True, kw_only=True):
 
     order_id: OrderId
     reason: Reason = ""
-    placed_at: str | UnsetType = UNSET
+    placed_at: Time | UnsetType = UNSET
 
 
 class PaymentCharged(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +189,7 @@ class PaymentCharged(msgspec.Struct, frozen=True, kw_only=True):
     order_id: OrderId
     amount: Amount
     currency: Currency
-    charge_id: str
+    charge_id: ChargeId
 
 
 class PaymentDeclined(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,14 +233,16 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     order_id: OrderId
     status: Literal["placed", "confirmed", "cancelled"]
-    at: str
-    reason: str | UnsetType = UNSET
+    at: Time
+    reason: Reason | UnsetType = UNSET
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="detail-type"):
     """An event as EventBridge hands it to a target: the detail, and the facts around it."""
 
-    time: str
+    source: str
+    time: Time
+    detail: msgspec.Struct
 
 
 class OrderPlacedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_PLACED):
@@ -281,7 +325,10 @@ Milestone = OrderPlacedEvent | OrderConfirmedEvent | OrderCancelledEvent
 
 
 class UnreadableEventError(ValueError):
-    """The text is not an event of this contract; the message says what is wrong and where."""
+    """It is not an event of this contract; the message says what is wrong and where.
+
+    The message has nothing of the event's own text, so that it can be logged.
+    """
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -301,6 +348,13 @@ ROUTING: Final[dict[type[msgspec.Struct], tuple[str, str]]] = {
     InventoryReleased: (INVENTORY, INVENTORY_RELEASED),
 }
 """The source and the detail-type under which each detail is published."""
+
+_REWORDED: Final = {
+    "Invalid value ": "Unknown value",
+    "Invalid enum value ": "Unknown value",
+    "Expected `str` matching regex ": "Text of another form than it must have",
+}
+"""What is not said in the decoder's words: it quotes the event, or a pattern nobody can read."""
 
 
 def is_order_id(text: str) -> bool:
@@ -325,8 +379,32 @@ def check_distinct_skus(lines: tuple[OrderLine, ...]) -> None:
         raise ValueError("items must not name a SKU twice")
 
 
+def is_time(text: str) -> bool:
+    """Whether the contract takes this as a time."""
+    try:
+        msgspec.convert(text, Time)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def fitted(text: str, most: int) -> str:
+    """A text from elsewhere as the contract takes it: sound Unicode, cut to its bound.
+
+    Args:
+        text: such as a card processor's answer.
+        most: how many characters it may have.
+    """
+    sound = text.encode(errors="replace").decode()
+    return sound if len(sound) <= most else sound[: most - 1] + "…"
+
+
 def encode(value: msgspec.Struct | dict[str, Any]) -> str:
-    """The JSON text of an event or a body; amounts are JSON numbers, exact to the digit."""
+    """The JSON text of an event or a body; amounts are JSON numbers, exact to the digit.
+
+    Raises:
+        UnicodeEncodeError: a text has a lone surrogate, which no text of this contract has.
+    """
     return _encoder.encode(value).decode()
 
 
@@ -334,35 +412,58 @@ def decode_command(body: str) -> Command:
     """Read what EventBridge puts on the queues ``payments`` and ``inventory``.
 
     Raises:
-        UnreadableEventError: it is not JSON, is another event, or does not fit the contract.
+        UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
+            not from the source that such events are published by.
     """
-    return _decode(_command_decoder, body)
+    return _read(_command_decoder.decode, body)
 
 
 def decode_outcome(body: str) -> Outcome:
     """Read what EventBridge puts on the queue ``order-outcomes``.
 
     Raises:
-        UnreadableEventError: it is not JSON, is another event, or does not fit the contract.
+        UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
+            not from the source that such events are published by.
     """
-    return _decode(_outcome_decoder, body)
+    return _read(_outcome_decoder.decode, body)
 
 
 def convert_milestone(event: dict[str, Any]) -> Milestone:
     """Read what EventBridge hands to the function ``notifications``.
 
     Raises:
-        UnreadableEventError: it is another event, or does not fit the contract.
+        UnreadableEventError: it is another event, does not fit the contract, or is not from the
+            source that such events are published by.
     """
-    try:
-        milestone: Milestone = msgspec.convert(event, Milestone)
-    except msgspec.ValidationError as error:
-        raise UnreadableEventError(str(error)) from error
+    return _read(_to_milestone, event)
+
+
+def _to_milestone(event: dict[str, Any]) -> Milestone:
+    milestone: Milestone = msgspec.convert(event, Milestone)
     return milestone
 
 
-def _decode(decoder: msgspec.json.Decoder[EventT], body: str) -> EventT:
+def _read(read: Callable[[WireT], EventT], wire: WireT) -> EventT:
     try:
-        return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UnreadableEventError(str(error)) from error
+        event = read(wire)
+    except msgspec.DecodeError as error:
+        raise UnreadableEventError(_what_is_wrong(error)) from None
+    except UnicodeError:
+        raise UnreadableEventError("It has a lone surrogate, which is no character") from None
+    except RecursionError:
+        raise UnreadableEventError("It is nested too deeply") from None
+    # Who may publish under a source is for IAM to say, so a source is only good for its own facts.
+    source, detail_type = ROUTING[type(event.detail)]
+    if event.source != source:
+        raise UnreadableEventError(
+            f"{detail_type} counts from {source} only, and is from another source"
+        )
+    return event
+
+
+def _what_is_wrong(error: msgspec.DecodeError) -> str:
+    text = str(error)
+    for beginning, words in _REWORDED.items():
+        if text.startswith(beginning):
+            return words + text[text.rfind(" - at `") :]
+    return text

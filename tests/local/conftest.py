@@ -57,12 +57,17 @@ def cloud(state_directory: Path) -> Iterator[LocalCloud]:
 
 
 @pytest.fixture
-def pipeline(request: pytest.FixtureRequest) -> PipelineUnderTest:
+def pipeline(request: pytest.FixtureRequest) -> Iterator[PipelineUnderTest]:
     """The pipeline with no message left in a dead-letter queue."""
     if STACK:
         pipeline = PipelineUnderTest(boto3.Session(), STACK, None)
+        for rate in ("ChargeFailureRate", "ChargeDeclineRate"):
+            assert float(pipeline.parameter(rate)) == 0, (
+                f"simulated failures would fail tests: deploy {STACK} with --param {rate}=0"
+            )
     else:
         cloud: LocalCloud = request.getfixturevalue("cloud")
         pipeline = PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
     pipeline.drain_dead_letter_queues()
-    return pipeline
+    with pipeline.visiting():
+        yield pipeline

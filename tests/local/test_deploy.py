@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from botocore.exceptions import WaiterError
@@ -102,7 +102,10 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         "Repository": "example/order-pipeline",
         "Environment": "staging",
         "NamePrefix": prefix,
+        "RepositoryOwnerId": "123",
+        "RepositoryId": "456",
         "OidcProviderArn": "arn:aws:iam::000000000000:oidc-provider/token",
+        "MakeArtifactBucket": "false",
     }
     client.create_stack(
         StackName="delivery",
@@ -111,7 +114,22 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
     )
     client.get_waiter("stack_create_complete").wait(StackName="delivery", WaiterConfig={"Delay": 1})
-    return stack.outputs_of(client, "delivery")["BoundaryArn"]
+    outputs = stack.outputs_of(client, "delivery")
+    role = outputs["RoleArn"].rpartition("/")[2]
+    trust = cloud.session().client("iam").get_role(RoleName=role)["Role"]
+    assert subjects(trust["AssumeRolePolicyDocument"]) == [
+        "repo:example/order-pipeline:environment:staging",
+        "repo:example@123/order-pipeline@456:environment:staging",
+    ]
+    return outputs["BoundaryArn"]
+
+
+def subjects(trust: Any) -> list[str]:  # noqa: ANN401 - the stubs take it for text
+    (statement,) = trust["Statement"]
+    found: list[str] = statement["Condition"]["StringEquals"][
+        "token.actions.githubusercontent.com:sub"
+    ]
+    return found
 
 
 def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
@@ -149,6 +167,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Took the tables in" in back.stdout
+    assert "Waited for SQS" in back.stdout, "it was destroyed less than a minute ago"
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
@@ -215,6 +234,20 @@ def test_a_stack_that_failed_and_was_not_rolled_back_is_not_deleted(
     assert f"destroy --stack {name}" in refused.stderr
     assert status(cloud, name) == "CREATE_FAILED"
     assert cloud.session().client("sqs").get_queue_url(QueueName="fifth-queue")["QueueUrl"]
+
+
+def test_a_stack_that_only_has_a_change_set_can_be_destroyed(
+    cloud: LocalCloud, orderctl: Orderctl
+) -> None:
+    cloudformation = cloud.session().client("cloudformation")
+    name = "sixth-order-pipeline"
+    cloudformation.create_change_set(
+        StackName=name, ChangeSetName="left", ChangeSetType="CREATE", TemplateBody=BROKEN
+    )
+    assert status(cloud, name) == "REVIEW_IN_PROGRESS"
+    ended = orderctl("destroy", "--stack", name, "--yes")
+    assert ended.returncode == 0, ended.stderr
+    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
 
 
 def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl: Orderctl) -> None:

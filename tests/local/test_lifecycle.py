@@ -244,6 +244,12 @@ def test_private_cloud_is_recorded_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_
     assert not Path(state.log).parent.exists()
 
 
+def test_each_local_cloud_has_a_root_key_of_its_own() -> None:
+    with LocalCloud() as one, LocalCloud() as other:
+        assert one.state.access_key_id != other.state.access_key_id
+        assert one.state.secret_access_key != other.state.secret_access_key
+
+
 def test_settings_of_the_machine_do_not_reach_the_local_cloud(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

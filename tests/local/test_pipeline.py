@@ -10,8 +10,10 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+from urllib3 import BaseHTTPResponse
 
 from orderctl import package
 from orderctl.package import Target
@@ -31,7 +33,7 @@ def collect_updates(
     seen: dict[str, list[str]] = {order_id: [] for order_id in ids}
 
     def take() -> None:
-        while updates := pipeline.take_updates():
+        while updates := pipeline.told():
             for update in updates:
                 if update["order_id"] in seen:
                     seen[update["order_id"]].append(update["status"])
@@ -53,12 +55,13 @@ class TestTheWayOfAnOrder:
     def test_a_posted_order_is_charged_reserved_and_announced(
         self, pipeline: PipelineUnderTest
     ) -> None:
-        pipeline.set_stock({"way-of-an-order": 5})
+        sku = pipeline.sku("way-of-an-order")
+        pipeline.set_stock({sku: 5})
         (order_id,) = pipeline.ids(1)
-        answer = pipeline.place(order(order_id, **{"way-of-an-order": 2}))
+        answer = pipeline.place(order(order_id, **{sku: 2}))
         assert (answer.status, answer.body) == (202, {"order_id": order_id, "status": "placed"})
         eventually(lambda: pipeline.charged([order_id]) and pipeline.reserved([order_id]))
-        assert pipeline.available()["way-of-an-order"] == 3
+        assert pipeline.available()[sku] == 3
         assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
         shown = pipeline.show(order_id).body
         assert (shown["status"], shown["payment"], shown["inventory"]) == (
@@ -95,31 +98,34 @@ class TestTheWayOfAnOrder:
     def test_a_body_that_is_no_order_is_a_400_and_goes_no_further(
         self, pipeline: PipelineUnderTest, body: bytes
     ) -> None:
-        before = len(pipeline.log_lines("order-api"))
         refused = pipeline.api.place(body)
         assert refused.status == 400
         assert refused.body["errors"]
-        eventually(lambda: len(pipeline.log_lines("order-api")) > before)
-        messages = {line.get("message") for line in pipeline.log_lines("order-api")[before:]}
-        assert messages <= {"order invalid", None}
+
+        def logged() -> set[str]:
+            return {str(line.get("message")) for line in pipeline.log_lines("order-api")}
+
+        eventually(lambda: "order invalid" in logged())  # on AWS it can be read some time later
+        assert "placed" not in logged()
 
 
 class TestOutsidePublishers:
     def test_an_order_published_many_times_has_one_effect(
         self, pipeline: PipelineUnderTest
     ) -> None:
-        pipeline.set_stock({"many-times": 100})
+        sku = pipeline.sku("many-times")
+        pipeline.set_stock({sku: 100})
         ids = pipeline.ids(5)
-        pipeline.publish(*[order(i, **{"many-times": 1}) for i in ids * 20])
+        pipeline.publish(*[order(i, **{sku: 1}) for i in ids * 20])
         eventually(lambda: pipeline.reserved(ids) == set(ids) and pipeline.idle())
-        assert pipeline.available()["many-times"] == 95
+        assert pipeline.available()[sku] == 95
         assert pipeline.charged(ids) == set(ids)
-        charges = [
-            line["order_id"]
-            for line in pipeline.log_lines("payments-processor")
-            if line.get("message") == "charged" and line["order_id"] in ids
-        ]
-        assert set(charges) == set(ids)
+
+        def logged() -> set[str]:
+            lines = pipeline.log_lines("payments-processor")
+            return {line["order_id"] for line in lines if line.get("message") == "charged"}
+
+        eventually(lambda: logged() >= set(ids))  # on AWS lines can be read some time later
 
     def test_unknown_fields_are_ignored(self, pipeline: PipelineUnderTest) -> None:
         (order_id,) = pipeline.ids(1)
@@ -146,14 +152,15 @@ class TestOutsidePublishers:
         pipeline.drain_dead_letter_queues()
 
     def test_scarce_stock_is_not_oversold(self, pipeline: PipelineUnderTest) -> None:
-        pipeline.set_stock({"scarce": 50, "plenty": 1000})
+        scarce, plenty = pipeline.sku("scarce"), pipeline.sku("plenty")
+        pipeline.set_stock({scarce: 50, plenty: 1000})
         ids = pipeline.ids(60)
-        pipeline.publish(*[order(i, scarce=2, plenty=1) for i in ids])
+        pipeline.publish(*[order(i, **{scarce: 2, plenty: 1}) for i in ids])
         eventually(lambda: len(pipeline.reservations(ids)) == 60)
         states = [r["state"] for r in pipeline.reservations(ids).values()]
         assert (states.count("reserved"), states.count("rejected")) == (25, 35)
-        assert pipeline.available()["scarce"] == 0
-        assert pipeline.available()["plenty"] == 975
+        assert pipeline.available()[scarce] == 0
+        assert pipeline.available()[plenty] == 975
 
 
 class TestCancel:
@@ -161,7 +168,7 @@ class TestCancel:
     def test_a_cancel_by_raw_event_leaves_nothing_charged_or_reserved(
         self, pipeline: PipelineUnderTest, when: str
     ) -> None:
-        sku = f"cancelled-{when}"
+        sku = pipeline.sku(f"cancelled-{when}")
         pipeline.set_stock({sku: 10})
         ids = pipeline.ids(5)
         placed = [("order.placed", order(i, **{sku: 2})) for i in ids]
@@ -216,6 +223,50 @@ class TestTheFrontDoor:
         assert collect_updates(pipeline, [order_id]) == {order_id: ["placed", "confirmed"]}
 
 
+class TestLocation:
+    def test_of_a_posted_and_of_a_cancelled_order_leads_to_it(
+        self, pipeline: PipelineUnderTest
+    ) -> None:
+        (order_id,) = pipeline.ids(1)
+        address = f"{pipeline.outputs['ApiUrl']}/orders"
+        body = order(order_id, **{"never-in-stock": 1})  # so that it is never confirmed
+        posted = answer(pipeline, "POST", address, json.dumps(body).encode())
+        assert posted.status == 202
+        followed = urljoin(address, posted.headers["Location"])
+        assert answer(pipeline, "GET", followed).json()["order_id"] == order_id
+        cancelled = answer(pipeline, "DELETE", followed)
+        assert cancelled.status == 202
+        assert urljoin(followed, cancelled.headers["Location"]) == followed
+
+    def test_of_a_tested_method_leads_to_it(self, pipeline: PipelineUnderTest) -> None:
+        (order_id,) = pipeline.ids(1)
+        gateway, api = pipeline.apigateway, pipeline.outputs["ApiId"]
+        resources = {r["path"]: r["id"] for r in gateway.get_resources(restApiId=api)["items"]}
+        posted = gateway.test_invoke_method(
+            restApiId=api,
+            resourceId=resources["/orders"],
+            httpMethod="POST",
+            pathWithQueryString="/orders",
+            body=json.dumps(order(order_id)),
+        )
+        headers = {name.lower(): value for name, value in posted["headers"].items()}
+        shown = gateway.test_invoke_method(
+            restApiId=api,
+            resourceId=resources["/orders/{order_id}"],
+            httpMethod="GET",
+            pathWithQueryString=urljoin("/orders", headers["location"]),
+        )
+        assert json.loads(shown["body"])["order_id"] == order_id
+
+
+def answer(
+    pipeline: PipelineUnderTest, method: str, url: str, body: bytes | None = None
+) -> BaseHTTPResponse:
+    """What the API answers to a signed request, with its headers."""
+    headers = pipeline.api._authorized(method, url, body, {"Content-Type": "application/json"})
+    return pipeline.api._pool.request(method, url, body=body, headers=headers)
+
+
 class TestLoadAndCrashes:
     def test_the_books_balance_after_a_burst_with_failures_declines_scarce_stock_and_kills(
         self, pipeline: PipelineUnderTest, state_directory: Path
@@ -223,10 +274,11 @@ class TestLoadAndCrashes:
         artifact = package.build(Target.this_machine())
         rates = {"ChargeFailureRate": "0.3", "ChargeDeclineRate": "0.2"}
         pipeline.cloud.deploy(artifact, parameters=rates)
-        pipeline.set_stock({"rare": 600})
+        rare = pipeline.sku("rare")
+        pipeline.set_stock({rare: 600})
         ids = pipeline.ids(1000)
         for start in range(0, 1000, 250):
-            pipeline.publish(*[order(i, rare=1) for i in ids[start : start + 250]])
+            pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
             for function in ("order-tracker", "payments-processor", "inventory-processor"):
                 kill_workers(state_directory, function)
         pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])
@@ -238,7 +290,7 @@ class TestLoadAndCrashes:
                 if pipeline.depth(output) and pipeline.idle():
                     pipeline.redrive(output)
         assert not unbalanced
-        assert pipeline.available()["rare"] + len(pipeline.reserved(ids)) == 600
+        assert pipeline.available()[rare] + len(pipeline.reserved(ids)) == 600
         assert not set(pipeline.unfinished()) & set(ids)
         eventually(lambda: pipeline.idle() and not any(pipeline.parked().values()))
         assert not out_of_balance(pipeline, ids), "what came late changed nothing"
@@ -383,3 +435,27 @@ def test_the_same_event_twice_is_one_update(pipeline: PipelineUnderTest) -> None
     ids = pipeline.ids(2)
     pipeline.publish(*map(order, ids * 3))
     assert collect_updates(pipeline, ids) == {i: ["placed", "confirmed"] for i in ids}
+
+
+def test_a_visit_takes_nothing_from_the_shop_and_leaves_nothing_even_when_it_fails(
+    pipeline: PipelineUnderTest,
+) -> None:
+    """As against a stack that others use: their updates, their stock and their queues stay."""
+    cloud, topic = pipeline.cloud, pipeline.outputs["OrderUpdatesTopicArn"]
+    sns = cloud.session().client("sns")
+
+    def subscribed() -> set[str]:
+        found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        return {subscription["Endpoint"] for subscription in found}
+
+    before = subscribed(), pipeline.sqs.list_queues()["QueueUrls"], pipeline.available()
+    waiting = pipeline.depth("OrderUpdatesQueueUrl")
+    visitor = PipelineUnderTest(cloud.session(), cloud.state.stack_name, None)
+    (order_id,) = visitor.ids(1)
+    with pytest.raises(ZeroDivisionError), visitor.visiting():
+        visitor.set_stock({visitor.sku("mug"): 1})
+        visitor.place(order(order_id, **{visitor.sku("mug"): 1}))
+        collect_updates(visitor, [order_id])
+        raise ZeroDivisionError
+    eventually(lambda: pipeline.depth("OrderUpdatesQueueUrl") == waiting + 2)
+    assert before == (subscribed(), pipeline.sqs.list_queues()["QueueUrls"], pipeline.available())

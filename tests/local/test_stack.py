@@ -4,25 +4,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from orderctl import stack
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.package import Artifact
-from orderctl.stack import Deployment, StackError, StackEvent, Template
+from orderctl.stack import Deployment, Destruction, StackError, StackEvent, Template
 
 TEMPLATE = """
 Parameters:
   CodeBucket: {{ Type: String }}
   CodeKey: {{ Type: String }}
+  CodeVersion: {{ Type: String }}
   Suffix: {{ Type: String, Default: usual, AllowedPattern: "[a-z]+" }}
 Resources:
   Queue:
     Type: AWS::SQS::Queue
-    Properties: {{ QueueName: !Sub "{name}-${{Suffix}}" }}
+    Properties:
+      QueueName: !Sub "{name}-${{Suffix}}"
+      Tags: [{{ Key: code, Value: !Ref CodeVersion }}]
 {more}
 Outputs:
   QueueUrl: {{ Value: !Ref Queue }}
-  Code: {{ Value: !Sub "${{CodeBucket}}/${{CodeKey}}" }}
+  Code: {{ Value: !Sub "${{CodeBucket}}/${{CodeKey}}?${{CodeVersion}}" }}
 """
 TOPIC = """
   Topic:
@@ -33,6 +37,16 @@ BROKEN = """
     Type: AWS::SQS::Queue
     DependsOn: Queue
     Properties: { VisibilityTimeout: 99999 }
+"""
+
+
+ARCHIVED = """
+  Bus:
+    Type: AWS::Events::EventBus
+    Properties: { Name: archived }
+  Archive:
+    Type: AWS::Events::Archive
+    Properties: { SourceArn: !GetAtt Bus.Arn, RetentionDays: 1 }
 """
 
 
@@ -65,7 +79,7 @@ class Stack:
 
     def deploy(self, more: str = "", **parameters: str) -> Deployment:
         body = TEMPLATE.format(name=self.name, more=more)
-        names = ("CodeBucket", "CodeKey", "Suffix")
+        names = ("CodeBucket", "CodeKey", "CodeVersion", "Suffix")
         return stack.deploy(
             self.session,
             self._artifact,
@@ -104,6 +118,29 @@ def test_updates_and_keeps_the_parameters_not_given(one: Stack) -> None:
     assert one.events[-1].status == "UPDATE_COMPLETE"
 
 
+def test_what_a_stack_has_is_tagged_with_its_name_beside_its_own_tags(one: Stack) -> None:
+    url = one.deploy().outputs["QueueUrl"]
+    cloudformation = one.session.client("cloudformation")
+    cloudformation.update_stack(
+        StackName=one.name,
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": name, "UsePreviousValue": True}
+            for name in ("CodeBucket", "CodeKey", "CodeVersion")
+        ],
+        Tags=[{"Key": "team", "Value": "shop"}],
+    )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=one.name)
+    one.deploy(TOPIC)
+    tags = cloudformation.describe_stacks(StackName=one.name)["Stacks"][0]["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        "team": "shop",
+        "order-pipeline:stack": one.name,
+    }
+    queue = one.session.client("sqs").list_queue_tags(QueueUrl=url)["Tags"]
+    assert queue["order-pipeline:stack"] == one.name
+
+
 def test_nothing_to_change_is_no_error(one: Stack) -> None:
     before = one.deploy()
     after = one.deploy()
@@ -120,23 +157,65 @@ def test_failure_names_its_first_cause_and_can_be_mended(one: Stack) -> None:
     assert one.deploy().changed
 
 
+def test_what_fails_early_validation_is_told_with_its_cause(one: Stack) -> None:
+    one.session.client("sqs").create_queue(QueueName=f"{one.name}-usual")
+    with pytest.raises(StackError) as caught:
+        one.deploy()
+    told = str(caught.value)
+    assert "Queue (AWS::SQS::Queue): Resource of type 'AWS::SQS::Queue' with identifier" in told
+    assert "already exists" in told
+    assert "DescribeEvents" not in told
+    cloudformation = one.session.client("cloudformation")
+    with pytest.raises(ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=one.name)
+
+
+def test_a_bus_whose_archive_is_just_gone_is_deleted_a_little_later(one: Stack) -> None:
+    one.deploy(ARCHIVED)
+    Destruction(one.session, one.name, 0.1).execute(one)
+    failed = [event for event in one.events if event.failed and not event.is_of_stack]
+    assert {(event.logical_id, event.reason) for event in failed} == {
+        ("Bus", "EventBus can't be deleted since it has rules.")
+    }
+    assert one.events[-1].status == "DELETE_COMPLETE"
+
+
 def test_value_the_template_does_not_allow_is_refused(one: Stack) -> None:
     with pytest.raises(StackError, match="Suffix"):
         one.deploy(Suffix="123")
 
 
-def test_code_is_kept_privately_under_the_hash_of_its_content(
+def test_code_is_kept_privately_under_its_stack_and_the_hash_of_its_content(
     one: Stack, artifact: Artifact
 ) -> None:
-    bucket, _, key = one.deploy().outputs["Code"].partition("/")
+    bucket, key, version = code_of(one.deploy())
     s3 = one.session.client("s3")
-    assert key == f"functions/{artifact.sha256}.zip"
-    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"content"
+    assert key == f"{one.name}/functions/{artifact.sha256}.zip"
+    stored = s3.get_object(Bucket=bucket, Key=key, VersionId=version)
+    assert stored["Body"].read() == b"content"
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert set(blocked.values()) == {True}
     assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
     assert s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_code_that_was_replaced_under_its_name_is_not_used(one: Stack) -> None:
+    bucket, key, version = code_of(one.deploy())
+    s3 = one.session.client("s3")
+    foreign = s3.put_object(Bucket=bucket, Key=key, Body=b"foreign")["VersionId"]
+    again = code_of(one.deploy())
+    assert again[:2] == (bucket, key)
+    assert again[2] not in (version, foreign)
+    stored = s3.get_object(Bucket=bucket, Key=key, VersionId=again[2])
+    assert stored["Body"].read() == b"content"
+
+
+def code_of(deployment: Deployment) -> tuple[str, str, str]:
+    """Bucket, key and version of the code that a stack was deployed with."""
+    bucket, _, rest = deployment.outputs["Code"].partition("/")
+    key, _, version = rest.partition("?")
+    return bucket, key, version
 
 
 def test_large_template_goes_by_way_of_the_bucket(one: Stack) -> None:

@@ -56,7 +56,7 @@ def cancels(event: Outcome) -> bool:
 
 @given(deliveries())
 def test_an_order_ends_once_and_tells_of_it(events: list[Outcome]) -> None:
-    order = Order(order_id="order-1", placed_at="t")
+    order = Order(order_id="order-1", placed_at="2026-08-18T09:29:58.123Z")
     statuses, published = [order.status], []
     for event in events:
         after = follow(order, event)
@@ -77,7 +77,7 @@ def test_an_order_ends_once_and_tells_of_it(events: list[Outcome]) -> None:
 
 @given(deliveries())
 def test_to_hear_it_all_again_changes_nothing(events: list[Outcome]) -> None:
-    order = Order(order_id="order-1", placed_at="t")
+    order = Order(order_id="order-1", placed_at="2026-08-18T09:29:58.123Z")
     for event in events:
         order = follow(order, event)
     once = order

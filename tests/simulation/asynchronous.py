@@ -11,7 +11,6 @@ from simulation.bus import Event
 from simulation.lambdas import Answered, End, Failed, Lambdas, Throttled
 from simulation.queues import Message, Queues
 from simulation.requests import listed, orders_in
-from simulation.rules import UNREADABLE
 from simulation.story import Violation
 from simulation.world import World
 
@@ -64,7 +63,7 @@ class AsynchronousInvocations:
             world.story.tell(end.invocation.name, "ends")
             if event.unreadable:
                 raise Violation(
-                    UNREADABLE,
+                    event.unreadable,
                     f"{end.invocation.name} took {event.detail_type} as done",
                 )
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.requests import Request
+from simulation.rules import OWN_SOURCE
 from simulation.weather import DUPLICATED_EVENT
 from simulation.witness import Published
 from simulation.world import World
@@ -21,8 +22,8 @@ class Event:
     detail_type: str
     order_id: str
     envelope: str
-    unreadable: bool
-    """Whether no handler can do anything with it."""
+    unreadable: str | None
+    """The rule that is broken if a handler does anything with it; None if it is sound."""
 
 
 Deliver = Callable[[str, Event], None]
@@ -65,9 +66,12 @@ class Bus:
         detail_type: str,
         detail: str,
         *,
-        unreadable: bool = False,
+        unreadable: str | None = None,
     ) -> str:
-        """Take an event and send it on its ways; the answer is its id."""
+        """Take an event and send it on its ways; the answer is its id.
+
+        One of a false source goes the ways of its detail-type, as if rules had grown too wide.
+        """
         self._count += 1
         decoded = json.loads(detail)
         event = Event(
@@ -85,7 +89,9 @@ class Bus:
             world.witness.published.append(published)
             self._watcher(published)
         for route in world.topology.routes:
-            if source in route.sources and detail_type in route.detail_types:
+            if detail_type in route.detail_types and (
+                source in route.sources or unreadable == OWN_SOURCE
+            ):
                 self._send(route.target, event)
                 if world.weather.strikes(DUPLICATED_EVENT):
                     self._send(route.target, event)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ministack.services import dynamodb as ministack
 
 from simulation.clients import refusal
-from simulation.requests import Request
+from simulation.requests import Request, named
 
 Item = dict[str, Any]
 Watcher = Callable[[str, str, Item | None, Item | None], None]
@@ -85,10 +85,8 @@ class DynamoDB:
 
     def _watch(self, request: Request) -> None:
         """Look at the tables that a write names, and tell of what has changed."""
-        text = json.dumps(request.arguments)
-        for table, key in self._keys.items():
-            if f'"{table}"' not in text.replace('\\"', '"'):
-                continue
+        for table in named(request, self._keys):
+            key = self._keys[table]
             _, answer = _call("Scan", {"TableName": table, "ConsistentRead": True})
             before, after = self._now[table], {i[key]["S"]: i for i in answer["Items"]}
             self._now[table] = after

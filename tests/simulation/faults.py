@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from simulation.clients import refusal
 from simulation.coroutines import Crash
-from simulation.requests import CARD_PROCESSOR, Perform, Request, listed, orders_in
-from simulation.weather import Weather
+from simulation.requests import CARD_PROCESSOR, Perform, Request, listed, named, orders_in
+from simulation.weather import RAMP_UP
+from simulation.world import World
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class Answer:
     """For the story: what happened, behind the operation's name."""
     blamed: frozenset[str] = frozenset()
     """The orders whose messages may fail for this."""
+    ramp_up: bool = False
+    """Whether a table or the bus refused it for a while only, which nobody may fail for."""
 
 
 Happen = Callable[[Request, Perform, Random], Answer]
@@ -50,17 +53,39 @@ class Fault:
 class Faults:
     """Has calls take effect, or not, as the weather is."""
 
-    def __init__(self, weather: Weather, random: Random) -> None:
-        self._weather = weather
-        self._random = random
+    def __init__(self, world: World, targets: Sequence[str]) -> None:
+        """Take the tables and the bus, by name, which may have to ramp up."""
+        self._weather = world.weather
+        self._random = world.random
+        self._scheduler = world.scheduler
+        self._targets = targets
 
-    def answer(self, request: Request, perform: Perform) -> Answer:
-        """Have a request performed, with at most one fault."""
+    def answer(self, request: Request, perform: Perform, *, retries_cover_it: bool) -> Answer:
+        """Have a request performed, with at most one fault.
+
+        Args:
+            request: the call.
+            perform: has it take effect.
+            retries_cover_it: whether the function has tries and time left for a refusal.
+        """
+        if retries_cover_it and request.operation in _REFUSE:
+            refuse = _REFUSE[request.operation]
+            if refused := self._ramping_up(request):
+                self._weather.struck[RAMP_UP] += 1
+                return replace(refuse(request, perform, refused), blamed=frozenset(), ramp_up=True)
         for fault in FAULTS:
             if fault.applies(request) and self._weather.strikes(fault.name):
                 return fault.happen(request, perform, self._random)
         value = _outcome(request, perform)
         return Answer(value, _shown(request, value))
+
+    def _ramping_up(self, request: Request) -> list[int]:
+        """The numbers of a call's parts that a table or the bus refuses for now."""
+        targets = named(request, self._targets)
+        share = self._weather.refused_share(targets, self._scheduler.now)
+        if not share:
+            return []
+        return [n for n in range(_parts(request)) if self._random.random() < share]
 
 
 def _outcome(request: Request, perform: Perform) -> Any:  # noqa: ANN401 - the answer, or an error
@@ -123,13 +148,23 @@ def _sent_again(request: Request, perform: Perform, _random: Random) -> Answer:
 
 def _statements_fail(request: Request, perform: Perform, random: Random) -> Answer:
     """Some statements fail; what failed with an internal error may have been applied."""
-    statements = request.arguments["Statements"]
-    failing = set(_some(range(len(statements)), random))
+    failing = _some(range(_parts(request)), random)
     code = random.choice(
         ("ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict")
         + ("InternalServerError",) * 3
     )
     applied = {n for n in failing if code == "InternalServerError" and random.random() < 0.5}
+    return _refuse_statements(request, perform, failing, code, applied)
+
+
+def _refuse_statements(
+    request: Request,
+    perform: Perform,
+    failing: Sequence[int],
+    code: str = "ThrottlingError",
+    applied: Collection[int] = (),
+) -> Answer:
+    statements = request.arguments["Statements"]
     sent = [n for n in range(len(statements)) if n not in failing or n in applied]
     answers: dict[int, Any] = {}
     if sent:
@@ -161,8 +196,12 @@ def _batch_breaks_off(request: Request, perform: Perform, random: Random) -> Ans
 
 def _keys_left(request: Request, perform: Perform, random: Random) -> Answer:
     """Some keys are not read and come back as unprocessed."""
+    return _leave_keys(request, perform, _some(range(_parts(request)), random))
+
+
+def _leave_keys(request: Request, perform: Perform, numbers: Sequence[int]) -> Answer:
     ((table, wanted),) = request.arguments["RequestItems"].items()
-    left = _some(wanted["Keys"], random)
+    left = [wanted["Keys"][n] for n in numbers]
     read = [key for key in wanted["Keys"] if key not in left]
     value: Any = {"Responses": {table: []}}
     if read:
@@ -175,29 +214,51 @@ def _keys_left(request: Request, perform: Perform, random: Random) -> Answer:
     return Answer(value, f"{listed(request.orders)}: unprocessed{listed(blamed)}", blamed)
 
 
-def _transaction_conflict(request: Request, _perform: Perform, random: Random) -> Answer:
-    items = request.arguments["TransactItems"]
-    met = set(_some(range(len(items)), random))
-    codes = ["TransactionConflict" if n in met else "None" for n in range(len(items))]
+def _keys_throttled(request: Request, perform: Perform, numbers: Sequence[int]) -> Answer:
+    """When none of the keys can be read the call itself fails."""
+    if len(numbers) == _parts(request):
+        code = "ProvisionedThroughputExceededException"
+        return Answer(refusal(request, code), f"{listed(request.orders)}: {code}")
+    return _leave_keys(request, perform, numbers)
+
+
+def _transaction_conflict(request: Request, perform: Perform, random: Random) -> Answer:
+    met = _some(range(_parts(request)), random)
+    return _cancel_transaction(request, perform, met, "TransactionConflict")
+
+
+def _cancel_transaction(
+    request: Request, _perform: Perform, met: Sequence[int], code: str = "ThrottlingError"
+) -> Answer:
+    codes = [code if n in met else "None" for n in range(_parts(request))]
     error = refusal(
         request,
         "TransactionCanceledException",
         f"Transaction cancelled, please refer cancellation reasons [{', '.join(codes)}]",
         CancellationReasons=[{"Code": code} for code in codes],
     )
-    return Answer(error, f"{listed(request.orders)}: TransactionConflict", request.orders)
+    return Answer(error, f"{listed(request.orders)}: {code}", request.orders)
 
 
 def _entries_refused(request: Request, perform: Perform, random: Random) -> Answer:
     """PutEvents takes some entries and refuses others; the SDK does not look."""
+    refused = _some(range(_parts(request)), random)
+    code = random.choice(("InternalFailure", "ThrottlingException"))
+    return _refuse_entries(request, perform, refused, code)
+
+
+def _refuse_entries(
+    request: Request,
+    perform: Perform,
+    refused: Sequence[int],
+    code: str = "ThrottlingException",
+) -> Answer:
     entries = request.arguments["Entries"]
-    refused = set(_some(range(len(entries)), random))
     sent = [n for n in range(len(entries)) if n not in refused]
     answers: dict[int, Any] = {}
     if sent:
         taken = perform(request.with_arguments(Entries=[entries[n] for n in sent]))
         answers = dict(zip(sent, taken["Entries"], strict=True))
-    code = random.choice(("InternalFailure", "ThrottlingException"))
     for n in refused:
         answers[n] = {"ErrorCode": code, "ErrorMessage": "injected"}
     blamed = orders_in([entries[n] for n in refused])
@@ -218,6 +279,13 @@ def _processor_fails(request: Request, _perform: Perform, _random: Random) -> An
 def _processor_reply_lost(request: Request, perform: Perform, _random: Random) -> Answer:
     perform(request)
     return Answer(ProcessorFailure(), f"{listed(request.orders)}: done, reply lost", request.orders)
+
+
+def _parts(request: Request) -> int:
+    """Of how many parts a call is made that can be refused one by one."""
+    if request.operation == "BatchGetItem":
+        return sum(len(wanted["Keys"]) for wanted in request.arguments["RequestItems"].values())
+    return len(request.arguments[_PARTS[request.operation]])
 
 
 def _some(things: Sequence[T], random: Random) -> list[T]:
@@ -241,6 +309,20 @@ def _at_processor(request: Request) -> bool:
 def _of(*operations: str) -> Callable[[Request], bool]:
     return lambda request: request.operation in operations
 
+
+_PARTS: Final = {
+    "BatchExecuteStatement": "Statements",
+    "PutEvents": "Entries",
+    "TransactWriteItems": "TransactItems",
+}
+
+_REFUSE: Final[dict[str, Callable[[Request, Perform, Sequence[int]], Answer]]] = {
+    "BatchExecuteStatement": _refuse_statements,
+    "BatchGetItem": _keys_throttled,
+    "PutEvents": _refuse_entries,
+    "TransactWriteItems": _cancel_transaction,
+}
+"""How what ramps up refuses some parts of a call, by operation."""
 
 FAULTS: Final = (
     Fault("died before a call", 0.02, _always, _crash_before),

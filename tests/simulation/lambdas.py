@@ -14,13 +14,24 @@ from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
 from simulation.faults import Faults
 from simulation.requests import Request, listed, orders_in
 from simulation.rooms import Rooms
-from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE
+from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS
 from simulation.story import Violation
 from simulation.template import FunctionSpec
 from simulation.weather import SLOW_CALL, THROTTLED_INVOCATION
 from simulation.world import World
 
 _MOST_CALLS: Final = 500
+_COVERED_REFUSALS: Final = 4
+"""How often the retries of one invocation bear that something is refused."""
+_COVERED_SECONDS: Final = 2.0
+"""How late in an invocation they still do: later, its other work may leave them no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a handler asks for that sleeps."""
+
+    seconds: float
 
 
 class Invocation:
@@ -37,6 +48,8 @@ class Invocation:
         self.began = world.scheduler.now
         self.excused: set[str] = set()
         """The orders whose messages may fail, because of a fault or of another invocation."""
+        self.ramp_ups = 0
+        """How often a table or the bus refused something as it was ramping up."""
         self.alive = True
         self.calls = 0
         self.coroutine: Coroutine | None = None
@@ -48,6 +61,15 @@ class Invocation:
         """Have a request answered; called by the handler's clients."""
         assert self.coroutine is not None
         return self.coroutine.ask(request)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        assert self.coroutine is not None
+        self.coroutine.ask(Pause(seconds))
+
+    def uniform(self, least: float, most: float) -> float:
+        """A number that follows from the seed."""
+        return self._world.random.uniform(least, most)
 
     def say(self, message: str, facts: Mapping[str, object]) -> None:
         """Take a log line of the handler."""
@@ -73,6 +95,12 @@ class Invocation:
             self.excused |= other.orders
             other.excused |= self.orders
 
+    @property
+    def has_patience(self) -> bool:
+        """Whether its retries cover one more refusal by something that ramps up."""
+        elapsed = self._world.scheduler.now - self.began
+        return self.ramp_ups < _COVERED_REFUSALS and elapsed < _COVERED_SECONDS
+
     def check_excuse(self, orders: frozenset[str], what: str) -> None:
         """Check that what failed has failed for a reason.
 
@@ -85,7 +113,7 @@ class Invocation:
         """
         if not orders & self.excused:
             raise Violation(
-                ONE_MESSAGE,
+                RAMP_UPS if self.ramp_ups else ONE_MESSAGE,
                 f"{self.name} {what}, though no fault and nobody else touched it{listed(orders)}",
             )
 
@@ -174,6 +202,11 @@ class Lambdas:
 
     def _step(self, invocation: Invocation, step: Step, on_end: OnEnd) -> None:
         """Go on from where the handler has stopped."""
+        if isinstance(step, Asked) and isinstance(step.question, Pause):
+            seconds = step.question.seconds
+            self._world.story.tell(invocation.name, f"waits for {seconds:.2f} s")
+            self._world.scheduler.after(seconds, partial(self._resume, invocation, None, on_end))
+            return
         if isinstance(step, Asked):
             invocation.calls += 1
             if invocation.calls > _MOST_CALLS:
@@ -198,8 +231,13 @@ class Lambdas:
 
     def _answer(self, invocation: Invocation, request: Request, rest: float, on_end: OnEnd) -> None:
         """Have a call take effect; it is on its way even if the function has timed out."""
-        answer = self._faults.answer(request, lambda r: self._perform(r, invocation))
+        answer = self._faults.answer(
+            request,
+            lambda r: self._perform(r, invocation),
+            retries_cover_it=invocation.has_patience,
+        )
         invocation.excused |= answer.blamed
+        invocation.ramp_ups += answer.ramp_up
         self._world.story.tell(invocation.name, request.operation + answer.told)
         if isinstance(answer.value, Crash):
             self._die(invocation, on_end)

@@ -10,7 +10,7 @@ from typing import Any
 from simulation.clients import refusal
 from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas
 from simulation.requests import Request, listed, orders_in
-from simulation.rules import ONE_MESSAGE, UNREADABLE
+from simulation.rules import ONE_MESSAGE
 from simulation.story import Violation
 from simulation.template import FunctionSpec, QueueSpec
 from simulation.weather import EARLY_RETURN, UNDELETED
@@ -26,8 +26,8 @@ class Message:
     body: str
     what: str
     """Its kind, for the story: a detail-type, mostly."""
-    unreadable: bool
-    """Whether no handler can do anything with it."""
+    unreadable: str | None
+    """The rule that is broken if a handler does anything with it; None if it is sound."""
     visible_at: float = 0.0
     receives: int = 0
     orders: frozenset[str] = field(init=False)
@@ -239,6 +239,6 @@ class EventSource:
     def _check_readable(self, message: Message, invocation: Invocation) -> None:
         if message.unreadable:
             raise Violation(
-                UNREADABLE,
+                message.unreadable,
                 f"{invocation.name} reported {message} as done",
             )

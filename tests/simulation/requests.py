@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,6 +32,12 @@ class Request:
     def with_arguments(self, **changed: Any) -> Request:  # noqa: ANN401 - as boto3 takes them
         """The same request with other arguments."""
         return Request(self.service, self.operation, {**self.arguments, **changed})
+
+
+def named(request: Request, targets: Collection[str]) -> list[str]:
+    """Which of these tables and buses a request names."""
+    text = json.dumps(request.arguments).replace('\\"', '"')
+    return [target for target in targets if f'"{target}"' in text]
 
 
 def orders_in(value: object) -> frozenset[str]:

@@ -111,6 +111,9 @@ def _lead_into_the_simulation() -> None:
         assert hasattr(telemetry, silent)
         setattr(telemetry, silent, _nothing)
     _replace(importlib.import_module("orders.aws.clock"), "datetime", _Datetime)
+    patience = importlib.import_module("orders.aws.patience")
+    _replace(patience, "sleep", lambda seconds: owner_here().sleep(seconds))
+    _replace(patience, "uniform", lambda least, most: owner_here().uniform(least, most))
     _replace(
         importlib.import_module("orders.order_api.handler"),
         "uuid",
@@ -148,12 +151,10 @@ def _nothing(*_: object, **__: object) -> None:
 
 
 def _adapted(handler: Any) -> Handler:  # noqa: ANN401 - a room
-    """The handler as it is composed, but with a card processor that keeps books, and no sleep."""
+    """The handler as it is composed, but with a card processor that keeps books."""
     if hasattr(handler, "processor"):
         provider = sys.modules["orders.payments.provider"]
         handler = dataclasses.replace(handler, processor=_CardProcessor(provider))
-    if hasattr(handler, "pause"):
-        handler = dataclasses.replace(handler, pause=_nothing)
     adapted: Handler = handler
     return adapted
 

@@ -13,10 +13,12 @@ from simulation.rooms import Sabotage
 _API = "orders.order_api.handler"
 _BUS = "orders.aws.bus"
 _DYNAMODB = "orders.aws.dynamodb"
+_EVENTS = "orders.events"
 _INVENTORY = "orders.inventory.handler"
 _INVENTORY_DECISIONS = "orders.inventory.decisions"
 _NOTIFICATIONS = "orders.notifications.handler"
 _ORDER_TABLE = "orders.aws.order_table"
+_PATIENCE = "orders.aws.patience"
 _PAYMENTS = "orders.payments.handler"
 _PAYMENTS_DECISIONS = "orders.payments.decisions"
 _RESERVATIONS = "orders.inventory.reservations"
@@ -65,8 +67,8 @@ SABOTAGES: Final = (
     Sabotage(
         "payments: take an order DynamoDB did not answer for as new",
         _PAYMENTS,
-        "if message.order_id in unanswered:",
-        "if False:",
+        "if why := unanswered.get(message.order_id):",
+        "if why := None:",
     ),
     Sabotage(
         "payments: publish only what is new",
@@ -114,8 +116,8 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take what other transactions held as done",
         _INVENTORY,
-        "                tries_left -= 1\n",
-        "                return None\n",
+        "                if patience.wait():\n",
+        "                return None\n                if patience.wait():\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
@@ -165,9 +167,9 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce before writing",
         _TRACKER,
-        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
-        "        self.bus.publish([tell for _, _, _, tell in changed if tell])\n"
-        "        refusals = self.orders.write([after for _, after, _, _ in changed])\n",
+        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
+        "        self.bus.publish([tell for _, _, _, tell in changed if tell], context)\n"
+        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
     ),
     Sabotage(
         "tracker: take a conflict as done",
@@ -180,7 +182,7 @@ SABOTAGES: Final = (
         "order-api: publish before recording",
         _API,
         "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
-        "        self._publish(placed)\n"
+        "        self._publish(placed, context)\n"
         "        try:\n            self.orders.create(first_record(placed, self.now()))\n",
     ),
     Sabotage(
@@ -239,6 +241,12 @@ SABOTAGES: Final = (
         "self._waiting = []",
     ),
     Sabotage(
+        "contract: believe an event whatever its source",
+        _EVENTS,
+        "if event.source != source:",
+        "if False:",
+    ),
+    Sabotage(
         "tables: overwrite what is there",
         _DYNAMODB,
         "    if code in _CONFLICT_CODES:\n        return CONFLICT\n",
@@ -253,8 +261,45 @@ SABOTAGES: Final = (
     Sabotage(
         "bus: take a call that failed as done",
         _BUS,
-        "return [reason(error)] * len(entries)",
+        "return [code_of(error)] * len(entries)",
         "return [None] * len(entries)",
+    ),
+    # Retries within an invocation
+    Sabotage(
+        "retries: write a refused statement not again",
+        _DYNAMODB,
+        "try_all(statements, attempt, context)",
+        "attempt(statements)",
+    ),
+    Sabotage(
+        "retries: read a key that was left out not again",
+        _DYNAMODB,
+        "try_all(order_ids, attempt, context)",
+        "attempt(order_ids)",
+    ),
+    Sabotage(
+        "retries: put a refused event not again",
+        _BUS,
+        "try_all([self._entry(detail) for detail in details], self._put, context)",
+        "self._put([self._entry(detail) for detail in details])",
+    ),
+    Sabotage(
+        "retries: make a cancelled transaction not again",
+        _INVENTORY,
+        "                if patience.wait():\n",
+        "                if False:\n",
+    ),
+    Sabotage(
+        "retries: take what is refused twice as done",
+        _PATIENCE,
+        "            codes[n] = code\n",
+        "            codes[n] = None\n",
+    ),
+    Sabotage(
+        "retries: give up after the second try",
+        _PATIENCE,
+        "self._tries_left = TRIES - 1",
+        "self._tries_left = 1",
     ),
     Sabotage(
         "updates: tell them anew each time",

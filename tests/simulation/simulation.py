@@ -22,7 +22,7 @@ from simulation.scheduler import NeverQuietError, Scheduler
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
-from simulation.weather import DELIVERY, Weather
+from simulation.weather import DELIVERY, Weather, ramp_ups
 from simulation.witness import Change, Witness, number, text
 from simulation.workload import Plan, Workload
 from simulation.world import World
@@ -68,10 +68,11 @@ class _Simulation:
         scheduler = Scheduler()
         rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
         self.plan = Plan.draw(random)
+        targets = [*topology.tables, topology.bus]
         self.world = world = World(
             random=random,
             scheduler=scheduler,
-            weather=Weather(random, rates),
+            weather=Weather(random, rates, ramp_ups(random, targets, self.plan.seconds)),
             story=Story(scheduler),
             witness=Witness(),
             topology=topology,
@@ -85,7 +86,7 @@ class _Simulation:
         self._bus = Bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
-        self._lambdas = Lambdas(world, rooms, Faults(world.weather, random), self._perform)
+        self._lambdas = Lambdas(world, rooms, Faults(world, targets), self._perform)
         self._asynchronous = AsynchronousInvocations(world, self._lambdas, self._queues)
         for function in topology.functions.values():
             if function.queue:

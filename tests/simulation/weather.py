@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -13,6 +15,7 @@ LATE_EVENT: Final = "event delivered late"
 EARLY_RETURN: Final = "visibility timeout ran out early"
 UNDELETED: Final = "message came again after its delete"
 LOST_ANSWER: Final = "API answer lost"
+RAMP_UP: Final = "refused while ramping up"
 
 DELIVERY: Final = {
     SLOW_CALL: 0.04,
@@ -30,16 +33,52 @@ _ABSENT: Final = 0.35
 """The share of seeds in which a kind of fault is absent: a rare one shows best without others."""
 
 
+@dataclass(frozen=True, slots=True)
+class RampUp:
+    """For a while a table, or the bus, takes only a share of what it is asked."""
+
+    target: str
+    begins: float
+    ends: float
+    refused_share: float
+
+
+def ramp_ups(random: Random, targets: Sequence[str], seconds: float) -> tuple[RampUp, ...]:
+    """Draw those of a seed.
+
+    Args:
+        random: the seed's.
+        targets: the names of the tables and of the bus.
+        seconds: how long there are faults.
+    """
+    if random.random() < _ABSENT:
+        return ()
+    return tuple(
+        RampUp(
+            target,
+            begins := random.uniform(0, seconds * 0.6),
+            begins + random.uniform(0.1, 0.5) * seconds,
+            random.choice((0.2, 0.5, 0.9)),
+        )
+        for target in targets
+        if random.random() < 0.4
+    )
+
+
 class Weather:
     """The faults of one run: how often each strikes, until they stop."""
 
-    def __init__(self, random: Random, rates: dict[str, float]) -> None:
+    def __init__(
+        self, random: Random, rates: dict[str, float], ramp_ups: Sequence[RampUp] = ()
+    ) -> None:
         """Draw the weather of a seed.
 
         Args:
             random: the seed's.
             rates: how often each kind of fault strikes where the weather is moderate.
+            ramp_ups: the seed's.
         """
+        self._ramp_ups = ramp_ups
         self.struck: Counter[str] = Counter()
         self.calm = False
         self._random = random
@@ -57,6 +96,17 @@ class Weather:
             return False
         self.struck[kind] += 1
         return True
+
+    def refused_share(self, targets: Sequence[str], now: float) -> float:
+        """What share of what they are asked those tables, or the bus, refuse for now."""
+        if self.calm:
+            return 0.0
+        shares = [
+            ramp_up.refused_share
+            for ramp_up in self._ramp_ups
+            if ramp_up.target in targets and ramp_up.begins <= now < ramp_up.ends
+        ]
+        return max(shares, default=0.0)
 
     def latency(self) -> float:
         """How long a call takes when nothing is wrong."""

@@ -13,7 +13,9 @@ from typing import Any, Final
 from simulation.bus import Bus
 from simulation.lambdas import Answered, End, Lambdas
 from simulation.queues import Message, Queues
+from simulation.requests import orders_in
 from simulation.rooms import API
+from simulation.rules import OWN_SOURCE, UNREADABLE
 from simulation.weather import LOST_ANSWER
 from simulation.witness import ApiAnswer
 from simulation.world import World
@@ -22,6 +24,8 @@ SKUS: Final = ("apple", "pear", "plum")
 UNKNOWN_SKU: Final = "unicorn"
 ORDERS: Final = "com.myapp.orders"
 PUBLISHER: Final = "another publisher"
+
+_SOURCES: Final = (ORDERS, "com.myapp.payments", "com.myapp.inventory", "com.somebody.else")
 
 _REFUSED: Final = frozenset({400, 404, 409})
 _TRIES: Final = 12
@@ -106,6 +110,11 @@ def _order(random: Random, order_id: str) -> Order:
     )
 
 
+def _is_of(detail_type: str, source: str) -> bool:
+    """Whether a source is the one that publishes events of a type: `payments` has `payment.*`."""
+    return source.rpartition(".")[2].startswith(detail_type.partition(".")[0])
+
+
 class Workload:
     """The clients and publishers of a run."""
 
@@ -146,6 +155,8 @@ class Workload:
                 self._at(self._moment(0.9), partial(self._send_nonsense, target, body))
         if chance() < 0.1:
             self._at(self._moment(0.9), self._publish_nonsense)
+        if chance() < 0.2:
+            self._at(self._moment(0.9), self._publish_as_somebody_else)
 
     def look_at(self, order_id: str) -> None:
         """Ask the API how an order stands."""
@@ -186,11 +197,26 @@ class Workload:
 
     def _publish_nonsense(self) -> None:
         self._world.story.tell(PUBLISHER, "puts an unreadable order.placed on the bus")
-        self._bus.put(PUBLISHER, ORDERS, "order.placed", _UNREADABLE_DETAIL, unreadable=True)
+        self._bus.put(PUBLISHER, ORDERS, "order.placed", _UNREADABLE_DETAIL, unreadable=UNREADABLE)
+
+    def _publish_as_somebody_else(self) -> None:
+        """Put an event on the bus that only another source may tell of, sound otherwise."""
+        random = self._world.random
+        types = sorted(
+            {name for route in self._world.topology.routes for name in route.detail_types}
+        )
+        detail_type = random.choice(types)
+        order = random.choice(list(self._plan.orders.values()))
+        source = random.choice([s for s in _SOURCES if not _is_of(detail_type, s)])
+        detail = {**json.loads(order.body()), "charge_id": "charge", "reason": "says somebody else"}
+        self._world.story.tell(
+            PUBLISHER, f"puts {detail_type} on the bus as {source} ({order.order_id})"
+        )
+        self._bus.put(PUBLISHER, source, detail_type, json.dumps(detail), unreadable=OWN_SOURCE)
 
     def _send_nonsense(self, queue: str, body: str) -> None:
         self._world.story.tell(PUBLISHER, f"sends an unreadable message to {queue}")
-        message = Message(f"{queue}-nonsense", body, "unreadable message", unreadable=True)
+        message = Message(f"{queue}-nonsense", body, "unreadable message", UNREADABLE)
         self._queues[queue].send(message)
 
     # What clients do
@@ -220,6 +246,8 @@ class Workload:
         world = self._world
         if isinstance(end, Answered):
             status = end.value["statusCode"]
+            if status == 503:
+                end.invocation.check_excuse(orders_in(order_id), f"answered {status}")
             world.story.tell(end.invocation.name, f"answers {status} ({order_id})")
             if not world.weather.strikes(LOST_ANSWER):
                 world.witness.answers.append(

@@ -85,6 +85,53 @@ def dynamodb() -> DynamoDBClient:
     return client
 
 
+_PARTS = {
+    "PutEvents": ("Entries", "Entries"),
+    "BatchExecuteStatement": ("Statements", "Responses"),
+}
+"""By operation, what a call is made of, and what an answer is made of."""
+
+
+def refuse(
+    client: Any,  # noqa: ANN401 - any boto3 client
+    operation: str,
+    text: str,
+    answer: dict[str, Any],
+    times: int = 1_000_000,
+) -> list[int]:
+    """Have an operation answer 200 and refuse each part with a text in it, though it took effect.
+
+    Args:
+        client: the client whose calls are meant.
+        operation: one of those that refuse single parts.
+        text: in the parts that are refused.
+        answer: what stands in the answer for such a part.
+        times: how many calls are answered so.
+
+    Returns:
+        Of how many parts each call was made, filled as they are made.
+    """
+    asked, answered = _PARTS[operation]
+    sizes: list[int] = []
+    refused: list[int] = []
+
+    def look(params: dict[str, Any], **_: object) -> None:
+        parts = params[asked] if len(sizes) < times else []
+        refused[:] = [number for number, part in enumerate(parts) if text in str(part)]
+        sizes.append(len(params[asked]))
+
+    def change(parsed: dict[str, Any], **_: object) -> None:
+        for number in refused:
+            parsed[answered][number] = answer
+        if operation == "PutEvents":
+            parsed["FailedEntryCount"] += len(refused)
+
+    service = client.meta.service_model.service_name
+    client.meta.events.register(f"before-parameter-build.{service}.{operation}", look)
+    client.meta.events.register(f"after-call.{service}.{operation}", change)
+    return sizes
+
+
 class TappedBus:
     """An event bus, and a queue that gets every event on it."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import typer
 
 PROGRAM = Path(sys.executable).with_name("orderctl")
 PATIENCE_SECONDS = 60
@@ -31,3 +33,15 @@ def typed(
     assert "Traceback" not in result.stderr
     assert "\x1b" not in result.stdout
     return result
+
+
+def commands(group: typer.Typer, *names: str) -> Iterator[str]:
+    """Every command, as it is typed."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield " ".join([*names, command.name or command.callback.__name__])
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        # Without a name its commands are the outer group's.
+        name = [inner.name] if isinstance(inner.name, str) else []
+        yield from commands(inner.typer_instance, *names, *name)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from orders.events import ORDERS, ROUTING
+
 
 @dataclass
 class Context:
@@ -36,9 +38,10 @@ def order_placed(
 
 
 def event_of(detail_type: str, order_id: str = "order-1", **fields: object) -> dict[str, Any]:
-    """Any other event in its envelope."""
+    """Any other event in its envelope, from the source that publishes such events."""
+    source = next((s for s, name in ROUTING.values() if name == detail_type), ORDERS)
     detail = {"order_id": order_id, **fields}
-    return {**order_placed(), "detail-type": detail_type, "detail": detail}
+    return {**order_placed(), "detail-type": detail_type, "source": source, "detail": detail}
 
 
 def order_cancelled(order_id: str = "order-1") -> dict[str, Any]:

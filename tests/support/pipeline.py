@@ -7,9 +7,9 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import pytest
@@ -64,9 +64,12 @@ class PipelineUnderTest(Pipeline):
         self.logs = session.client("logs")
         self.iam = session.client("iam")
         self.dynamodb = session.client("dynamodb")
+        self.apigateway = session.client("apigateway")
         self.cloudformation = session.client("cloudformation")
-        # Ids of its own, so that tests do not meet in the tables.
+        # Ids and articles of its own, so that tests do not meet in the tables.
         self._name = uuid.uuid4().hex[:8]
+        self._updates: str | None = None
+        self._stocked: set[str] = set()
 
     @property
     def cloud(self) -> LocalCloud:
@@ -78,6 +81,56 @@ class PipelineUnderTest(Pipeline):
     def ids(self, count: int) -> list[str]:
         """That many order ids nobody else uses."""
         return [f"{self._name}-{number}" for number in range(count)]
+
+    def sku(self, name: str) -> str:
+        """An article nobody else has; the role of delivery/ may set the stock of such ones only."""
+        return f"smoke-{self._name}-{name}"
+
+    @contextmanager
+    def visiting(self) -> Iterator[Self]:
+        """With a subscription of its own, so that the shop's services miss no update.
+
+        That, its queue and the stock of its articles are gone afterwards, whatever happens.
+        """
+        sns = self.session.client("sns")
+        topic = self.outputs["OrderUpdatesTopicArn"]
+        name = f"{self.name_prefix()}order-pipeline-smoke-{self._name}.fifo"
+        with ExitStack() as leaving:
+            queue = self.sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
+            leaving.callback(self.sqs.delete_queue, QueueUrl=queue["QueueUrl"])
+            found = self.sqs.get_queue_attributes(
+                QueueUrl=queue["QueueUrl"], AttributeNames=["QueueArn"]
+            )
+            arn = found["Attributes"]["QueueArn"]
+            self.sqs.set_queue_attributes(
+                QueueUrl=queue["QueueUrl"], Attributes={"Policy": _lets_in(topic, arn)}
+            )
+            subscription = sns.subscribe(
+                TopicArn=topic,
+                Protocol="sqs",
+                Endpoint=arn,
+                Attributes={"RawMessageDelivery": "true"},
+                ReturnSubscriptionArn=True,
+            )
+            leaving.callback(sns.unsubscribe, SubscriptionArn=subscription["SubscriptionArn"])
+            leaving.callback(self._clear_stock)
+            self._updates = queue["QueueUrl"]
+            yield self
+
+    def told(self) -> list[dict[str, Any]]:
+        """The updates that have come since the last time, for its own subscription."""
+        return self.take_updates(self._updates)
+
+    def set_stock(self, available: Mapping[str, int]) -> None:
+        """Set how much there is of articles that are cleared away at the end."""
+        self._stocked |= available.keys()
+        super().set_stock(available)
+
+    def _clear_stock(self) -> None:
+        for sku in self._stocked:
+            self.dynamodb.delete_item(
+                TableName=self.outputs["StockTableName"], Key={"sku": {"S": sku}}
+            )
 
     def publish(self, *details: Mapping[str, Any]) -> None:
         """Put ``order.placed`` events on the bus, as any publisher could."""
@@ -201,6 +254,18 @@ class PipelineUnderTest(Pipeline):
         self.iam.put_role_policy(
             RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document)
         )
+
+
+def _lets_in(topic: str, queue: str) -> str:
+    """The policy of a queue that a topic may send to."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _as_list(value: str | list[str]) -> list[str]:

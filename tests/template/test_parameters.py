@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orderctl.stack import ParameterError, Template
-from support.hostile import HOSTILE
+from support.parameters import HOSTILE
 
 Resources = dict[str, dict[str, Any]]
 SOURCE = Path(__file__).parents[2] / "src"

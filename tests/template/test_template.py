@@ -17,6 +17,7 @@ API_TYPES = (
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Resource",
     "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Authorizer",
 )
 
 
@@ -353,7 +354,41 @@ def test_the_api_is_closed_to_the_internet_by_default(
 ) -> None:
     assert template["Parameters"]["ApiAuthorization"]["Default"] == "AWS_IAM"
     for name, method in properties(resources, "AWS::ApiGateway::Method").items():
-        assert method["AuthorizationType"] == {"Ref": "ApiAuthorization"}, name
+        own = {"Ref": "ApiAuthorization"}
+        expected = {"Fn::If": ["IsApiForCustomers", "COGNITO_USER_POOLS", own]}
+        assert method["AuthorizationType"] == expected, name
+
+
+def test_every_method_for_customers_has_their_user_pool_verify_the_token(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    (authorizer,) = properties(resources, "AWS::ApiGateway::Authorizer").values()
+    assert authorizer["Type"] == "COGNITO_USER_POOLS"
+    assert authorizer["ProviderARNs"] == [{"Ref": "UserPoolArn"}]
+    nothing = {"Ref": "AWS::NoValue"}
+    for name, method in properties(resources, "AWS::ApiGateway::Method").items():
+        known = {"Ref": "CustomerAuthorizer"}
+        assert method["AuthorizerId"] == {"Fn::If": ["IsApiForCustomers", known, nothing]}, name
+        scopes = [{"Ref": "ApiScope"}]
+        assert method["AuthorizationScopes"] == {"Fn::If": ["IsApiScoped", scopes, nothing]}, name
+    rule = template["Rules"]["CustomersComeFromAUserPool"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "ApiAuthorization"}, "JWT"]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "UserPoolArn"}, ""]}]}
+
+
+def test_the_function_knows_of_customers_before_the_stage_lets_them_in(
+    resources: Resources,
+) -> None:
+    """A stage that takes tokens in front of a function that knows no customers shows all orders."""
+    methods = set(properties(resources, "AWS::ApiGateway::Method"))
+    for name, method in properties(resources, "AWS::ApiGateway::Method").items():
+        assert "${OrderApiFunction.Arn}" in method["Integration"]["Uri"]["Fn::Sub"], name
+    for name, deployment in of_type(resources, "AWS::ApiGateway::Deployment").items():
+        assert set(deployment["DependsOn"]) == methods, name
+    environment = resources["OrderApiFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["API_AUTHORIZATION"] == {"Ref": "ApiAuthorization"}
+    assert environment["STAFF_GROUP"] == {"Ref": "StaffGroup"}
 
 
 @pytest.mark.parametrize(
@@ -380,7 +415,7 @@ def test_every_name_takes_the_prefix(resources: Resources, kind: str, name_prope
 def test_a_changed_api_gets_a_new_deployment(resources: Resources) -> None:
     api = {name: r for name, r in resources.items() if r["Type"] in API_TYPES}
     digest = hashlib.sha256(json.dumps(api, sort_keys=True).encode()).hexdigest()[:8]
-    expected = {f"{kind}ApiDeployment{digest}" for kind in ("Closed", "Open")}
+    expected = {f"{kind}ApiDeployment{digest}" for kind in ("Closed", "Customer", "Open")}
     found = set(of_type(resources, "AWS::ApiGateway::Deployment"))
     assert found == expected, (
         f"the API's resources changed: rename {found} to {expected} in template.yaml, "

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from orders.aws import patience
 from orders.aws.sqs import Retry
 from support import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, in seconds; nobody waits for them."""
+    made: list[float] = []
+    monkeypatch.setattr(patience, "sleep", made.append)
+    return made
 
 
 @pytest.fixture

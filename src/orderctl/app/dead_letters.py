@@ -26,7 +26,7 @@ dlq = typer.Typer(
 @dlq.command("list", epilog="Example: orderctl dlq list")
 @on_stack
 def dlq_list(as_json: Json = False) -> None:
-    """List the dead-letter queues: their messages, the age of the oldest, the alarm."""
+    """List the dead-letter queues: messages, since when the oldest is parked, the alarm."""
     dlq_command.list_queues(as_json)
 
 
@@ -47,7 +47,7 @@ def dlq_show(
     """Show what is parked, and why: as EventBridge, Lambda or the function's log say it.
 
     To look is to receive, and hides the messages from others for that moment. Nothing is lost
-    by it: a dead-letter queue parks nothing further.
+    by it: a dead-letter queue parks nothing further. The age is since a message was sent first.
     """
     dlq_command.show(names or [], limit, as_json)
 

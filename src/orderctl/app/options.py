@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orderctl import moments
+from orderctl.commands.connection import unicode_text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Param = Annotated[
@@ -25,7 +26,7 @@ def parameters(pairs: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(
                 f"{pair!r} is not of the form KEY=VALUE.", param_hint="--param"
             )
-        given[key] = value
+        given[key] = unicode_text(value, "--param")
     return given
 
 

@@ -10,6 +10,7 @@ from orderctl.commands import cancel as cancel_command
 from orderctl.commands import orders as orders_command
 from orderctl.commands import stock as stock_command
 from orderctl.commands import submit as submit_command
+from orderctl.commands import token as token_command
 from orderctl.commands import updates as updates_command
 from orderctl.commands.connection import on_stack
 
@@ -117,6 +118,7 @@ def orders(
         float | None,
         typer.Option(
             min=0,
+            max=1_000_000,
             metavar="N",
             help="With --stuck, which it stands for: those placed more than N minutes ago. "
             "[default: the stack's StuckAfterMinutes]",
@@ -167,6 +169,28 @@ def updates(
     if follow and peek:
         raise typer.BadParameter("goes not with --follow.", param_hint="--peek")
     updates_command.updates(follow, peek, as_json)
+
+
+@commands.command(
+    rich_help_panel="Orders",
+    epilog='Example: curl -H "Authorization: Bearer $(orderctl token --customer alice)" '
+    "$API_URL/orders/order-1",
+)
+@on_stack
+def token(
+    customer: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose it is; made up when not seen before.")
+    ],
+    staff: Annotated[
+        bool, typer.Option("--staff", help="As one of the shop's staff, who see all orders.")
+    ] = False,
+) -> None:
+    """Print a made-up customer's token for an API with ApiAuthorization=JWT, in the local cloud.
+
+    It is valid for an hour. On AWS the shop's own user pool signs customers in; what commands of
+    orderctl then need is taken from the variable ORDERCTL_TOKEN.
+    """
+    token_command.token(customer, staff)
 
 
 stock = typer.Typer(

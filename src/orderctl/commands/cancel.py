@@ -8,6 +8,7 @@ from typing import Any
 
 from orderctl import console, paths
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 
@@ -28,8 +29,11 @@ def cancel(order_id: str, wait: bool, as_json: bool) -> None:
         as_json: Whether to print JSON.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         NotCancelledError: It is not cancelled; with `wait`, also if that is not decided in time.
+        NotAnOrderIdError: It cannot be an order's id.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         status = pipeline.cancel(order_id).status
         order: dict[str, Any] = {}
@@ -99,7 +103,7 @@ def success_of(order: dict[str, Any], order_id: str) -> str:
         order_id: Which order it is.
     """
     if order.get("status") == "cancelled":
-        return f"Cancelled {order_id}: {order['reason'] or 'no reason given'}."
+        return f"Cancelled {order_id}: {order.get('reason') or 'no reason given'}."
     return f"Requested the cancellation of {order_id}."
 
 
@@ -108,7 +112,8 @@ def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict
     deadline = time.monotonic() + patience_seconds
     while True:
         answer = pipeline.show(order_id)
-        order = answer.body if answer.status == HTTPStatus.OK else {}
+        served = answer.status == HTTPStatus.OK and isinstance(answer.body, dict)
+        order = answer.body if served else {}
         if order.get("status") in ("cancelled", "confirmed") or time.monotonic() > deadline:
             return order
         time.sleep(_POLL_SECONDS)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +15,7 @@ from urllib.parse import urlsplit
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl import paths, stack
+from orderctl import console, paths, stack
 from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import NotRunningError, usable_here
@@ -111,6 +109,19 @@ class Account:
 _chosen: ContextVar[Choice] = ContextVar("chosen", default=Choice())  # noqa: B039 - it is frozen
 
 
+def unicode_text(value: str, option: str) -> str:
+    """What was typed behind an option, which can be sent to AWS.
+
+    Raises:
+        BadParameter: it is not in the terminal's encoding.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("is no Unicode text.", param_hint=option) from None
+    return value
+
+
 def on_stack(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which stack it works on."""
 
@@ -126,6 +137,8 @@ def on_stack(command: Callable[..., None]) -> Callable[..., None]:
         for name, value in (("--region", region), ("--profile", profile)):
             if local and value:
                 raise typer.BadParameter("goes not with --local.", param_hint=name)
+        for name, value in (("--stack", stack), ("--region", region), ("--profile", profile)):
+            unicode_text(value or "", name)
         _chosen.set(Choice(stack, local, region, profile))
         command(*arguments, **named)
 
@@ -249,4 +262,4 @@ def _no_stack(where: Account, name: str) -> str:
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print a value for a script."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    console.json_document(value)

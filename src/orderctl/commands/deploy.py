@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import typer
 from rich.text import Text
 
-from orderctl import console, package, paths, stack
+from orderctl import console, package, paths, stack, tokens
 from orderctl.commands.connection import (
     Account,
     account,
@@ -83,6 +83,8 @@ def deploy(
     template.check(parameters)
     where = account(local=chosen().local)
     name = chosen().stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    if where.local:
+        parameters = tokens.with_user_pool(where.session, name, parameters)
     may_ask(yes=yes or plan_only)
     say_where(where, name)
     cleared = is_rolled_back(where.session, name)
@@ -90,6 +92,7 @@ def deploy(
         _say_rolled_back(name)
         if not plan_only:
             _clear_away(where, name, yes=yes, as_json=as_json)
+    free_at = stack.queue_names_free_at(where.session, name)
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **parameters}, name, poll_seconds(where))
     if left.names:
@@ -110,9 +113,10 @@ def deploy(
         if plan_only:
             _report(name, plan, {}, changed=False, as_json=as_json)
             return
-        if not yes and not typer.confirm("Deploy this?", err=as_json):
+        if not yes and not console.confirm("Deploy this?", on_stderr=as_json):
             more = " more" if cleared or left.names else ""
             raise NotConfirmedError(f"Nothing{more} was changed.")
+        _wait_for_names(plan.seconds_until(free_at))
         outputs = reachable_outputs(where.session, _execute(plan))
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
@@ -165,7 +169,7 @@ def _say_rolled_back(name: str) -> None:
 
 def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
     """Have what is left of a failed creation deleted, once that was confirmed."""
-    if not yes and not typer.confirm(f"Delete what is left of stack {name}?", err=as_json):
+    if not yes and not console.confirm(f"Delete what is left of stack {name}?", on_stderr=as_json):
         raise NotConfirmedError("Nothing was changed.")
     with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
         clear_away(where.session, name, poll_seconds(where))
@@ -190,7 +194,7 @@ def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool
             "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
             "another --prefix gets tables of its own."
         )
-    if not adopt and not typer.confirm(f"Take them into stack {name}?", err=as_json):
+    if not adopt and not console.confirm(f"Take them into stack {name}?", on_stderr=as_json):
         raise NotConfirmedError("Nothing was changed. Another --prefix gets tables of its own.")
     tables = ", ".join(left.names.values())
     with goes_on(name), console.step("Taking the tables in", "Took the tables in") as step:
@@ -287,6 +291,18 @@ def _action(change: Change) -> Text:
     if change.perhaps:
         return Text(f"{change.action}?", style="yellow")
     return Text(change.action, style=_STYLES[change.action])
+
+
+def _wait_for_names(seconds: float) -> None:
+    """Wait until SQS takes the names of queues that were deleted a moment ago."""
+    if not seconds:
+        return
+    console.note(
+        "Queues of these names were deleted a moment ago, and SQS does not create a queue of the "
+        "same name within 60 seconds."
+    )
+    with console.step(f"Waiting {seconds:.0f} s for SQS", "Waited for SQS"):
+        time.sleep(seconds)
 
 
 def _execute(plan: Plan) -> dict[str, str]:

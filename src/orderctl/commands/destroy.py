@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import typer
-
 from orderctl import console, paths, stack
 from orderctl.commands.connection import account, chosen
 from orderctl.commands.deploy import NotConfirmedError, goes_on, may_ask, poll_seconds, say_where
@@ -33,7 +31,7 @@ def destroy(delete_tables: bool, yes: bool) -> None:
     say_where(where, name)
     destruction = Destruction(where.session, name, poll_seconds(where))
     _show(destruction, delete_tables)
-    if not yes and typer.prompt("Type the stack's name to destroy it") != name:
+    if not yes and console.prompt("Type the stack's name to destroy it") != name:
         raise NotConfirmedError("That is not its name. Nothing was deleted.")
     with goes_on(name), console.step(f"Destroying {name}", f"Destroyed {name}") as step:
         progress = Progress(step)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.text import Text
 
@@ -16,7 +15,6 @@ from orderctl import console, parked, paths
 from orderctl.commands.connection import connected, print_json
 from orderctl.dead_letters import (
     DeadLetterQueue,
-    Progress,
     Redriven,
     UndeliverableError,
     order_id_in,
@@ -133,6 +131,10 @@ def show(names: Sequence[str], most: int, as_json: bool) -> None:
                 for each in found
             ],
         )
+        console.note(
+            "Looking has hidden these messages from others for a moment, from a redrive and the "
+            "alarm, too."
+        )
 
 
 def facts_of(each: Parked) -> dict[str, Any]:
@@ -242,14 +244,14 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
             "To keep a copy: dlq show --json"
         )
     )
-    if not typer.confirm("Delete?", err=True):
+    if not console.confirm("Delete?", on_stderr=True):
         raise NotPurgedError("Nothing was deleted.")
 
 
 def _purge(queue: DeadLetterQueue, *, quiet: bool) -> int:
     """Delete what is in a queue now, and not what comes meanwhile; say how much that was."""
     deleted, total = 0, queue.depth()
-    with _progress(f"Purging {queue.name}", shown=not quiet) as progress:
+    with console.waiting(f"Purging {queue.name}", shown=not quiet) as progress:
         for messages in queue.receive_all():
             queue.delete(messages)
             deleted += len(messages)
@@ -358,25 +360,11 @@ def find(name: str, known: Sequence[str], prefix: str) -> str:
 def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> Redriven:
     if quiet:
         return queue.redrive(lambda _done, _total: None)
-    with _progress(f"Redriving {queue.name}", shown=True) as progress:
+    with console.waiting(f"Redriving {queue.name}") as progress:
         result = queue.redrive(progress)
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")
     console.out().print(Text.assemble(mark, f"{queue.name}: {told(result)}"))
     return result
-
-
-@contextlib.contextmanager
-def _progress(title: str, *, shown: bool) -> Iterator[Progress]:
-    """Show in a terminal how far it is; elsewhere the end is enough.
-
-    Yields:
-        Takes note of how many messages are done, of how many.
-    """
-    if not shown or not console.out().is_terminal:
-        yield lambda _done, _total: None
-        return
-    with console.out().status(Text(title)) as status:
-        yield lambda done, total: status.update(Text(f"{title}  {done}/{total}"))
 
 
 def told(result: Redriven) -> str:

@@ -1,6 +1,5 @@
 """`orderctl env`: what a shell needs to use the local cloud."""
 
-import json
 import os
 import re
 import shlex
@@ -63,7 +62,7 @@ def env(as_json: bool) -> None:
     state = lifecycle.running(StateDirectory(directory))
     exported = exports(state, os.environ)
     if as_json:
-        sys.stdout.write(json.dumps(exported, indent=2) + "\n")
+        console.json_document(exported)
         return
     if old_cli := _cli_without_endpoint_url(directory / "bin"):
         version, path = old_cli
@@ -71,7 +70,7 @@ def env(as_json: bool) -> None:
         console.note(
             f"AWS CLI {version} does not read AWS_ENDPOINT_URL; a wrapper in PATH passes it on."
         )
-    sys.stdout.write(script(exported, os.environ) + "\n")
+    console.script(script(exported, os.environ).split("\n"))
     if sys.stdout.isatty():
         console.note(f'To set these in your shell: eval "$({paths.orderctl()} env)"')
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from rich.text import Text
@@ -85,24 +85,23 @@ def check_order_id(order_id: str) -> None:
         msgspec.convert(order_id, OrderId)
     except msgspec.ValidationError:
         raise NotAnOrderIdError(
-            f"{order_id!r} is no order id: those are 1 to 64 characters of A-Z a-z 0-9 . _ -"
+            f"{order_id!r} is no order id: it must be {get_args(OrderId)[1].description}."
         ) from None
 
 
 def _print(lines: Iterable[LogLine], as_json: bool) -> None:
     for line in sorted(lines, key=lambda line: line.at):
         if as_json:
-            sys.stdout.write(raw(line) + "\n")
+            console.json_line(raw(line))
         else:
             for part in readable(line):
                 console.out().print(part)
     sys.stdout.flush()
 
 
-def raw(line: LogLine) -> str:
+def raw(line: LogLine) -> dict[str, Any]:
     """A line as one JSON object; what is not structured is put into one."""
-    fields: dict[str, Any] = {**line.fields} or {"timestamp": shown(line.at), "message": line.text}
-    return json.dumps(fields, ensure_ascii=False)
+    return {**line.fields} or {"timestamp": shown(line.at), "message": line.text}
 
 
 def readable(line: LogLine) -> list[Text]:
@@ -110,7 +109,7 @@ def readable(line: LogLine) -> list[Text]:
     text = Text.assemble(
         (shown(line.at), "dim"),
         "  ",
-        (f"{line.level:<{_LEVEL_WIDTH}}", _LEVEL_STYLES.get(line.level, "")),
+        (f"{console.clean(line.level):<{_LEVEL_WIDTH}}", _LEVEL_STYLES.get(line.level, "")),
         "  ",
         *_assembled(line),
     )
@@ -128,7 +127,7 @@ def _assembled(line: LogLine) -> list[Text]:
 def _fact(name: str, value: object) -> Text:
     plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     quoted = plain if _PLAIN.fullmatch(plain) else json.dumps(plain, ensure_ascii=False)
-    return Text.assemble("  ", (f"{name}=", "dim"), console.text(quoted))
+    return Text.assemble("  ", (f"{console.clean(name)}=", "dim"), console.text(quoted))
 
 
 def _indented(row: str) -> Text:

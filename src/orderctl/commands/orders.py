@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
-from orderctl import console
+from orderctl import console, reading
 from orderctl.commands.connection import connected, print_json
+from orderctl.commands.logs import check_order_id
 from orderctl.dead_letters import order_id_in
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
@@ -56,9 +58,9 @@ def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict
     return [
         {
             "order_id": order["order_id"],
-            "placed_at": order["placed_at"],
-            "age_seconds": int((now - datetime.fromisoformat(order["placed_at"])).total_seconds()),
-            "status": order["status"],
+            "placed_at": order.get("placed_at"),
+            "age_seconds": age_seconds(order, now),
+            "status": order.get("status"),
             "payment": order.get("payment"),
             "inventory": order.get("inventory"),
             "missing": missing(
@@ -95,7 +97,7 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
         `payment`, `inventory`, `refund`, `release`; or `decision` where all is done that the
         tracker needs to decide, and it has not heard of it yet.
     """
-    if order["status"] == "cancelled":
+    if order.get("status") == "cancelled":
         waits = {
             "refund": order.get("payment") == "charged",
             "release": order.get("inventory") == "reserved",
@@ -108,13 +110,20 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
     return [name for name, open_ in waits.items() if open_] or ["decision"]
 
 
+def age_seconds(order: Mapping[str, Any], now: datetime) -> int | None:
+    """How long ago an order was placed; None when its time cannot be read."""
+    placed_at = reading.time(order.get("placed_at"))
+    return int((now - placed_at).total_seconds()) if placed_at else None
+
+
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+    age = row["age_seconds"]
     return (
         row["order_id"],
-        console.duration(timedelta(seconds=row["age_seconds"])),
-        row["status"],
-        row["payment"] or _NOTHING,
-        row["inventory"] or _NOTHING,
+        reading.UNREADABLE if age is None else console.duration(timedelta(seconds=age)),
+        reading.shown(row["status"] or reading.UNREADABLE),
+        reading.shown(row["payment"] or _NOTHING),
+        reading.shown(row["inventory"] or _NOTHING),
         ", ".join(row["missing"]),
         ", ".join(row["parked_in"]) or _NOTHING,
     )
@@ -128,35 +137,62 @@ def order(order_id: str, as_json: bool) -> None:
         as_json: Whether to print what the API answered.
 
     Raises:
+        NotAnOrderIdError: It cannot be an order's id.
         UnknownOrderError: There is no such order.
         NotServedError: The API did not answer the question.
+        NotAnOrderIdError: It cannot be an order's id.
     """
+    check_order_id(order_id)
     with connected() as pipeline:
         answer = pipeline.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise UnknownOrderError(f"There is no order {order_id}.")
     if answer.status != HTTPStatus.OK:
         raise NotServedError(f"The API answered {answer.status}. Try again in a few seconds.")
+    if not isinstance(answer.body, dict):
+        raise NotServedError(f"What the API answered about {order_id} cannot be read.")
     if as_json:
         print_json(answer.body)
     else:
-        _show(answer.body)
+        show(answer.body)
 
 
-def _show(shown: Mapping[str, Any]) -> None:
+def show(shown: Mapping[str, Any]) -> None:
+    """Show an order as the API has it."""
     facts = {
-        "order": shown["order_id"],
-        "status": shown["status"],
-        "reason": shown["reason"],
-        "payment": shown["payment"] or _NOTHING,
-        "inventory": shown["inventory"] or _NOTHING,
-        "amount": f"{shown['amount']:.2f} {shown['currency']}" if "amount" in shown else None,
-        "items": ", ".join(f"{line['quantity']} {line['sku']}" for line in shown.get("items", ())),
+        "order": shown.get("order_id", reading.UNREADABLE),
+        "status": shown.get("status", reading.UNREADABLE),
+        "reason": shown.get("reason"),
+        "payment": shown.get("payment") or _NOTHING,
+        "inventory": shown.get("inventory") or _NOTHING,
+        "amount": amount(shown),
+        "items": items(shown),
         "customer": shown.get("customer_id"),
     }
-    console.summary([(name, console.text(fact).plain) for name, fact in facts.items() if fact])
+    console.summary([(name, reading.shown(fact)) for name, fact in facts.items() if fact])
     console.out().print()
     console.table(
         ("time", "event", "reason"),
-        [(step["at"], step["type"], step.get("reason") or "") for step in shown["history"]],
+        [
+            [reading.shown(step.get(name) or "") for name in ("at", "type", "reason")]
+            for step in reading.maps(shown.get("history"))
+        ],
+    )
+
+
+def amount(order: Mapping[str, Any]) -> str:
+    """What an order costs, as it is shown; empty when it does not say."""
+    if "amount" not in order:
+        return ""
+    number = order["amount"]
+    if not isinstance(number, Decimal | int | float):
+        return f"amount {reading.UNREADABLE}"
+    return f"{number:.2f} {reading.shown(order.get('currency', ''))}"
+
+
+def items(order: Mapping[str, Any]) -> str:
+    """What was ordered, as it is shown."""
+    return ", ".join(
+        f"{reading.shown(line.get('quantity'))} {reading.shown(line.get('sku'))}"
+        for line in reading.maps(order.get("items"))
     )

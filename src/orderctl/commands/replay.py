@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from orderctl import console
 from orderctl.archive import Archive, Progress, too_old
@@ -127,8 +126,8 @@ def _bar(start: datetime, end: datetime, *, quiet: bool) -> Iterator[Show]:
     if quiet or not console.out().is_terminal:
         yield lambda _progress: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Bar(*columns, console=console.out(), transient=True) as bar:
+    said = TextColumn("{task.description}", markup=False)
+    with console.bar(said, BarColumn(), TaskProgressColumn()) as bar:
         task = bar.add_task("starting", total=1)
 
         def show(progress: Progress) -> None:

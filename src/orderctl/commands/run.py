@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -232,8 +231,9 @@ def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
     """
     console.out().print()
     if console.out().is_terminal:
-        with Live(table(), console=console.out(), auto_refresh=False) as live:
-            yield lambda: live.update(table(), refresh=True)
+        with console.live() as show:
+            show(table())
+            yield lambda: show(table())
     else:
         yield lambda: None
         console.out().print(table())

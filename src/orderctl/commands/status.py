@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from rich.live import Live
 from rich.text import Text
 
-from orderctl import console, health, paths
+from orderctl import console, health, paths, reading
 from orderctl.commands.connection import connected, print_json
 from orderctl.health import Depth, Health, StepHealth
 from orderctl.pipeline import Pipeline
@@ -49,13 +46,17 @@ def watch(window: timedelta, every_seconds: float, as_json: bool) -> None:
     """
     with connected() as pipeline:
         if as_json:
-            _repeat(pipeline, window, every_seconds, _print_json_line)
+            _repeat(
+                pipeline,
+                window,
+                every_seconds,
+                lambda seen: console.json_line(health.facts(seen)),
+            )
         elif console.out().is_terminal and not console.out().is_dumb_terminal:
-            with Live(console=console.out(), auto_refresh=False, transient=False) as live:
+            with console.live() as show:
 
                 def update(seen: Health) -> None:
-                    lines = screen(pipeline.stack_name, seen)
-                    live.update(Text("\n").join(lines), refresh=True)
+                    show(Text("\n").join(screen(pipeline.stack_name, seen)))
 
                 _repeat(pipeline, window, every_seconds, update)
         else:
@@ -77,12 +78,7 @@ def _repeat(
     while True:
         began = time.monotonic()
         show(_look(pipeline, window))
-        sys.stdout.flush()
         time.sleep(max(began + every_seconds - time.monotonic(), 0))
-
-
-def _print_json_line(seen: Health) -> None:
-    sys.stdout.write(json.dumps(health.facts(seen)) + "\n")
 
 
 def screen(name: str, seen: Health) -> list[Text]:
@@ -143,7 +139,9 @@ def _age(depth: Depth | None) -> str:
 def _orders(seen: Health) -> Text:
     if not seen.unfinished:
         return Text("orders   all finished")
-    age = console.duration(seen.oldest_unfinished or timedelta())
+    if seen.oldest_unfinished is None:
+        return Text(f"orders   {seen.unfinished} unfinished, since when is {reading.UNREADABLE}")
+    age = console.duration(seen.oldest_unfinished)
     return Text(f"orders   {seen.unfinished} unfinished, the oldest for {age}")
 
 

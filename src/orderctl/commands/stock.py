@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from orderctl import console
+from orderctl import console, reading
 from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
 from orderctl.names import did_you_mean
@@ -39,8 +39,12 @@ def list_stock(skus: Sequence[str], reserved: bool, as_json: bool) -> None:
         NotAStockError: there is no such SKU.
     """
     with connected() as pipeline:
-        available = pipeline.available()
-        held = pipeline.reserved_stock() if reserved else {}
+        available = pipeline.stock_levels()
+        held, unreadable = pipeline.reserved_stock() if reserved else ({}, [])
+    if unreadable:
+        console.note(
+            f"The reservations of {', '.join(unreadable)} cannot be read, and are not counted."
+        )
     for sku in skus:
         if sku not in available:
             raise NotAStockError(f"There is no SKU {sku}.{did_you_mean(sku, available)}")
@@ -55,9 +59,13 @@ def list_stock(skus: Sequence[str], reserved: bool, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        console.table(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows])
+        console.table(list(rows[0]), [[_cell(cell) for cell in row.values()] for row in rows])
     else:
         console.out().print("There is no stock. To begin with it: orderctl stock set SKU=N")
+
+
+def _cell(value: str | int | None) -> str:
+    return reading.UNREADABLE if value is None else str(value)
 
 
 def put(pairs: Sequence[str], was: int | None, as_json: bool) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -160,14 +159,12 @@ def _progress(count: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     if not shown or not console.out().is_terminal:
         yield lambda: None
         return
-    bar = Progress(
+    bar = console.bar(
         TextColumn("Sending"),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=console.out(),
-        transient=True,
     )
     with bar:
         task = bar.add_task("", total=count)

@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
-from orderctl import console, paths, story
+from orderctl import console, paths, reading, story
 from orderctl.commands.connection import connected, print_json
 from orderctl.commands.logs import check_order_id
+from orderctl.commands.orders import amount, items
 from orderctl.errors import OrderctlError
 from orderctl.moments import shown
 from orderctl.story import Entry, Story
@@ -84,12 +85,12 @@ def _standing(order: Mapping[str, Any]) -> list[Text]:
     if not order:
         return [Text("is in no table of orders", style="yellow")]
     parts = [
-        str(order["status"]),
-        f"payment {order.get('payment', '-')}",
-        f"inventory {order.get('inventory', '-')}",
-        f"{order['amount']:.2f} {order['currency']}" if "amount" in order else "",
-        ", ".join(f"{line['quantity']} {line['sku']}" for line in order.get("items", ())),
-        str(order.get("reason", "")),
+        reading.shown(order.get("status", reading.UNREADABLE)),
+        f"payment {reading.shown(order.get('payment', '-'))}",
+        f"inventory {reading.shown(order.get('inventory', '-'))}",
+        amount(order),
+        items(order),
+        reading.shown(order.get("reason", "")),
     ]
     return [console.text("   ".join(filter(None, parts)))]
 
@@ -98,13 +99,18 @@ def _row(entry: Entry) -> tuple[Text, ...]:
     parts = ", ".join(f"{name} {value}" for name, value in entry.facts.items())
     what = console.text(entry.what)
     what.stylize(_STYLES.get(entry.what.partition(" ")[0], ""))
-    time = f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else shown(entry.at)
     return (
-        Text(time, style="dim"),
+        Text(_time(entry), style="dim"),
         console.text(entry.where),
         what,
         console.text(parts.replace("\n", " ")),
     )
+
+
+def _time(entry: Entry) -> str:
+    if entry.at is None:
+        return f"({reading.UNREADABLE})"
+    return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else shown(entry.at)
 
 
 def facts(order_id: str, told: Story) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def facts(order_id: str, told: Story) -> dict[str, Any]:
         "reason": told.order.get("reason"),
         "story": [
             {
-                "at": shown(entry.at),
+                "at": entry.at and shown(entry.at),
                 "where": entry.where,
                 "what": entry.what,
                 "facts": dict(entry.facts),

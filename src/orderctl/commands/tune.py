@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import typer
-
 from orderctl import console
 from orderctl.commands.connection import connected, print_json
 from orderctl.errors import OrderctlError
@@ -53,11 +51,11 @@ def tune(function: str, sizes: Sequence[int], orders: int, yes: bool, as_json: b
             raise BadMemoryError(f"--memory {size}: Lambda has {SMALLEST} to {LARGEST} MB.")
     with connected() as pipeline:
         if not yes:
-            typer.confirm(
+            console.confirm(
                 f"Place {len(sizes) * orders} orders in {pipeline.stack_name} and change the "
                 f"memory of {function} meanwhile?",
                 abort=True,
-                err=True,
+                on_stderr=True,
             )
         tuner = Tuner(pipeline.session, pipeline, pipeline.name_prefix() + function)
         with tuner.restored():

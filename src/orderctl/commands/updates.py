@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from orderctl import console
+from orderctl import console, reading
 from orderctl.commands.connection import connected
 from orderctl.errors import OrderctlError
 from orderctl.queues import Message, Queue
@@ -41,8 +41,9 @@ def updates(follow: bool, peek: bool, as_json: bool) -> None:
                 queue.delete(printer.show(messages))
     if printer.unreadable:
         raise UnreadableUpdateError(
-            f"{printer.unreadable} messages on {queue.name} are no order updates; they were left "
-            "there, and SQS parks them in its dead-letter queue."
+            f"{len(printer.unreadable)} messages on {queue.name} are no order updates; they were "
+            "left there, and SQS parks them in its dead-letter queue: "
+            + ", ".join(printer.unreadable)
         )
     if not printer.shown:
         console.note(f"There are no messages on {queue.name}.")
@@ -72,7 +73,7 @@ class Printer:
 
     def __init__(self, as_json: bool) -> None:
         self.shown = 0
-        self.unreadable = 0
+        self.unreadable: dict[str, None] = {}  # their ids, each once
         self._as_json = as_json
         self._widths = [0, 0, 0, 0]
 
@@ -82,12 +83,14 @@ class Printer:
         for message in messages:
             try:
                 update = msgspec.json.decode(message.body, type=OrderUpdate)
-            except (msgspec.DecodeError, UnicodeError):
-                self.unreadable += 1
+                reading.parsed(message.body)  # what msgspec skips can be too deep to be shown
+            except (ValueError, RecursionError):  # msgspec's own errors among them
+                self.unreadable[message.id] = None
             else:
                 read.append((message, update))
         if self._as_json:
-            sys.stdout.writelines(msgspec.json.format(m.body, indent=-1) + "\n" for m, _ in read)
+            for message, _ in read:
+                console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
         sys.stdout.flush()  # what is deleted next must have been printed

@@ -10,8 +10,11 @@ from orderctl.localcloud import (
     api_requests,
     archives,
     async_invocations,
+    authorizers,
     batches,
+    deletions,
     delivery,
+    early_validation,
     embedded_metrics,
     event_entries,
     executions,
@@ -20,6 +23,7 @@ from orderctl.localcloud import (
     mappings,
     message_moves,
     permissions,
+    principals,
     queues,
     schedules,
     seams,
@@ -40,7 +44,7 @@ def build_app(instance: str) -> App:
     """
     seams.check_version()
     for supplement in (
-        front_door,
+        principals,
         actions,
         event_entries,
         permissions,
@@ -51,6 +55,7 @@ def build_app(instance: str) -> App:
         archives,
         batches,
         api_requests,
+        authorizers,
         template_properties,
         alarms,
         message_moves,
@@ -59,11 +64,13 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        deletions,
+        early_validation,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
     aws: App = ministack_app.app
-    for module in (test_invoke, message_moves, front_door):
+    for module in (test_invoke, message_moves):
         aws = module.supplement(aws)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +81,7 @@ def build_app(instance: str) -> App:
         else:
             await aws(scope, receive, send)
 
-    return app
+    return front_door.supplement(app)
 
 
 async def _with_background(aws: App, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,17 +13,23 @@ on-failure destination and the event itself to the function's dead-letter queue,
 permissions of the function's role. What cannot be sent is lost, and counted in the function's
 metric DestinationDeliveryFailures, or DeadLetterErrors.
 
-MiniStack's function for it is replaced as a whole. Here a minute of waiting is a second. Records
-go out through the API, signed as the role; destinations can be queues and topics.
+MiniStack's function for it is replaced as a whole. Each function has a queue of its own, as on
+AWS, and a few threads that take events off it as they fall due; an event that waits, for its turn
+or for its next attempt, holds neither a thread nor a part of the account's concurrency. Here a
+minute of waiting is a second. Records go out through the API, signed as the role; destinations can
+be queues and topics.
 """
 
 import contextvars
+import heapq
+import itertools
 import json
 import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -34,6 +40,7 @@ from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, lambda_svc
 
 from orderctl.localcloud import seams
+from orderctl.localcloud.executions import AT_ONCE
 
 _ERROR_DELAYS = (1.0, 2.0)  # on AWS these are minutes
 _FIRST_THROTTLE_DELAY = 1.0
@@ -56,30 +63,98 @@ class _Outcome:
     result: dict[str, Any]
 
 
+@dataclass
+class _Event:
+    """An event that a function has not taken yet.
+
+    Attributes:
+        function: The function as it was when the event came.
+        payload: What it is called with.
+        context: The variables of the request that brought it.
+        came: When, on the monotonic clock.
+        attempts: How often it was tried.
+        throttle_delay: How long it waits when it is throttled next.
+    """
+
+    function: dict[str, Any]
+    payload: object
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    came: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+    throttle_delay: float = _FIRST_THROTTLE_DELAY
+
+    @property
+    def arn(self) -> str:
+        """The function's, or its version's."""
+        return str(self.function["config"]["FunctionArn"])
+
+
+class _Queue:
+    """The events that wait for one function, and the threads that take them off."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[float, int, _Event]] = []
+        self._numbers = itertools.count()
+        self._pollers = 0
+
+    def put(self, event: _Event, delay: float = 0.0) -> None:
+        """Let an event be tried after `delay` seconds."""
+        due = time.monotonic() + delay
+        with self._changed:
+            heapq.heappush(self._waiting, (due, next(self._numbers), event))
+            self._changed.notify()
+            if self._pollers < AT_ONCE:
+                self._pollers += 1
+                threading.Thread(target=self._poll, daemon=True, name="async-invocation").start()
+
+    def _poll(self) -> None:
+        while event := self._take():
+            try:
+                event.context.run(_process, event)
+            except Exception:
+                _log.exception("an event for %s was lost", event.arn)
+
+    def _take(self) -> _Event | None:
+        """The next event when it is due; None when no more are waiting."""
+        with self._changed:
+            while self._waiting:
+                due, _, event = self._waiting[0]
+                wait = due - time.monotonic()
+                if wait <= 0:
+                    heapq.heappop(self._waiting)
+                    return event
+                self._changed.wait(wait)
+            self._pollers -= 1
+            return None
+
+
+_queues: defaultdict[str, _Queue] = defaultdict(_Queue)
+
+
 def install() -> None:
     """Make every asynchronous invocation follow these rules."""
     seams.replace(lambda_svc, "invoke_async_with_retry", _invoke)
 
 
-def _invoke(function: dict[str, Any], event: object) -> None:
-    """Start an asynchronous invocation and return at once."""
-    context = contextvars.copy_context()
-    threading.Thread(
-        target=context.run, args=(_process, function, event), daemon=True, name="async-invocation"
-    ).start()
+def _invoke(function: dict[str, Any], payload: object) -> None:
+    """Take an event for a function and return at once."""
+    event = _Event(function, payload)
+    _queues[event.arn].put(event)
 
 
-def _process(function: dict[str, Any], event: object) -> None:
-    arn = function["config"]["FunctionArn"]
-    _, _, _, region, account, *_ = arn.split(":")
+def _process(event: _Event) -> None:
+    """Try an event once; then it is done, or waits for another attempt."""
+    _, _, _, region, account, *_ = event.arn.split(":")
     with request_scope(account, region):
-        settings = _settings(function)
+        settings = _settings(event.function)
         try:
-            outcome = _execute(arn, event, settings)
+            outcome = _attempt(event, settings)
         except LookupError:
-            _log.warning("%s was deleted while an event waited for it", arn)
-        else:
-            _send_outcome(function["config"], settings, event, outcome)
+            _log.warning("%s was deleted while an event waited for it", event.arn)
+            return
+        if outcome:
+            _send_outcome(event.function["config"], settings, event.payload, outcome)
 
 
 def _settings(function: dict[str, Any]) -> dict[str, Any]:
@@ -98,27 +173,25 @@ def _current(arn: str) -> dict[str, Any]:
     return record
 
 
-def _execute(arn: str, event: object, settings: dict[str, Any]) -> _Outcome:
-    """Try an event until it succeeds or may not be tried again."""
+def _attempt(event: _Event, settings: dict[str, Any]) -> _Outcome | None:
+    """Try an event; None when it is to be tried again, and waits for it."""
     retries = settings.get("MaximumRetryAttempts", _MAX_ATTEMPTS_DEFAULT)
-    deadline = time.monotonic() + settings.get("MaximumEventAgeInSeconds", _MAX_AGE_DEFAULT)
-    throttle_delay = _FIRST_THROTTLE_DELAY
-    attempts = 0
-    while True:
-        result = lambda_svc._execute_function(_current(arn), event)
-        if result.get("throttle"):
-            delay = throttle_delay
-            throttle_delay = min(2 * throttle_delay, _LONGEST_THROTTLE_DELAY)
-        else:
-            attempts += 1
-            if not result.get("error"):
-                return _Outcome("Success", attempts, result)
-            if attempts > retries:
-                return _Outcome("RetriesExhausted", attempts, result)
-            delay = _ERROR_DELAYS[attempts - 1]
-        if time.monotonic() + delay > deadline:
-            return _Outcome("EventAgeExceeded", attempts, result)
-        time.sleep(delay)
+    result = lambda_svc._execute_function(_current(event.arn), event.payload)
+    if result.get("throttle"):
+        delay = event.throttle_delay
+        event.throttle_delay = min(2 * delay, _LONGEST_THROTTLE_DELAY)
+    else:
+        event.attempts += 1
+        if not result.get("error"):
+            return _Outcome("Success", event.attempts, result)
+        if event.attempts > retries:
+            return _Outcome("RetriesExhausted", event.attempts, result)
+        delay = _ERROR_DELAYS[event.attempts - 1]
+    longest = settings.get("MaximumEventAgeInSeconds", _MAX_AGE_DEFAULT)
+    if time.monotonic() + delay > event.came + longest:
+        return _Outcome("EventAgeExceeded", event.attempts, result)
+    _queues[event.arn].put(event, delay)
+    return None
 
 
 def _send_outcome(

@@ -3,8 +3,10 @@
 MiniStack 1.5.33 starts a process for every call that finds no idle one. On AWS that is right; on
 one machine a burst of a thousand events would be a thousand processes. So of a function's calls
 twice as many run at once as the machine has cores, as they mostly wait for an answer of AWS, and
-the others wait. Batches wait where they are not batches yet: on the queue, where more messages join
-them. Taken off it too early, a burst becomes a row of batches of one.
+the others wait. What waits holds no part of the account's concurrency yet: that is what runs, and a
+burst for one function must not throttle another. Batches wait where they are not batches yet: on
+the queue, where more messages join them. Taken off it too early, a burst becomes a row of batches
+of one.
 
 MiniStack 1.5.33 publishes Invocations, Errors, Duration and Throttles only for calls of the
 Invoke API, once per asynchronous call however often it is tried, and counts a throttled call as
@@ -12,8 +14,9 @@ an invocation. AWS ("Types of metrics for Lambda functions", Lambda developer gu
 execution, those for event source mappings, EventBridge and API Gateway too, and no throttled call.
 ConcurrentExecutions, how many run at once, is not published at all.
 
-All executions pass two functions of MiniStack: the one that finds room for it, and the one that
-runs it. The metrics are taken there and nowhere else. The request id is added to the result, for
+All executions pass three functions of MiniStack: the one that takes the call, where it waits, the
+one that finds room for it, and the one that runs it. The metrics are taken in the last two and
+nowhere else. The request id is added to the result, for
 the records of asynchronous invocations.
 """
 
@@ -29,16 +32,27 @@ from orderctl.localcloud import seams
 
 BATCHES_AT_ONCE = max(2, os.cpu_count() or 1)
 """How many batches of one event source mapping are taken off their queue at once."""
-_AT_ONCE = 2 * BATCHES_AT_ONCE
+AT_ONCE = 2 * BATCHES_AT_ONCE
+"""How many calls of one function run at once."""
 
-_places: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_AT_ONCE))
+_places: defaultdict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(AT_ONCE))
 
 
 def install() -> None:
     """Observe every execution of a function, and bound how many there are at once."""
+    execute = seams.original(lambda_svc, "_execute_function")
     acquire = seams.original(lambda_svc, "_acquire_execution_slot")
     run = seams.original(lambda_svc, "_execute_function_dispatch")
     allowed = seams.original(lambda_svc, "_sqs_esm_concurrency")
+
+    def execute_in_turn(function: dict[str, Any], event: object) -> dict[str, Any]:
+        configuration = function.get("config") or function
+        if lambda_svc._function_config_scope_mismatch(configuration):
+            result: dict[str, Any] = execute(function, event)  # comes back here in its own scope
+        else:
+            with _places[configuration["FunctionArn"]]:
+                result = execute(function, event)
+        return result
 
     def acquire_observed(function: dict[str, Any], configuration: dict[str, Any]) -> object:
         slot, limit = acquire(function, configuration)
@@ -54,15 +68,15 @@ def install() -> None:
         request_id: str,
         _called: float,
     ) -> dict[str, Any]:
-        with _places[configuration["FunctionArn"]]:
-            started = time.time()
-            result: dict[str, Any] = run(function, configuration, event, request_id, started)
+        started = time.time()
+        result: dict[str, Any] = run(function, configuration, event, request_id, started)
         milliseconds = (time.time() - started) * 1000
         _record(configuration, "Invocations", 1, "Count")
         _record(configuration, "Errors", int(bool(result.get("error"))), "Count")
         _record(configuration, "Duration", milliseconds, "Milliseconds")
         return result | {"requestId": request_id}
 
+    seams.replace(lambda_svc, "_execute_function", execute_in_turn)
     seams.replace(lambda_svc, "_acquire_execution_slot", acquire_observed)
     seams.replace(lambda_svc, "_execute_function_dispatch", run_observed)
     seams.replace(lambda_svc, "_emit_lambda_metrics", lambda *_, **__: None)

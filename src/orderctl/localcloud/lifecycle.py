@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from orderctl import paths, stack
+from orderctl import paths, stack, tokens
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
 from orderctl.package import Artifact
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 4566
 
 _SERVER = (sys.executable, "-m", "orderctl.localcloud.server")
-_ACCESS_KEY_ID = "orderslocal"
 _PORTS_TO_TRY = 100
 _BOOT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -169,12 +168,13 @@ class LocalCloud:
             LocalCloudError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
+        parameters = tokens.with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
             deployment = stack.deploy(
                 self.session(),
                 artifact,
                 template=template,
-                parameters=parameters or {},
+                parameters=parameters,
                 first_parameters=LOCAL_PARAMETERS,
                 stack_name=self.state.stack_name,
                 observer=observer,
@@ -221,15 +221,15 @@ class LocalCloud:
         home = self._home
         home.prepare()
         port, instance = self._port or any_free_port(), secrets.token_hex(8)
-        secret = secrets.token_urlsafe(30)
+        key, secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
         command = [*self._server, "--port", str(port), "--instance", instance]
-        with home.log.open("wb") as log:
+        with home.open_log() as log:
             self._process = subprocess.Popen(
                 command if self._detached else [*command, "--exit-with-parent"],
                 stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_server_environment(secret, home.temporary),
+                env=_server_environment(key, secret, home.temporary),
                 start_new_session=True,  # a Ctrl-C in the terminal is for the owner alone
             )
         self._record(
@@ -237,7 +237,7 @@ class LocalCloud:
                 pid=self._process.pid,
                 port=port,
                 instance=instance,
-                access_key_id=_ACCESS_KEY_ID,
+                access_key_id=key,
                 secret_access_key=secret,
                 stack_name=stack.DEFAULT_NAME,
                 log=str(home.log),
@@ -277,11 +277,11 @@ class LocalCloud:
         return "\n".join(f"  {line}" for line in lines) or "  (it is empty)"
 
 
-def _server_environment(secret: str, temporary: Path) -> dict[str, str]:
+def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str]:
     """The server's environment: the engineer's, with the local cloud's AWS settings alone."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return own | {
-        "AWS_ACCESS_KEY_ID": _ACCESS_KEY_ID,
+        "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": REGION,
         "TMPDIR": str(temporary),

@@ -6,6 +6,7 @@ and so does another version than the one the supplements were written against.
 """
 
 import importlib.metadata
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -45,3 +46,12 @@ def replace(module: ModuleType, name: str, replacement: object) -> None:
     """Put `replacement` where MiniStack looks up one of its functions or settings."""
     original(module, name)
     setattr(module, name, replacement)
+
+
+def replace_everywhere(module: ModuleType, name: str, replacement: object) -> None:
+    """Replace a function of MiniStack also in the modules that have imported it by its name."""
+    replaced = original(module, name)
+    replace(module, name, replacement)
+    for importer in [*sys.modules.values()]:
+        if importer.__name__.startswith("ministack.") and vars(importer).get(name) is replaced:
+            replace(importer, name, replacement)

@@ -30,6 +30,7 @@ def main() -> None:
     arguments = _parse_arguments()
     if not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= os.environ.keys():
         sys.exit("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must say who the root user is.")
+    os.umask(0o077)  # what is written here and by functions is not for other users of the machine
     temporary = tempfile.mkdtemp(prefix="orderctl-")
     try:
         _set_environment(arguments.port, temporary)

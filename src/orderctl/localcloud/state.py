@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from orderctl import paths
 from orderctl.errors import OrderctlError
@@ -122,10 +122,18 @@ class StateDirectory:
         self._lock = path / "up.lock"
 
     def prepare(self) -> None:
-        """Make the directory, readable by its owner only, without what an earlier run left."""
+        """Make the directory, without what an earlier run left.
+
+        Others may be able to look into one that was there before; what is put in is not for them.
+        """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(self.temporary, ignore_errors=True)
-        self.temporary.mkdir()
+        self.temporary.mkdir(mode=0o700)
+
+    def open_log(self) -> BinaryIO:
+        """Begin the server's log anew, readable by its owner only."""
+        self.log.unlink(missing_ok=True)
+        return os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def read(self) -> LocalState | None:
         """The recorded state; None when there is none that can be read."""

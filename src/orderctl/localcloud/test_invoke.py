@@ -9,10 +9,10 @@ variables: without the method's authorization and without a deployment, under th
 latency. A function is called only if its policy allows API Gateway to do so for
 `arn:aws:execute-api:{region}:{account}:{api}/test-invoke-stage/{verb}{resource path}`.
 
-The request goes to MiniStack first: it verifies the signature and the caller's policies, and
-answers 404 (no such operation) only to a caller who may call it. Then the method's integration
-is run through MiniStack's own functions for it. Lambda proxy and mock integrations can be
-tested; other types are refused by name.
+The request goes to MiniStack first: it checks the caller's policies, and answers 404 (no such
+operation) to a caller who may call it. It may answer 404 for another reason, so the policies are
+asked again. Then the method's integration is run through MiniStack's own functions for it. Lambda
+proxy and mock integrations can be tested; other types are refused by name.
 """
 
 import json
@@ -23,9 +23,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1
 
+from orderctl.localcloud import front_door, principals
 from orderctl.localcloud.asgi import (
     App,
     Receive,
@@ -53,7 +55,7 @@ def supplement(app: App) -> App:
             return
         body = await read_body(receive)
         response = await call(app, scope, body)
-        if response.status == HTTPStatus.NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND and _allowed(scope["path"]):
             response = await _test_invoke(*target, body)
         await response.send(send)
 
@@ -62,12 +64,22 @@ def supplement(app: App) -> App:
 
 def _target(scope: Scope) -> tuple[str, str, str] | None:
     """The API, resource and verb that a request wants to test, if it is such a request."""
-    if scope["type"] != "http" or scope["method"] != "POST":
+    if scope["type"] != "http" or scope["method"] != "POST" or front_door.is_public(scope):
         return None
     parts = scope["path"].strip("/").split("/")
     if tuple(parts[0::2]) != _PATH_PARTS or len(parts) != 2 * len(_PATH_PARTS):
         return None
     return parts[1], parts[3], parts[5]
+
+
+def _allowed(path: str) -> bool:
+    """Whether the caller may make this call."""
+    region = get_region()
+    resource = f"arn:aws:apigateway:{region}::{path}"
+    denied = iam_evaluator.enforce(
+        principals.verified_key(), "apigateway:POST", "apigateway", region, resource
+    )
+    return denied is None
 
 
 async def _test_invoke(api_id: str, resource_id: str, verb: str, body: bytes) -> Response:

@@ -11,8 +11,11 @@ from orderctl.stack.deployment import (
     Plan,
     Silent,
     deploy,
+    describe,
     outputs_of,
+    parameters_of,
     prepare,
+    queue_names_free_at,
 )
 from orderctl.stack.destruction import Destruction
 from orderctl.stack.errors import StackError, explain
@@ -32,8 +35,11 @@ __all__ = [
     "StackEvent",
     "Template",
     "deploy",
+    "describe",
     "explain",
     "failure",
     "outputs_of",
+    "parameters_of",
     "prepare",
+    "queue_names_free_at",
 ]

@@ -70,10 +70,11 @@ class LeftTables:
                 self._client, self._stack_name, "IMPORT", self._arguments(), self._poll
             )
             if change_set["Status"] == "FAILED":
+                reason = change_sets.why_failed(self._client, change_set)
                 self._client.delete_stack(StackName=self._stack_name)
                 raise StackError(
                     f"The tables {', '.join(self.names.values())} cannot be taken into stack "
-                    f"{self._stack_name}: {change_set.get('StatusReason', 'no reason given')}"
+                    f"{self._stack_name}: {reason}"
                 )
             change_sets.execute(self._client, change_set, observer, self._poll)
 

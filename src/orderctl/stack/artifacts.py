@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orderctl.package import Artifact
 from orderctl.stack.errors import StackError
+from orderctl.stack.template import CODE_BUCKET, CODE_KEY, CODE_VERSION
 
 if TYPE_CHECKING:
     import boto3
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _PROJECT = "order-pipeline"
 _LARGEST_INLINE_TEMPLATE_BYTES = 51_200
+# What S3 answers as the version of an object that was stored without versioning.
+_UNVERSIONED = "null"
 
 
 def bucket_name(account: str, region: str) -> str:
@@ -55,30 +58,57 @@ def ensure_bucket(session: boto3.Session) -> str:
     return bucket
 
 
-def upload(session: boto3.Session, bucket: str, artifact: Artifact) -> None:
-    """Put the package where Lambda fetches it, unless it is there."""
+def upload(
+    session: boto3.Session, bucket: str, stack_name: str, artifact: Artifact
+) -> dict[str, str]:
+    """Put the package where Lambda fetches it, unless it is there.
+
+    Each stack has keys of its own, so that a role that may deploy one cannot replace the code of
+    another. What is there is used again only if S3 has this checksum of it.
+
+    Returns:
+        The template's parameters that name it: bucket, key and version.
+
+    Raises:
+        StackError: The bucket keeps no versions, so the code could be replaced under its key.
+    """
     s3 = session.client("s3")
+    key = f"{stack_name}/functions/{artifact.sha256}.zip"
+    digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+    version = _stored(s3, bucket, key, digest)
+    if version is None:
+        put = s3.put_object(Bucket=bucket, Key=key, Body=artifact.content, ChecksumSHA256=digest)
+        version = put.get("VersionId", _UNVERSIONED)
+    if version == _UNVERSIONED:
+        raise StackError(
+            f"The artifact bucket {bucket} keeps no versions. Turn that on:\n  aws s3api "
+            f"put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
+        )
+    return {CODE_BUCKET: bucket, CODE_KEY: key, CODE_VERSION: version}
+
+
+def _stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
+    """The version under a key that has this checksum; None when there is none."""
     try:
-        s3.head_object(Bucket=bucket, Key=artifact.key)
+        head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except s3.exceptions.ClientError as error:
         if _status(error) != HTTPStatus.NOT_FOUND:
             raise
-        digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
-        s3.put_object(
-            Bucket=bucket,
-            Key=artifact.key,
-            Body=artifact.content,
-            ChecksumSHA256=digest,
-        )
+        return None
+    version = head.get("VersionId", _UNVERSIONED)
+    is_ours = head.get("ChecksumSHA256") == digest and version != _UNVERSIONED
+    return version if is_ours else None
 
 
-def template_arguments(session: boto3.Session, bucket: str, body: str) -> dict[str, str]:
+def template_arguments(
+    session: boto3.Session, bucket: str, stack_name: str, body: str
+) -> dict[str, str]:
     """The template itself, or where it is when it is too large to be sent along."""
     encoded = body.encode()
     if len(encoded) <= _LARGEST_INLINE_TEMPLATE_BYTES:
         return {"TemplateBody": body}
     s3 = session.client("s3")
-    key = f"templates/{hashlib.sha256(encoded).hexdigest()}.yaml"
+    key = f"{stack_name}/templates/{hashlib.sha256(encoded).hexdigest()}.yaml"
     s3.put_object(Bucket=bucket, Key=key, Body=encoded)
     return {"TemplateURL": f"{s3.meta.endpoint_url}/{bucket}/{key}"}
 

@@ -56,6 +56,30 @@ def create(
         time.sleep(poll_seconds)
 
 
+def why_failed(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
+    """Why a change set could not be made: the causes that its events have, or its own reason.
+
+    What fails early validation stands in the events alone, and those go with the change set
+    ("Validate stack deployments", CloudFormation user guide): ask before it is deleted.
+    """
+    reason = change_set.get("StatusReason", "no reason given")
+    pages = client.get_paginator("describe_events").paginate(
+        ChangeSetName=change_set["ChangeSetId"], Filters={"FailedEvents": True}
+    )
+    try:
+        events = [event for page in pages for event in page["OperationEvents"]]
+    except client.exceptions.ClientError as error:
+        code = error.response["Error"]["Code"]
+        return f"{reason}\n  The details could not be read ({code} for DescribeEvents)."
+    causes = [
+        f"\n  {event.get('LogicalResourceId', '')} ({event.get('ResourceType', '')}): {cause}"
+        for event in events
+        if (cause := event.get("ValidationStatusReason") or event.get("HookStatusReason"))
+        and "WARN" not in (event.get("ValidationFailureMode"), event.get("HookFailureMode"))
+    ]
+    return "".join(dict.fromkeys(causes)) or reason
+
+
 def execute(
     client: CloudFormationClient,
     change_set: DescribeChangeSetOutputTypeDef,

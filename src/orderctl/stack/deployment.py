@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -15,7 +17,7 @@ from orderctl.package import Artifact
 from orderctl.stack import artifacts, change_sets
 from orderctl.stack.errors import StackError, explain
 from orderctl.stack.events import Observer, StackEvent
-from orderctl.stack.template import CODE_BUCKET, CODE_KEY, Template
+from orderctl.stack.template import SETTINGS_OF_CODE, Template
 
 if TYPE_CHECKING:
     import boto3
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
         ParameterTypeDef,
         ResourceChangeTypeDef,
         StackTypeDef,
+        TagTypeDef,
     )
 
 DEFAULT_NAME = "order-pipeline"
@@ -37,8 +40,13 @@ _ROLLED_BACK = "ROLLBACK_COMPLETE"
 _GONE = "DELETE_COMPLETE"
 # It has a change set at most.
 _REVIEWED = "REVIEW_IN_PROGRESS"
+_QUEUE = "AWS::SQS::Queue"
+_STACK_TAG = "order-pipeline:stack"
+# A minute, and what clocks may differ.
+_NAME_HELD = timedelta(seconds=65)
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
-_SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY)
+_JWT = "JWT"
+_OF_TOKENS = ("UserPoolArn", "ApiScope")
 
 
 class Silent:
@@ -132,6 +140,16 @@ class Plan:
         if self._open:
             self.discard()
 
+    def seconds_until(self, names_free_at: datetime | None) -> float:
+        """How long to wait before it is carried out, as it needs the names of deleted queues."""
+        creates = any(
+            change.resource_type == _QUEUE and change.action in ("add", "replace")
+            for change in self.changes
+        )
+        if names_free_at is None or not creates:
+            return 0
+        return max(0, (names_free_at - datetime.now(UTC)).total_seconds())
+
     def execute(self, observer: Observer) -> Deployment:
         """Carry it out and report until the stack has come to rest.
 
@@ -189,21 +207,25 @@ def prepare(
         existing = _changeable(client, stack_name)
         if existing is None:
             parameters = {**(first_parameters or {}), **parameters}
+        else:
+            _check_tokens(parameters, existing)
         bucket = artifacts.ensure_bucket(session)
-        artifacts.upload(session, bucket, artifact)
-        code = {CODE_BUCKET: bucket, CODE_KEY: artifact.key}
+        code = artifacts.upload(session, bucket, stack_name, artifact)
         arguments = {
             "Parameters": _parameters(template, {**parameters, **code}, existing),
-            **artifacts.template_arguments(session, bucket, template.body),
+            "Tags": _tags(stack_name, existing),
+            **artifacts.template_arguments(session, bucket, stack_name, template.body),
         }
         kind: Literal["UPDATE", "CREATE"] = "UPDATE" if existing else "CREATE"
         described = change_sets.create(client, stack_name, kind, arguments, poll_seconds)
         plan = Plan(client, stack_name, described, existing, poll_seconds)
         if described["Status"] != "FAILED":
             return plan
+        said = described.get("StatusReason", "")
+        is_needless = any(phrase in said for phrase in _NOTHING_TO_CHANGE)
+        reason = "" if is_needless else change_sets.why_failed(client, described)
         plan.discard()
-        reason = described.get("StatusReason", "no reason given")
-        if any(phrase in reason for phrase in _NOTHING_TO_CHANGE):
+        if is_needless:
             return None
         raise StackError(f"Stack {stack_name} cannot be changed like this: {reason}")
 
@@ -226,6 +248,7 @@ def deploy(
     """
     if is_rolled_back(session, stack_name):
         clear_away(session, stack_name, poll_seconds)
+    free_at = queue_names_free_at(session, stack_name)
     plan = prepare(
         session,
         artifact,
@@ -238,6 +261,7 @@ def deploy(
     if plan is None:
         client = session.client("cloudformation")
         return Deployment(changed=False, outputs=outputs_of(client, stack_name))
+    time.sleep(plan.seconds_until(free_at))
     return plan.execute(observer or Silent())
 
 
@@ -252,8 +276,48 @@ def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
     return stack is not None and stack["StackStatus"] == _ROLLED_BACK
 
 
+def queue_names_free_at(session: boto3.Session, stack_name: str) -> datetime | None:
+    """When SQS gives away again the names of queues that were deleted with, or in, this stack.
+
+    It refuses a deleted queue's name for 60 seconds (QueueDeletedRecently, CreateQueue, SQS API
+    reference). Ask before a new stack takes the place of the deleted one.
+
+    Returns:
+        None when no queue was deleted in that time.
+
+    Raises:
+        StackError: AWS could not be asked.
+    """
+    with explained(stack_name, "looked at"):
+        client = session.client("cloudformation")
+        pages = client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        deleted = [
+            (stack["CreationTime"], stack["StackId"])
+            for page in pages
+            for stack in page["StackSummaries"]
+            if stack["StackName"] == stack_name
+        ]
+        stacks = [max(deleted)[1]] if deleted else []
+        if describe(client, stack_name):
+            stacks.append(stack_name)
+        moments = [moment for stack in stacks if (moment := _queue_deleted_at(client, stack))]
+    return max(moments) + _NAME_HELD if moments else None
+
+
+def _queue_deleted_at(client: CloudFormationClient, stack: str) -> datetime | None:
+    """When the last queue of a stack was deleted; None if that was too long ago to matter."""
+    since = datetime.now(UTC) - _NAME_HELD
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
+    for event in (event for page in pages for event in page["StackEvents"]):  # newest first
+        if event["Timestamp"] < since:
+            return None
+        if (event.get("ResourceType"), event.get("ResourceStatus")) == (_QUEUE, "DELETE_COMPLETE"):
+            return event["Timestamp"]
+    return None
+
+
 def clear_away(session: boto3.Session, stack_name: str, poll_seconds: float = 2.0) -> None:
-    """Delete a stack whose creation was rolled back, and wait until it is gone.
+    """Delete a stack with nothing in it, or whose creation was rolled back; wait until it is gone.
 
     Raises:
         StackError: It could not be deleted.
@@ -277,9 +341,19 @@ def describe(client: CloudFormationClient, stack_name: str) -> StackTypeDef | No
         raise
 
 
+def is_empty(stack: StackTypeDef) -> bool:
+    """Whether it is what an open change set made: a stack with nothing in it, and none coming."""
+    return stack["StackStatus"] == _REVIEWED
+
+
 def is_to_be_created(stack: StackTypeDef | None) -> bool:
     """Whether a deployment would create the stack rather than change it."""
     return stack is None or stack["StackStatus"] in (_ROLLED_BACK, _GONE, _REVIEWED)
+
+
+def parameters_of(stack: StackTypeDef) -> dict[str, str]:
+    """The values of a stack's parameters."""
+    return {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])}
 
 
 def outputs_of(client: CloudFormationClient, stack_name: str) -> dict[str, str]:
@@ -310,6 +384,28 @@ def _changeable(client: CloudFormationClient, stack_name: str) -> StackTypeDef |
     if problem := _problem(stack_name, stack["StackStatus"]):
         raise StackError(problem)
     return stack
+
+
+def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None:
+    """Check that what an API takes for a token does not change where nobody would notice.
+
+    The stage has a snapshot of methods and authorizers, its deployment. It is made anew when
+    ApiAuthorization changes, but not when only a parameter of the authorizer does.
+
+    Raises:
+        StackError: The change would not reach the stage.
+    """
+    now = parameters_of(existing)
+    changed = [
+        name for name in _OF_TOKENS if name in now and parameters.get(name, now[name]) != now[name]
+    ]
+    stays = now.get("ApiAuthorization") == parameters.get("ApiAuthorization", _JWT) == _JWT
+    if changed and stays:
+        raise StackError(
+            f"{' and '.join(changed)} cannot be changed while customers call the API: its stage "
+            "would go on with the old. Deploy with --param ApiAuthorization=AWS_IAM, then with "
+            "--param ApiAuthorization=JWT and the new; in between the API takes no tokens."
+        )
 
 
 def _problem(stack_name: str, status: str) -> str | None:
@@ -349,12 +445,23 @@ def _parameters(
     return given + kept
 
 
+def _tags(stack_name: str, existing: StackTypeDef | None) -> list[TagTypeDef]:
+    """The stack's tags, and the one by which a role knows what belongs to it.
+
+    CloudFormation gives them to every resource that takes tags; delivery/github-role.yaml has
+    conditions on this one.
+    """
+    before = existing.get("Tags", []) if existing else []
+    kept = [tag for tag in before if tag["Key"] != _STACK_TAG]
+    return [*kept, {"Key": _STACK_TAG, "Value": stack_name}]
+
+
 def _values(stack: StackTypeDef, template: Template) -> dict[str, str]:
     """The stack's values of the parameters that the template still has, but for the code's."""
     return {
         p["ParameterKey"]: p["ParameterValue"]
         for p in stack.get("Parameters", [])
-        if p["ParameterKey"] in template.parameters and p["ParameterKey"] not in _SETTINGS_OF_CODE
+        if p["ParameterKey"] in template.parameters and p["ParameterKey"] not in SETTINGS_OF_CODE
     }
 
 
@@ -363,12 +470,12 @@ def _parameter_changes(
 ) -> list[ParameterChange]:
     if existing is None:
         return []
-    before = {p["ParameterKey"]: p["ParameterValue"] for p in existing.get("Parameters", [])}
+    before = parameters_of(existing)
     now = {p["ParameterKey"]: p["ParameterValue"] for p in described.get("Parameters", [])}
     return [
         ParameterChange(name, before.get(name), value)
         for name, value in now.items()
-        if before.get(name) != value and name not in _SETTINGS_OF_CODE
+        if before.get(name) != value and name not in SETTINGS_OF_CODE
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orderctl.stack.artifacts import bucket_name
-from orderctl.stack.deployment import describe
+from orderctl.stack.deployment import clear_away, describe, is_empty
 from orderctl.stack.errors import StackError, explain
 from orderctl.stack.events import Observer, StackEvent, failure, follow
 from orderctl.stack.template import parse
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _RETAINED = ("Retain", "RetainExceptOnCreate")
 _TABLE = "AWS::DynamoDB::Table"
+# An archive is a managed rule on its bus, which AWS takes away some time after the archive. Until
+# then it refuses to delete the bus: "EventBus can't be deleted since it has rules."
+_PASSES = "has rules"
+_TRIES = 12
+_POLLS_BETWEEN_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +60,15 @@ class Destruction:
             stack = describe(self._client, stack_name)
             if stack is None:
                 raise StackError(f"There is no stack {stack_name} in {session.region_name}.")
-            if stack["StackStatus"].endswith("_IN_PROGRESS"):
+            self._is_empty = is_empty(stack)
+            if stack["StackStatus"].endswith("_IN_PROGRESS") and not self._is_empty:
                 raise StackError(
                     f"Stack {stack_name} is being changed ({stack['StackStatus']}). "
                     "Wait until that is done, then try again."
                 )
             self._stack_id = stack["StackId"]
-            kept = self._retained_ids()
-            resources = list(self._resources())
+            kept = set() if self._is_empty else self._retained_ids()
+            resources = [] if self._is_empty else list(self._resources())
         self.deleted = [r for r in resources if r.logical_id not in kept]
         self.retained = [r for r in resources if r.logical_id in kept]
 
@@ -74,19 +81,34 @@ class Destruction:
     def execute(self, observer: Observer) -> None:
         """Delete the stack and report until it is gone.
 
+        What is refused only for a while is tried again, for two minutes.
+
         Raises:
             StackError: Something could not be deleted; the message has the first cause.
         """
-        token = f"orderctl-{uuid.uuid4().hex}"
+        observer.planned(len(self.deleted))
+        if self._is_empty:
+            clear_away(self._session, self.stack_name, self._poll)
+            return
         with self._explained():
-            observer.planned(len(self.deleted))
-            self._client.delete_stack(StackName=self.stack_name, ClientRequestToken=token)
-            events: list[StackEvent] = []
-            for event in follow(self._client, self.stack_name, self._stack_id, token, self._poll):
-                events.append(event)
-                observer.happened(event)
+            events = self._delete(observer)
+            for _ in range(_TRIES):
+                if not _passes(events):
+                    break
+                time.sleep(self._poll * _POLLS_BETWEEN_TRIES)
+                events = self._delete(observer)
             if events[-1].status != "DELETE_COMPLETE":
                 raise StackError(failure(self.stack_name, events, "destroyed"))
+
+    def _delete(self, observer: Observer) -> list[StackEvent]:
+        """Have the stack deleted once; what happened then, oldest first."""
+        token = f"orderctl-{uuid.uuid4().hex}"
+        self._client.delete_stack(StackName=self.stack_name, ClientRequestToken=token)
+        events: list[StackEvent] = []
+        for event in follow(self._client, self.stack_name, self._stack_id, token, self._poll):
+            events.append(event)
+            observer.happened(event)
+        return events
 
     def delete_tables(self) -> None:
         """Delete the tables that the stack has left, protected ones too."""
@@ -128,3 +150,9 @@ class Destruction:
             raise StackError(
                 f"Stack {self.stack_name} could not be destroyed. {explain(error)}"
             ) from error
+
+
+def _passes(events: list[StackEvent]) -> bool:
+    """Whether everything that could not be deleted can be in a while."""
+    failed = [event for event in events if event.failed and not event.is_of_stack]
+    return bool(failed) and all(_PASSES in event.reason for event in failed)

@@ -19,6 +19,8 @@ from orderctl.stack.errors import StackError
 # The deployment itself fills these in.
 CODE_BUCKET = "CodeBucket"
 CODE_KEY = "CodeKey"
+CODE_VERSION = "CodeVersion"
+SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY, CODE_VERSION)
 
 
 class ParameterError(OrderctlError):
@@ -100,7 +102,7 @@ class Template:
             ParameterError: One is unknown or out of its bounds, or one without a default is not
                 given.
         """
-        known = [name for name in self.parameters if name not in (CODE_BUCKET, CODE_KEY)]
+        known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
         for name, value in given.items():
             if name not in known:
                 raise ParameterError(_unknown_parameter(name, known))

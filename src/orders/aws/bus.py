@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.clients import AWS_ERRORS, code_of
+from orders.aws.patience import try_all
 from orders.events import ROUTING, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import msgspec
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
+    from orders.aws.context import Context
+
 _ENTRIES_AT_ONCE: Final = 10
 """As many as ``PutEvents`` takes."""
+_BYTES_AT_ONCE: Final = 250_000
+"""What ``PutEvents`` takes is "less than 256 KB" for all entries of a call ("Calculating PutEvents
+event entry size" in the EventBridge user guide). Since January 2026 an event may have 1 MB (AWS
+Compute Blog), which that page does not say; the envelope around it must fit into a queue, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +33,35 @@ class Bus:
     client: EventBridgeClient
     name: str
 
-    def publish(self, details: Sequence[msgspec.Struct]) -> list[str | None]:
-        """Put events on the bus, ten a call.
+    def publish(self, details: Sequence[msgspec.Struct], context: Context) -> list[str | None]:
+        """Put events on the bus, with as few calls as can be.
 
-        ``PutEvents`` answers 200 with failures inside, so each entry's answer is looked at.
+        ``PutEvents`` answers 200 with failures inside, so each entry's answer is looked at. What
+        was refused for a passing reason is tried again.
 
         Args:
             details: event details of the contract, which says under what type each is published.
+            context: the invocation's.
 
         Returns:
             For each event None, or why EventBridge did not take it.
         """
-        refusals: list[str | None] = []
-        for start in range(0, len(details), _ENTRIES_AT_ONCE):
-            refusals += self._put(
-                [self._entry(d) for d in details[start : start + _ENTRIES_AT_ONCE]]
-            )
-        return refusals
+        codes = try_all([self._entry(detail) for detail in details], self._put, context)
+        return [code and f"{code} from PutEvents" for code in codes]
 
-    def _put(self, entries: list[PutEventsRequestEntryTypeDef]) -> list[str | None]:
+    def _put(self, entries: Sequence[PutEventsRequestEntryTypeDef]) -> list[str | None]:
+        return [code for pack in _packs(entries) for code in self._put_together(pack)]
+
+    def _put_together(self, entries: list[PutEventsRequestEntryTypeDef]) -> list[str | None]:
+        if len(entries) == 1 and _size(entries[0]) > _BYTES_AT_ONCE:
+            return [f"EntryTooLarge ({_size(entries[0])} bytes)"]
         try:
             answer = self.client.put_events(Entries=entries)
         except AWS_ERRORS as error:
-            return [reason(error)] * len(entries)
+            return [code_of(error)] * len(entries)
         if not answer["FailedEntryCount"]:
             return [None] * len(entries)
-        codes = (entry.get("ErrorCode") for entry in answer["Entries"])
-        return [code and f"{code} from PutEvents" for code in codes]
+        return [entry.get("ErrorCode") for entry in answer["Entries"]]
 
     def _entry(self, detail: msgspec.Struct) -> PutEventsRequestEntryTypeDef:
         source, detail_type = ROUTING[type(detail)]
@@ -62,3 +71,25 @@ class Bus:
             "DetailType": detail_type,
             "Detail": encode(detail),
         }
+
+
+def _packs(
+    entries: Sequence[PutEventsRequestEntryTypeDef],
+) -> Iterator[list[PutEventsRequestEntryTypeDef]]:
+    """Divide entries into what fits into one call; one that fits into none comes by itself."""
+    pack: list[PutEventsRequestEntryTypeDef] = []
+    total = 0
+    for entry in entries:
+        size = _size(entry)
+        if pack and (len(pack) == _ENTRIES_AT_ONCE or total + size > _BYTES_AT_ONCE):
+            yield pack
+            pack, total = [], 0
+        pack.append(entry)
+        total += size
+    if pack:
+        yield pack
+
+
+def _size(entry: PutEventsRequestEntryTypeDef) -> int:
+    """An entry's bytes as EventBridge counts them."""
+    return sum(len(entry[part].encode()) for part in ("Source", "DetailType", "Detail"))

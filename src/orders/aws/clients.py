@@ -58,12 +58,23 @@ def sqs() -> SQSClient:
     return cast("SQSClient", _client("sqs"))
 
 
+def code_of(error: Exception) -> str:
+    """The code of what AWS answered, or what else went wrong.
+
+    Of what the SDK raises only the code or the name: its texts may quote the request.
+    """
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    if isinstance(error, BotoCoreError):
+        return type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
 def reason(error: Exception) -> str:
     """A short text that says what AWS answered, for a log line."""
     if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "Unknown")
-        return f"{code} from {error.operation_name}"
-    return f"{type(error).__name__}: {error}"
+        return f"{code_of(error)} from {error.operation_name}"
+    return code_of(error)
 
 
 def _client(service: str) -> BaseClient:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+FINISHING_MILLISECONDS: Final = 3000
+"""How long before its timeout a function stops taking up work, to record what it has done."""
 
 
 class Context(Protocol):
@@ -16,3 +19,8 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int:
         """The milliseconds left until the function times out."""
         ...
+
+
+def time_is_up(context: Context) -> bool:
+    """Whether the function should finish what it has begun and take up nothing new."""
+    return context.get_remaining_time_in_millis() < FINISHING_MILLISECONDS

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.clients import AWS_ERRORS, code_of
+from orders.aws.patience import UNPROCESSED, try_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from orders.aws.context import Context
 
 Item = dict[str, Any]
 """An item as the low-level API spells it: ``{"order_id": {"S": "order-1"}}``."""
@@ -60,14 +63,19 @@ def update(
     )
 
 
-def write_all(client: DynamoDBClient, statements: Sequence[Statement]) -> list[str | None]:
+def write_all(
+    client: DynamoDBClient, statements: Sequence[Statement], context: Context
+) -> list[str | None]:
     """Make conditional writes in one call, at one write unit each.
 
-    The call answers 200 with failures inside, one answer a statement and in their order.
+    The call answers 200 with failures inside, one answer a statement and in their order. What was
+    refused for a passing reason is tried again. A write may have been made all the same: then the
+    next try meets it, and the answer is CONFLICT.
 
     Args:
         client: a DynamoDB client.
         statements: at most 25, no two for one item.
+        context: the invocation's.
 
     Returns:
         For each statement None when it was written, CONFLICT when its condition did not hold, or
@@ -75,13 +83,17 @@ def write_all(client: DynamoDBClient, statements: Sequence[Statement]) -> list[s
     """
     if not statements:
         return []
-    try:
-        answer = client.batch_execute_statement(
-            Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in statements]
-        )
-    except AWS_ERRORS as error:
-        return [reason(error)] * len(statements)
-    return [_refusal(response.get("Error", {}).get("Code")) for response in answer["Responses"]]
+
+    def attempt(some: Sequence[Statement]) -> list[str | None]:
+        try:
+            answer = client.batch_execute_statement(
+                Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in some]
+            )
+        except AWS_ERRORS as error:
+            return [code_of(error)] * len(some)
+        return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
+
+    return [_refusal(code) for code in try_all(statements, attempt, context)]
 
 
 def _refusal(code: str | None) -> str | None:
@@ -91,23 +103,38 @@ def _refusal(code: str | None) -> str | None:
 
 
 def read_all(
-    client: DynamoDBClient, table: str, order_ids: Sequence[str]
-) -> tuple[dict[str, Item], set[str]]:
+    client: DynamoDBClient, table: str, order_ids: Sequence[str], context: Context
+) -> tuple[dict[str, Item], dict[str, str]]:
     """Read items by order id in one call, as they are now.
 
     Args:
         client: a DynamoDB client.
         table: a table whose key is ``order_id``.
         order_ids: at most 100, each once.
+        context: the invocation's. While there is time DynamoDB is asked again for what it left out.
 
     Returns:
-        The items that exist, by order id; and the orders DynamoDB did not answer for.
-
-    Raises:
-        ClientError, BotoCoreError: the call failed.
+        The items that exist, by order id; and, by order id, why DynamoDB gave no answer.
     """
-    keys = [{"order_id": {"S": order_id}} for order_id in order_ids]
-    answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-    items = {item["order_id"]["S"]: item for item in answer["Responses"].get(table, [])}
-    left_out = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
-    return items, {str(key["order_id"]["S"]) for key in left_out}
+    items: dict[str, Item] = {}
+
+    def attempt(some: Sequence[str]) -> list[str | None]:
+        keys = [{"order_id": {"S": order_id}} for order_id in some]
+        try:
+            answer = client.batch_get_item(
+                RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
+            )
+        except AWS_ERRORS as error:
+            return [code_of(error)] * len(some)
+        items.update((item["order_id"]["S"], item) for item in answer["Responses"].get(table, []))
+        left = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
+        left_out = {key["order_id"]["S"] for key in left}
+        return [UNPROCESSED if order_id in left_out else None for order_id in some]
+
+    codes = try_all(order_ids, attempt, context)
+    reasons = {
+        order_id: f"{code} from BatchGetItem"
+        for order_id, code in zip(order_ids, codes, strict=True)
+        if code
+    }
+    return items, reasons

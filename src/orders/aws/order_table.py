@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from orders.aws.context import Context
+
 Status = Literal["placed", "confirmed", "cancelled"]
 
 UNFINISHED_SHARDS: Final = 8
@@ -106,20 +108,20 @@ class OrderTable:
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         return _order(item) if item else None
 
-    def find(self, order_ids: Sequence[str]) -> tuple[dict[str, Order], set[str]]:
+    def find(
+        self, order_ids: Sequence[str], context: Context
+    ) -> tuple[dict[str, Order], dict[str, str]]:
         """Read orders, with one call.
 
         Args:
             order_ids: at most 100, each once.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
-            The orders on record, by order id; and those DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The orders on record, by order id; and, by order id, why DynamoDB gave no answer.
         """
-        items, left_out = read_all(self.client, self.table, order_ids)
-        return {order_id: _order(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _order(item) for order_id, item in items.items()}, unanswered
 
     def count_unfinished(self, placed_before: str) -> int:
         """How many orders placed before a time have not finished yet.
@@ -146,13 +148,17 @@ class OrderTable:
             )
         )
 
-    def write(self, orders: Sequence[Order]) -> list[str | None]:
+    def write(self, orders: Sequence[Order], context: Context) -> list[str | None]:
         """Write orders, with one call, each only if nobody wrote it since it was read.
+
+        Args:
+            orders: as they are to be.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
             For each None, CONFLICT if somebody wrote first, or why else it was not written.
         """
-        return write_all(self.client, [self._statement(order) for order in orders])
+        return write_all(self.client, [self._statement(order) for order in orders], context)
 
     def _statement(self, order: Order) -> Statement:
         if order.version == 0:

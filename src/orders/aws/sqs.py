@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
 
 MAX_RETRY_DELAY_SECONDS: Final = 900
-FINISHING_MILLISECONDS: Final = 3000
-"""How long before its timeout a function stops taking up work, to record what it has done."""
 CONFLICTS_BORNE: Final = 3
 """How often a message that met another writer is taken up again in the same invocation."""
 
@@ -158,9 +156,9 @@ class Batch(Generic[EventT]):
         """How many messages have failed so far."""
         return len(self._failed)
 
-    def finish(self, bus: Bus, retry: Retry) -> BatchResponse:
+    def finish(self, bus: Bus, retry: Retry, context: Context) -> BatchResponse:
         """Publish what was announced, and answer to SQS."""
-        refusals = bus.publish([outcome for _, outcome in self._outcomes])
+        refusals = bus.publish([outcome for _, outcome in self._outcomes], context)
         for (message, _), refusal in zip(self._outcomes, refusals, strict=True):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
@@ -210,8 +208,3 @@ class Retry:
         delay: int = self.first_delay_seconds << (attempt - 1)
         spread = crc32(message_id.encode()) % (delay + 1)
         return min(delay + spread, MAX_RETRY_DELAY_SECONDS)
-
-
-def time_is_up(context: Context) -> bool:
-    """Whether the function should finish what it has begun and take up nothing new."""
-    return context.get_remaining_time_in_millis() < FINISHING_MILLISECONDS

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orders.events import (
+    MAX_REASON,
     Command,
     InventoryRejected,
     InventoryReleased,
@@ -13,6 +14,7 @@ from orders.events import (
     OrderCancelledEvent,
     OrderLine,
     OrderPlacedEvent,
+    fitted,
 )
 from orders.inventory.reservations import Reservation
 
@@ -52,7 +54,8 @@ def rejected(reservation: Reservation, available: dict[str, int | None]) -> Rese
         reservation: what was wanted.
         available: what there is of each SKU that fell short; None for a SKU that is not known.
     """
-    return replace(reservation, state="rejected", reason=shortage(reservation.lines, available))
+    reason = fitted(shortage(reservation.lines, available), MAX_REASON)
+    return replace(reservation, state="rejected", reason=reason)
 
 
 def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import uniform
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
+from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
-from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
+from orders.aws.patience import Patience
+from orders.aws.sqs import Batch, BatchResponse, Message, Retry
 from orders.events import Command, decode_command
 from orders.inventory.decisions import outcome, rejected, wanted
 from orders.inventory.reservations import (
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
 _Change = tuple[Message[Command], Reservation | None, Reservation]
 
-_TRIES: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.02
-"""About as long as a transaction takes; it doubles with each try."""
+"""About as long as the transaction takes that holds the same articles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,6 @@ class InventoryProcessor:
     bus: Bus
     retry: Retry
     now: Callable[[], str] = utc_now
-    pause: Callable[[float], None] = time.sleep
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
@@ -55,12 +53,8 @@ class InventoryProcessor:
         batch = Batch.read(event["Records"], decode_command)
         written: Counter[str] = Counter()
         for messages in batch.rounds():
-            try:
-                written += self._settle(batch, messages, context)
-            except AWS_ERRORS as error:
-                for message in messages:
-                    batch.fail(message, "inventory not settled", reason(error))
-        response = batch.finish(self.bus, self.retry)
+            written += self._settle(batch, messages, context)
+        response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             OrdersReserved=written["reserved"],
             OrdersRejected=written["rejected"],
@@ -73,14 +67,14 @@ class InventoryProcessor:
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context
     ) -> Counter[str]:
         """Look, move the stock, record. No order stands twice in ``messages``."""
-        found, unanswered = self.reservations.find([message.order_id for message in messages])
+        found, unanswered = self.reservations.find(
+            [message.order_id for message in messages], context
+        )
         known: list[_Change] = []
         new: list[_Change] = []
         for message in messages:
-            if message.order_id in unanswered:
-                batch.fail(
-                    message, "inventory not settled", "DynamoDB did not answer for this order"
-                )
+            if why := unanswered.get(message.order_id):
+                batch.fail(message, "inventory not settled", why)
                 continue
             before = found.get(message.order_id)
             now = wanted(before, message.event, at=self.now())
@@ -92,7 +86,7 @@ class InventoryProcessor:
     ) -> list[_Change]:
         """Write what is new, with one call: a transaction if any of it moves stock."""
         if not any(now.lines for _, _, now in changes):
-            return self._record(batch, changes)
+            return self._record(batch, changes, context)
         moved: list[_Change] = []
         unmoved: list[_Change] = []
         for part in transactions([(before, now) for _, before, now in changes]):
@@ -105,7 +99,7 @@ class InventoryProcessor:
                         moved += self._move(batch, [change], unmoved, context)
                     else:
                         unmoved.append(change)
-        return moved + self._record(batch, unmoved)
+        return moved + self._record(batch, unmoved, context)
 
     def _move(
         self,
@@ -149,22 +143,22 @@ class InventoryProcessor:
             BusyError: it held them each time.
             TransactionCancelledError: the same, for several orders: each may do better by itself.
         """
-        pause, tries_left = _FIRST_PAUSE_SECONDS, _TRIES
+        patience = Patience(context, _FIRST_PAUSE_SECONDS)
         while True:
             try:
                 return self.reservations.move(changes)
             except BusyError as error:
-                tries_left -= 1
-                if not tries_left or time_is_up(context):
-                    if len(changes) > 1:
-                        raise TransactionCancelledError from error
-                    raise
-            self.pause(pause * uniform(0.5, 1.5))  # noqa: S311 - no secret
-            pause *= 2
+                if patience.wait():
+                    continue
+                if len(changes) > 1:
+                    raise TransactionCancelledError from error
+                raise
 
-    def _record(self, batch: Batch[Command], changes: list[_Change]) -> list[_Change]:
+    def _record(
+        self, batch: Batch[Command], changes: list[_Change], context: Context
+    ) -> list[_Change]:
         """Write what moves no stock, all with one call."""
-        refusals = self.reservations.write([(before, now) for _, before, now in changes])
+        refusals = self.reservations.write([(before, now) for _, before, now in changes], context)
         recorded: list[_Change] = []
         for change, why in zip(changes, refusals, strict=True):
             if why == CONFLICT:
@@ -193,7 +187,6 @@ def _log(message: Message[Command], reservation: Reservation) -> None:
         order_id=reservation.order_id,
         lines=len(reservation.lines),
         attempt=message.attempt if message.attempt > 1 else None,
-        reason=reservation.reason,
     )
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from botocore.exceptions import ClientError
+
+from orders.aws.clients import code_of
 from orders.aws.dynamodb import Item, Statement, insert, read_all, update, write_all
+from orders.aws.patience import PASSING
 from orders.events import OrderLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
+
+    from orders.aws.context import Context
 
 ReservationState = Literal["reserved", "rejected", "released", "voided"]
 
@@ -43,7 +48,10 @@ class ConflictError(Exception):
 
 
 class BusyError(Exception):
-    """Other transactions were writing the same items; nothing was changed, and a retry may do."""
+    """The transaction was refused for a passing reason, such as another one at the same items.
+
+    Mostly nothing was changed. If it was, the next try meets it as a conflict.
+    """
 
 
 class TransactionCancelledError(Exception):
@@ -67,33 +75,36 @@ class Reservations:
     table: str
     stock_table: str
 
-    def find(self, order_ids: Sequence[str]) -> tuple[dict[str, Reservation], set[str]]:
+    def find(
+        self, order_ids: Sequence[str], context: Context
+    ) -> tuple[dict[str, Reservation], dict[str, str]]:
         """Read the reservations of orders, with one call.
 
         Args:
             order_ids: at most 100, each once.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
-            The reservations that exist, by order id; and the orders DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The reservations that exist, by order id; and, by order id, why DynamoDB gave no answer.
         """
-        items, left_out = read_all(self.client, self.table, order_ids)
-        return {order_id: _reservation(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _reservation(item) for order_id, item in items.items()}, unanswered
 
-    def write(self, changes: Sequence[Change]) -> list[str | None]:
+    def write(self, changes: Sequence[Change], context: Context) -> list[str | None]:
         """Write reservations that move no stock, with one call.
 
         Each is written only if its record is still what it was.
 
         Args:
             changes: what is on record (None: nothing), and what is to be.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
             For each None, CONFLICT if somebody wrote first, or why else it was not written.
         """
-        return write_all(self.client, [self._statement(before, now) for before, now in changes])
+        return write_all(
+            self.client, [self._statement(before, now) for before, now in changes], context
+        )
 
     def move(self, changes: Sequence[Change]) -> None:
         """Move the stock as reservations want it and write them, all in one transaction.
@@ -107,7 +118,7 @@ class Reservations:
             TransactionCancelledError: one of several orders stood in the way; nothing was changed.
             ConflictError: the order's reservation is not what it was.
             OutOfStockError: some lines of the order cannot be covered.
-            ClientError, BotoCoreError: the call failed.
+            ClientError, BotoCoreError: the call failed, or would fail again.
         """
         reservations = [self._write_one(before, now) for before, now in changes]
         stock = [
@@ -118,6 +129,10 @@ class Reservations:
             self.client.transact_write_items(TransactItems=[*reservations, *stock])
         except self.client.exceptions.TransactionCanceledException as error:
             raise _why_canceled([now for _, now in changes], error) from error
+        except ClientError as error:
+            if code_of(error) in PASSING:
+                raise BusyError(code_of(error)) from error
+            raise
 
     def _statement(self, before: Reservation | None, now: Reservation) -> Statement:
         if before is None:
@@ -225,10 +240,12 @@ def _why_canceled(reservations: Sequence[Reservation], error: ClientError) -> Ex
     """Read the reasons of a cancelled transaction: one an action, in their order."""
     reasons = error.response["CancellationReasons"]
     codes = sorted({str(reason["Code"]) for reason in reasons} - {"None"})
-    if _CONDITION_FAILED not in codes:
+    if PASSING.issuperset(codes):
         return BusyError(f"transaction cancelled: {', '.join(codes)}")
     if len(reservations) > 1:
         return TransactionCancelledError()
+    if _CONDITION_FAILED not in codes:
+        return error
     (reservation,), (own, *lines) = reservations, reasons
     if own["Code"] == _CONDITION_FAILED:
         return ConflictError(reservation.order_id)

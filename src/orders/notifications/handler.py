@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.clients import AWS_ERRORS, reason
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
     from orders.aws.context import Context
+
+
+_EVENT_ID: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class NotificationFailedError(Exception):
@@ -51,7 +55,7 @@ class Notifications:
             for update in updates:
                 self._publish(update)
         except (UnreadableEventError, *AWS_ERRORS) as error:
-            telemetry.error("not notified", event_id=event.get("id"), reason=reason(error))
+            telemetry.error("not notified", event_id=_event_id(event), reason=reason(error))
             raise NotificationFailedError(reason(error)) from None
         telemetry.info("notified", order_id=updates[-1].order_id, status=updates[-1].status)
         telemetry.count(UpdatesPublished=1)
@@ -65,6 +69,12 @@ class Notifications:
             MessageDeduplicationId=f"{update.order_id}:{update.status}",
             MessageAttributes={"status": {"DataType": "String", "StringValue": update.status}},
         )
+
+
+def _event_id(event: dict[str, Any]) -> str | None:
+    """EventBridge's id of an event, for the log; None for what no id of EventBridge looks like."""
+    id_ = event.get("id")
+    return id_ if isinstance(id_, str) and _EVENT_ID.fullmatch(id_) else None
 
 
 def updates_of(event: Milestone) -> list[OrderUpdate]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from orders.aws.clock import utc_now
 from orders.aws.order_table import Order, OrderExistsError, OrderTable, Step
 from orders.events import ORDER_PLACED, OrderCancelRequested, OrderPlaced, is_order_id
 from orders.order_api import responses
+from orders.order_api.caller import Caller, Callers, NotAllowedError
 from orders.order_api.responses import Response
 from orders.order_api.validation import Fault, InvalidOrderError, parse_order
 
@@ -39,32 +40,39 @@ class OrderApi:
     bus: Bus
     now: Callable[[], str] = utc_now
     new_order_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    callers: Callers = field(default_factory=partial(Callers, "NONE"))
 
     def __call__(self, event: dict[str, Any], context: Context) -> Response:
         """Handle one request of the REST API (Lambda proxy integration, payload format 1.0)."""
         telemetry.begin(context)
-        order_id = unquote((event.get("pathParameters") or {}).get("order_id", ""))
+        order_id = _order_id(event)
         try:
+            caller = self.callers.identify(event.get("requestContext") or {})
             match event["httpMethod"]:
                 case "GET":
-                    return self._show(order_id)
+                    return self._show(order_id, caller)
                 case "DELETE":
-                    return self._cancel(order_id)
+                    return self._cancel(order_id, _orders_from(event), caller, context)
                 case _:
-                    return self._place(event)
+                    return self._place(event, caller, context)
+        except NotAllowedError as error:
+            telemetry.info("request not allowed", order_id=_loggable(order_id), reason=str(error))
+            return responses.forbidden(str(error))
         except (NotTakenError, *AWS_ERRORS) as error:
-            telemetry.error("request not served", order_id=order_id or None, reason=reason(error))
+            telemetry.error(
+                "request not served", order_id=_loggable(order_id), reason=reason(error)
+            )
             telemetry.count(RequestsNotServed=1)
             return responses.unavailable()
 
-    def _place(self, event: dict[str, Any]) -> Response:
+    def _place(self, event: dict[str, Any], caller: Caller, context: Context) -> Response:
         """Record the order, then publish it.
 
         A call that was repeated meets its own record. Unless the order is known to be on its way
         it is published once more: the function may have ended between the two.
         """
         try:
-            placed = parse_order(_body(event), self.new_order_id())
+            placed = caller.claim(parse_order(_body(event), self.new_order_id()))
         except InvalidOrderError as error:
             telemetry.info("order invalid", reason=str(error))
             telemetry.count(OrdersInvalid=1)
@@ -77,34 +85,36 @@ class OrderApi:
                 telemetry.info("order id taken", order_id=placed.order_id)
                 return responses.taken(placed.order_id)
             if known.payment or known.inventory or known.status != "placed":
-                return responses.accepted(placed.order_id)
-        self._publish(placed)
+                return responses.accepted(placed.order_id, _orders_from(event))
+        self._publish(placed, context)
         telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
         telemetry.count(OrdersPlaced=1)
-        return responses.accepted(placed.order_id)
+        return responses.accepted(placed.order_id, _orders_from(event))
 
-    def _show(self, order_id: str) -> Response:
-        order = self._find(order_id)
+    def _show(self, order_id: str, caller: Caller) -> Response:
+        order = self._find(order_id, caller)
         return responses.shown(order) if order else responses.unknown(order_id)
 
-    def _cancel(self, order_id: str) -> Response:
+    def _cancel(self, order_id: str, orders: str, caller: Caller, context: Context) -> Response:
         """Ask the tracker to cancel an order that it has not decided yet."""
-        order = self._find(order_id)
+        order = self._find(order_id, caller)
         if order is None:
             return responses.unknown(order_id)
         if order.status == "confirmed":
             return responses.too_late(order_id)
         if order.status == "placed":
-            self._publish(OrderCancelRequested(order_id=order_id))
+            self._publish(OrderCancelRequested(order_id=order_id), context)
             telemetry.info("cancel requested", order_id=order_id)
-        return responses.cancelling(order)
+        return responses.cancelling(order, orders)
 
-    def _find(self, order_id: str) -> Order | None:
+    def _find(self, order_id: str, caller: Caller) -> Order | None:
+        """An order that the caller may see; somebody else's is as good as unknown."""
         # DynamoDB refuses a key that is too long, and no order has an id outside the contract.
-        return self.orders.get(order_id) if is_order_id(order_id) else None
+        order = self.orders.get(order_id) if is_order_id(order_id) else None
+        return order if order and caller.may_see(order) else None
 
-    def _publish(self, detail: msgspec.Struct) -> None:
-        (refusal,) = self.bus.publish([detail])
+    def _publish(self, detail: msgspec.Struct, context: Context) -> None:
+        (refusal,) = self.bus.publish([detail], context)
         if refusal:
             raise NotTakenError(refusal)
 
@@ -119,6 +129,31 @@ def first_record(placed: OrderPlaced, at: str) -> Order:
     )
 
 
+def _order_id(event: dict[str, Any]) -> str:
+    """The id in the request's path; what is no character there is shown as ``?``."""
+    quoted: str = (event.get("pathParameters") or {}).get("order_id", "")
+    return unquote(quoted).encode(errors="replace").decode()
+
+
+def _loggable(order_id: str) -> str | None:
+    """An order's id for the log; None for what is none, as a caller may write anything there."""
+    return order_id if is_order_id(order_id) else None
+
+
+def _orders_from(event: dict[str, Any]) -> str:
+    """The way to ``/orders`` from the request's address, as a relative reference (RFC 3986, 4.2).
+
+    Relative, as the function cannot know what the caller has called: an execute-api address has the
+    stage in its path, a custom domain its base path, and a CDN in front may have any other.
+    """
+    path: str = (event.get("requestContext") or {}).get("path") or event.get("path") or "/"
+    # API Gateway takes `/orders/` for `/orders`; each slash at the end is one more step up.
+    steps = len(path) - len(path.rstrip("/"))
+    if event.get("pathParameters"):
+        steps += 1
+    return "../" * steps + "orders"
+
+
 def _body(event: dict[str, Any]) -> str:
     """The request's body as text.
 
@@ -130,11 +165,12 @@ def _body(event: dict[str, Any]) -> str:
         return body
     try:
         return base64.b64decode(body, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no base64, or no UTF-8
         raise InvalidOrderError(Fault("", "must be UTF-8 text")) from error
 
 
 handler = OrderApi(
     orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
+    callers=Callers(os.environ["API_AUTHORIZATION"], os.environ["STAFF_GROUP"]),
 )

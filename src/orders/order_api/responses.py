@@ -26,13 +26,18 @@ class Response(TypedDict):
     body: str
 
 
-def accepted(order_id: str) -> Response:
-    """202: the order is on the bus."""
+def accepted(order_id: str, orders: str) -> Response:
+    """202: the order is on the bus.
+
+    Args:
+        order_id: the order's.
+        orders: the way to ``/orders``, relative to the request's address (RFC 9110, 10.2.2).
+    """
     return _answer(
         202,
         "application/json",
         {"order_id": order_id, "status": "placed"},
-        {"Location": f"/orders/{order_id}"},
+        {"Location": f"{orders}/{order_id}"},
     )
 
 
@@ -43,6 +48,11 @@ def invalid(faults: Sequence[Fault]) -> Response:
         "The order is not valid",
         {"errors": [{"field": fault.field, "detail": fault.detail} for fault in faults]},
     )
+
+
+def forbidden(detail: str) -> Response:
+    """403: the caller may not do this."""
+    return _problem(403, "Not allowed", {"detail": detail})
 
 
 def taken(order_id: str) -> Response:
@@ -73,10 +83,15 @@ def too_late(order_id: str) -> Response:
     return _problem(409, "Too late to cancel", {"detail": detail, "order_id": order_id})
 
 
-def cancelling(order: Order) -> Response:
-    """202: the order is cancelled, or will be unless it is confirmed first."""
+def cancelling(order: Order, orders: str) -> Response:
+    """202: the order is cancelled, or will be unless it is confirmed first.
+
+    Args:
+        order: as it stands.
+        orders: the way to ``/orders``, relative to the request's address.
+    """
     body = {"order_id": order.order_id, "status": order.status, "cancel": "requested"}
-    return _answer(202, "application/json", body, {"Location": f"/orders/{order.order_id}"})
+    return _answer(202, "application/json", body, {"Location": f"{orders}/{order.order_id}"})
 
 
 def shown(order: Order) -> Response:

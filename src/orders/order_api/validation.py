@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, get_args
 
@@ -35,25 +36,42 @@ _ORDER_FIELDS: Final[dict[str, Any]] = {
 _LINE_FIELDS: Final[dict[str, Any]] = {"sku": Sku, "quantity": Quantity}
 
 
-class Fault(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Fault:
     """One thing that is wrong with a body."""
 
     field: str
     """Where, such as ``items[2].quantity``; empty for the body as a whole."""
-    detail: str
-    """What the field must be, and what was there."""
+    rule: str
+    """What the field must be."""
+    got: str = ""
+    """What was there, for the caller alone."""
+    is_known: bool = True
+    """Whether the field is one of the contract; otherwise its name is the caller's own text."""
+
+    @property
+    def detail(self) -> str:
+        """What the field must be, and what was there."""
+        return f"{self.rule}; got {self.got}" if self.got else self.rule
+
+    @property
+    def loggable(self) -> str:
+        """The field and the rule, with nothing that the caller wrote."""
+        field = self.field if self.is_known else "unknown field"
+        return f"{field}: {self.rule}" if field else self.rule
 
 
 class InvalidOrderError(Exception):
-    """The body is not an order."""
+    """The body is not an order; the message can be logged."""
 
     def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        # A caller may send thousands of unknown fields: each text stands once.
+        super().__init__("; ".join(dict.fromkeys(fault.loggable for fault in faults)))
         self.faults = faults
 
 
 class _DuplicateKeyError(ValueError):
-    """A JSON object names a key twice."""
+    """A JSON object names a key twice: its argument."""
 
 
 def parse_order(body: str, new_order_id: str) -> OrderPlaced:
@@ -79,7 +97,7 @@ def parse_order(body: str, new_order_id: str) -> OrderPlaced:
 def _parse_object(body: str) -> dict[str, Any]:
     if len(body) > MAX_BODY_CHARACTERS:
         raise InvalidOrderError(
-            Fault("", f"must be at most {MAX_BODY_CHARACTERS} characters; got {len(body)}")
+            Fault("", f"must be at most {MAX_BODY_CHARACTERS} characters", str(len(body)))
         )
     try:
         value = json.loads(
@@ -89,11 +107,15 @@ def _parse_object(body: str) -> dict[str, Any]:
             object_pairs_hook=_object_without_duplicates,
         )
     except _DuplicateKeyError as error:
-        raise InvalidOrderError(Fault(str(error), "must be named only once")) from error
+        (name,) = error.args
+        is_known = name in _ORDER_FIELDS or name in _LINE_FIELDS
+        raise InvalidOrderError(
+            Fault(_clip(name), "must be named only once", is_known=is_known)
+        ) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidOrderError(Fault("", f"must be JSON: {error or 'empty'}")) from error
     if not isinstance(value, dict):
-        raise InvalidOrderError(Fault("", f"must be a JSON object; got {_shown(value)}"))
+        raise InvalidOrderError(Fault("", "must be a JSON object", _shown(value)))
     return value
 
 
@@ -105,7 +127,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        raise _DuplicateKeyError(next(_clip(n) for n in names if names.count(n) > 1))
+        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
     return fields
 
 
@@ -120,12 +142,10 @@ def _faults(
     ]
     for name, field in value.items():
         if name not in kinds:
-            known = ", ".join(kinds)
-            faults.append(Fault(prefix + _clip(name), f"is not a known field; known: {known}"))
+            rule = f"is not a known field; known: {', '.join(kinds)}"
+            faults.append(Fault(prefix + _clip(name), rule, is_known=False))
         elif not _fits(field, kinds[name]):
-            faults.append(
-                Fault(prefix + name, f"must be {_rule(kinds[name])}; got {_shown(field)}")
-            )
+            faults.append(Fault(prefix + name, f"must be {_rule(kinds[name])}", _shown(field)))
     return faults
 
 
@@ -135,7 +155,7 @@ def _line_faults(lines: list[Any]) -> list[Fault]:
     for index, line in enumerate(lines[:MAX_LINES]):
         where = f"items[{index}]"
         if not isinstance(line, dict):
-            faults.append(Fault(where, f"must be an object {{sku, quantity}}; got {_shown(line)}"))
+            faults.append(Fault(where, "must be an object {sku, quantity}", _shown(line)))
             continue
         faults += _faults(line, _LINE_FIELDS, required=("sku", "quantity"), prefix=f"{where}.")
         sku = line.get("sku")
@@ -153,7 +173,7 @@ def _fits(value: Any, kind: Any) -> bool:  # noqa: ANN401 - any JSON value, any 
         return isinstance(value, str) and value in CURRENCIES
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeError):  # the latter for a lone surrogate
         return False
     return True
 

@@ -7,6 +7,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from orders.events import (
+    MAX_CHARGE_ID,
+    MAX_REASON,
     Command,
     OrderCancelledEvent,
     OrderPlaced,
@@ -14,6 +16,7 @@ from orders.events import (
     PaymentCharged,
     PaymentDeclined,
     PaymentRefunded,
+    fitted,
 )
 from orders.payments.ledger import Payment
 from orders.payments.provider import Charged, Declined
@@ -55,8 +58,8 @@ def answered(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at
         at=at,
         amount=order.amount,
         currency=order.currency,
-        charge_id=answer.charge_id if isinstance(answer, Charged) else None,
-        reason=answer.reason if isinstance(answer, Declined) else None,
+        charge_id=fitted(answer.charge_id, MAX_CHARGE_ID) if isinstance(answer, Charged) else None,
+        reason=fitted(answer.reason, MAX_REASON) if isinstance(answer, Declined) else None,
         attempt=attempt,
     )
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
+from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
-from orders.aws.sqs import Batch, BatchResponse, Message, Retry, time_is_up
+from orders.aws.sqs import Batch, BatchResponse, Message, Retry
 from orders.events import Command, OrderPlacedEvent, decode_command
 from orders.payments.decisions import Step, answered, cancelled, next_step, outcome
 from orders.payments.ledger import Ledger, Payment
@@ -45,12 +45,8 @@ class PaymentsProcessor:
         batch = Batch.read(event["Records"], decode_command)
         settled: Counter[str] = Counter()
         for messages in batch.rounds():
-            try:
-                settled += self._settle(batch, messages, context)
-            except AWS_ERRORS as error:
-                for message in messages:
-                    batch.fail(message, "payment not settled", reason(error))
-        response = batch.finish(self.bus, self.retry)
+            settled += self._settle(batch, messages, context)
+        response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             PaymentsCharged=settled["charged"],
             PaymentsDeclined=settled["declined"],
@@ -63,11 +59,11 @@ class PaymentsProcessor:
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context
     ) -> Counter[str]:
         """Look, ask the card processor, record. No order stands twice in ``messages``."""
-        payments, unanswered = self.ledger.find([message.order_id for message in messages])
+        payments, unanswered = self.ledger.find([message.order_id for message in messages], context)
         changes: list[_Change] = []
         for message in messages:
-            if message.order_id in unanswered:
-                batch.fail(message, "payment not settled", "DynamoDB did not answer for this order")
+            if why := unanswered.get(message.order_id):
+                batch.fail(message, "payment not settled", why)
                 continue
             if time_is_up(context):
                 batch.fail(message, "payment not settled", "the function is about to time out")
@@ -80,7 +76,7 @@ class PaymentsProcessor:
                 batch.fail(message, "charge failed" if placed else "refund failed", str(error))
             else:
                 changes.append((message, before, payment))
-        return self._record(batch, changes)
+        return self._record(batch, changes, context)
 
     def _ask(self, message: Message[Command], before: Payment | None) -> Payment:
         """The payment as it is to be, after what the card processor had to do for it."""
@@ -94,11 +90,13 @@ class PaymentsProcessor:
             return cancelled(before, message.order_id, at=self.now())
         return before
 
-    def _record(self, batch: Batch[Command], changes: list[_Change]) -> Counter[str]:
+    def _record(
+        self, batch: Batch[Command], changes: list[_Change], context: Context
+    ) -> Counter[str]:
         """Write what is new, then announce what is on record, new or not."""
         recorded: Counter[str] = Counter()
         new = [change for change in changes if change[1] != change[2]]
-        refusals = self.ledger.write([(before, payment) for _, before, payment in new])
+        refusals = self.ledger.write([(before, payment) for _, before, payment in new], context)
         refused = {message.id: why for (message, _, _), why in zip(new, refusals, strict=True)}
         for message, before, payment in changes:
             why = refused.get(message.id)
@@ -123,7 +121,6 @@ def _log(message: Message[Command], payment: Payment) -> None:
         amount=None if payment.amount is None else str(payment.amount),
         currency=payment.currency,
         attempt=message.attempt if message.attempt > 1 else None,
-        reason=payment.reason,
     )
 
 

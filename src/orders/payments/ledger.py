@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from orders.aws.context import Context
+
 PaymentState = Literal["charged", "declined", "refunded", "voided"]
 
 
@@ -40,31 +42,36 @@ class Ledger:
     client: DynamoDBClient
     table: str
 
-    def find(self, order_ids: Sequence[str]) -> tuple[dict[str, Payment], set[str]]:
+    def find(
+        self, order_ids: Sequence[str], context: Context
+    ) -> tuple[dict[str, Payment], dict[str, str]]:
         """Read the payments of orders, with one call.
 
         Args:
             order_ids: at most 100, each once.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
-            The payments that exist, by order id; and the orders DynamoDB did not answer for.
-
-        Raises:
-            ClientError, BotoCoreError: the call failed.
+            The payments that exist, by order id; and, by order id, why DynamoDB gave no answer.
         """
-        items, left_out = read_all(self.client, self.table, order_ids)
-        return {order_id: _payment(item) for order_id, item in items.items()}, left_out
+        items, unanswered = read_all(self.client, self.table, order_ids, context)
+        return {order_id: _payment(item) for order_id, item in items.items()}, unanswered
 
-    def write(self, changes: Sequence[tuple[Payment | None, Payment]]) -> list[str | None]:
+    def write(
+        self, changes: Sequence[tuple[Payment | None, Payment]], context: Context
+    ) -> list[str | None]:
         """Write payments, with one call, each only if its record is still what it was.
 
         Args:
             changes: what is on record (None: nothing), and what is to be.
+            context: the invocation's, for what is to be tried again.
 
         Returns:
             For each None, CONFLICT if somebody wrote first, or why else it was not written.
         """
-        return write_all(self.client, [self._statement(before, now) for before, now in changes])
+        return write_all(
+            self.client, [self._statement(before, now) for before, now in changes], context
+        )
 
     def _statement(self, before: Payment | None, now: Payment) -> Statement:
         if before is None:

@@ -11,7 +11,10 @@ from typing import Protocol
 
 
 class ProcessorFailedError(Exception):
-    """The attempt failed; whether it took effect is not known. The same key may try again."""
+    """The attempt failed; whether it took effect is not known. The same key may try again.
+
+    The message is logged: it says nothing of the card or its holder.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Declined:
     """The card was declined: a final answer, and nothing was charged."""
 
     reason: str
+    """The customer and the shop's services get to read it; it is not logged."""
 
 
 class CardProcessor(Protocol):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
 from orders.aws.order_table import Order, Status, Step
 from orders.events import (
     INVENTORY_REJECTED,
+    MAX_REASON,
     ORDER_CANCEL_REQUESTED,
     ORDER_CANCELLED,
     ORDER_CONFIRMED,
@@ -23,6 +26,8 @@ from orders.events import (
     PaymentCharged,
     PaymentDeclined,
     PaymentRefunded,
+    fitted,
+    is_time,
 )
 
 if TYPE_CHECKING:
@@ -66,11 +71,21 @@ def news(before: Order, after: Order, event: Outcome) -> msgspec.Struct | None:
         return None  # what follows from a decision, and its echo: to answer would never end
     if after.status == "placed" or (before.status != "placed" and before != after):
         return None
+    # A record may be older than the contract's bounds.
+    placed_at = after.placed_at if is_time(after.placed_at) else UNSET
     if after.status == "confirmed":
-        return OrderConfirmed(order_id=after.order_id, placed_at=after.placed_at)
-    return OrderCancelled(
-        order_id=after.order_id, reason=after.reason or "", placed_at=after.placed_at
-    )
+        return OrderConfirmed(order_id=after.order_id, placed_at=placed_at)
+    reason = fitted(after.reason or "", MAX_REASON)
+    return OrderCancelled(order_id=after.order_id, reason=reason, placed_at=placed_at)
+
+
+def cause(order: Order) -> str | None:
+    """The type of the event that had an order cancelled; None if it is not cancelled."""
+    types = [step.type for step in order.history]
+    if ORDER_CANCELLED not in types:
+        return None
+    before = types[types.index(ORDER_CANCELLED) - 1]
+    return before if before in _CANCELS else ORDER_CANCELLED
 
 
 def _note(order: Order, event: Outcome) -> Order:

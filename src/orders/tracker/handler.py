@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.order_table import Order, OrderTable
 from orders.aws.sqs import Batch, BatchResponse, Message, Retry
 from orders.events import Outcome, decode_outcome
-from orders.tracker.decisions import follow, news
+from orders.tracker.decisions import cause, follow, news
 
 if TYPE_CHECKING:
     import msgspec
@@ -38,12 +37,8 @@ class OrderTracker:
         batch = Batch.read(event["Records"], decode_outcome)
         decided: Counter[str] = Counter()
         for groups in batch.orders():
-            try:
-                decided += self._follow(batch, groups)
-            except AWS_ERRORS as error:
-                for messages in groups.values():
-                    _fail(batch, messages, reason(error))
-        response = batch.finish(self.bus, self.retry)
+            decided += self._follow(batch, groups, context)
+        response = batch.finish(self.bus, self.retry, context)
         telemetry.count(
             OrdersConfirmed=decided["confirmed"],
             OrdersCancelled=decided["cancelled"],
@@ -51,13 +46,15 @@ class OrderTracker:
         )
         return response
 
-    def _follow(self, batch: Batch[Outcome], groups: dict[str, _Messages]) -> Counter[str]:
+    def _follow(
+        self, batch: Batch[Outcome], groups: dict[str, _Messages], context: Context
+    ) -> Counter[str]:
         """Look, follow each order's events, record, announce what was decided."""
-        found, unanswered = self.orders.find(list(groups))
+        found, unanswered = self.orders.find(list(groups), context)
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]] = []
         for order_id, messages in groups.items():
-            if order_id in unanswered:
-                _fail(batch, messages, "DynamoDB did not answer for this order")
+            if why := unanswered.get(order_id):
+                _fail(batch, messages, why)
                 continue
             before = found.get(order_id) or Order(
                 order_id=order_id, placed_at=messages[0].event.time
@@ -67,15 +64,16 @@ class OrderTracker:
                 changed.append((before, after, messages, tell))
             elif tell:
                 batch.announce(messages[0], tell)
-        return self._record(batch, changed)
+        return self._record(batch, changed, context)
 
     def _record(
         self,
         batch: Batch[Outcome],
         changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]],
+        context: Context,
     ) -> Counter[str]:
         decided: Counter[str] = Counter()
-        refusals = self.orders.write([after for _, after, _, _ in changed])
+        refusals = self.orders.write([after for _, after, _, _ in changed], context)
         for (before, after, messages, tell), why in zip(changed, refusals, strict=True):
             if why == CONFLICT:
                 for message in reversed(messages):
@@ -85,7 +83,7 @@ class OrderTracker:
                 _fail(batch, messages, why)
                 continue
             if before.status != after.status:
-                telemetry.info(after.status, order_id=after.order_id, reason=after.reason)
+                telemetry.info(after.status, order_id=after.order_id, cause=cause(after))
                 decided[after.status] += 1
             if tell:
                 batch.announce(messages[0], tell)

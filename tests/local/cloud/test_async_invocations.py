@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from .account import Account
 
@@ -68,3 +69,28 @@ def test_a_throttled_event_waits_and_uses_up_no_retry(account: Account, name: st
     account.functions.delete_function_concurrency(FunctionName=name)
     (message,) = account.receive(queue)
     assert json.loads(message["Body"])["requestContext"]["condition"] == "Success"
+
+
+MORE_THAN_THE_ACCOUNT_RUNS_AT_ONCE = 1050
+FAIL_SLOWLY = """
+    import time
+
+    def handler(event, context):
+        time.sleep(1)
+        raise ValueError("no")
+"""
+
+
+def test_events_that_wait_throttle_no_other_function(account: Account, name: str) -> None:
+    flooded, other = f"{name}-flooded", f"{name}-other"
+    account.function(flooded, FAIL_SLOWLY)
+    account.function(other, ANSWER)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(MORE_THAN_THE_ACCOUNT_RUNS_AT_ONCE):
+            pool.submit(invoke, account, flooded)
+    try:
+        for _ in range(5):
+            answer = account.functions.invoke(FunctionName=other, Payload=json.dumps({"n": 1}))
+            assert json.load(answer["Payload"]) == {"answer": 1}
+    finally:
+        account.functions.delete_function(FunctionName=flooded)

@@ -68,3 +68,130 @@ def test_a_policy_that_demands_tls_is_met(account: Account, name: str) -> None:
     }
     queue = account.queue(name, Policy=policy(only_tls))
     assert account.sqs.send_message(QueueUrl=queue, MessageBody="a")["MessageId"]
+
+
+HOSTS = {
+    "127.0.0.1": HTTPStatus.FORBIDDEN,  # let in, but not signed
+    "127.0.0.1:1": HTTPStatus.FORBIDDEN,
+    "LOCALHOST:4566": HTTPStatus.FORBIDDEN,
+    "[::1]:4566": HTTPStatus.FORBIDDEN,
+    "my-bucket.s3.localhost:4566": HTTPStatus.FORBIDDEN,
+    "0123abcd.execute-api.localhost": HTTPStatus.FORBIDDEN,
+    "evil.example": HTTPStatus.MISDIRECTED_REQUEST,
+    "evil.example:4566": HTTPStatus.MISDIRECTED_REQUEST,
+    "localhost.evil.example": HTTPStatus.MISDIRECTED_REQUEST,
+    "127.0.0.1.evil.example": HTTPStatus.MISDIRECTED_REQUEST,
+    "evillocalhost": HTTPStatus.MISDIRECTED_REQUEST,
+    "localhost@evil.example": HTTPStatus.MISDIRECTED_REQUEST,
+    "0123abcd.execute-api.evil.example": HTTPStatus.MISDIRECTED_REQUEST,
+    f"{'a' * 32}.lambda-url.us-east-1.on.aws": HTTPStatus.MISDIRECTED_REQUEST,
+    "localhost.": HTTPStatus.MISDIRECTED_REQUEST,
+    "10.0.0.1": HTTPStatus.MISDIRECTED_REQUEST,
+    "": HTTPStatus.MISDIRECTED_REQUEST,
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_only_names_of_this_machine_are_answered(account: Account, host: str) -> None:
+    assert status(account, "/", LIST_QUEUES | {"Host": host}) == HOSTS[host]
+
+
+REFUSED_HOST = {HTTPStatus.BAD_REQUEST, HTTPStatus.MISDIRECTED_REQUEST}
+
+
+def test_the_health_check_is_no_exception(account: Account) -> None:
+    refused = status(account, "/_orderctl/health", {"Host": "evil.example"}, "GET")
+    assert refused == HTTPStatus.MISDIRECTED_REQUEST
+
+
+def test_two_hosts_are_none(account: Account) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", account.server.port)
+    connection.putrequest("GET", "/")
+    connection.putheader("Host", "evil.example")
+    connection.endheaders()
+    assert connection.getresponse().status in REFUSED_HOST
+    connection.close()
+
+
+def answered(
+    account: Account, method: str, path: str, body: bytes = b"", /, **headers: str
+) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", account.server.port)
+    connection.request(method, path, body, {"Origin": "http://evil.example"} | headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def allowed_to_pages(answer: http.client.HTTPResponse) -> dict[str, str]:
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    return {name: value for name, value in found.items() if name.startswith("access-control-")}
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "POST"])
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/2015-03-31/functions", "/_orderctl/health", "/bucket/key"]
+)
+def test_no_page_may_read_an_answer(account: Account, method: str, path: str) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"}
+    assert not allowed_to_pages(answered(account, method, path, b"", **asked))
+
+
+def test_no_page_may_read_an_answer_to_its_owner(account: Account) -> None:
+    answer = account.client("iam").list_users()["ResponseMetadata"]["HTTPHeaders"]
+    assert not [name for name in answer if name.startswith("access-control-")]
+
+
+ECHO = """
+    def handler(event, context):
+        headers = {"Access-Control-Allow-Origin": "https://shop.example"}
+        return {"statusCode": 200, "headers": headers, "body": str(len(event["body"] or ""))}
+"""
+
+
+def api_of(account: Account, name: str, code: str) -> str:
+    """Deploy an API whose one method calls a function, and return its path."""
+    function = account.function(name, code)
+    gateway = account.apigateway
+    api = gateway.create_rest_api(name=name)["id"]
+    root = gateway.get_resources(restApiId=api)["items"][0]["id"]
+    gateway.put_method(restApiId=api, resourceId=root, httpMethod="POST", authorizationType="NONE")
+    gateway.put_integration(
+        restApiId=api,
+        resourceId=root,
+        httpMethod="POST",
+        type="AWS_PROXY",
+        integrationHttpMethod="POST",
+        uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
+    )
+    account.functions.add_permission(
+        FunctionName=name,
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+    )
+    gateway.create_deployment(restApiId=api, stageName="v1")
+    return f"/_aws/execute-api/{api}/v1/"
+
+
+def test_a_deployed_api_answers_as_its_function_says(account: Account, name: str) -> None:
+    path = api_of(account, name, ECHO)
+    answer = answered(account, "POST", path, b"12345")
+    assert answer.status == HTTPStatus.OK
+    assert allowed_to_pages(answer) == {"access-control-allow-origin": "https://shop.example"}
+    # Whatever else the Authorization header is for, and by whatever name of this machine.
+    assert answered(account, "POST", path, Authorization="Bearer x").status == HTTPStatus.OK
+    api = path.split("/")[3]
+    host = f"{api}.execute-api.localhost:{account.server.port}"
+    assert answered(account, "POST", "/v1/", Host=host).status == HTTPStatus.OK
+
+
+def test_nobody_unknown_sends_much(account: Account, name: str) -> None:
+    path = api_of(account, name, ECHO)
+    assert answered(account, "POST", path, b"a" * 500_000).status == HTTPStatus.OK
+    too_long = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert answered(account, "POST", path, b"a" * 600_000).status == too_long
+    assert answered(account, "POST", "/", b"a" * 600_000).status == too_long
+    account.client("s3").create_bucket(Bucket=name)
+    account.client("s3").put_object(Bucket=name, Key="a", Body=b"a" * 2_000_000)

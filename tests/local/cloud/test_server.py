@@ -102,6 +102,24 @@ def test_functions_see_nothing_of_the_engineers_environment(account: Account, na
     assert Server.SECRET_OF_THE_PARENT not in environment
 
 
+WRITE = """
+    import os, pathlib, stat, tempfile
+
+    def handler(event, context):
+        written = pathlib.Path(tempfile.gettempdir(), "written")
+        written.touch()
+        mode = stat.S_IMODE(written.stat().st_mode)
+        written.unlink()
+        return mode
+"""
+
+
+def test_what_functions_write_is_for_nobody_else(account: Account, name: str) -> None:
+    account.function(name, WRITE)
+    answer = account.functions.invoke(FunctionName=name)
+    assert json.load(answer["Payload"]) == 0o600
+
+
 def test_listens_on_the_loopback_interface_only(account: Account) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # sends nothing; asks for the address to the outside

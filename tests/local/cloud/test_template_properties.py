@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from orderctl.stack import ParameterError, Template
 from orderctl.stack.template import CODE_BUCKET, CODE_KEY
-from support.hostile import HOSTILE
+from support.parameters import HOSTILE
 
 from .account import Account
 

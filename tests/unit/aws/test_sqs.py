@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orders.aws.sqs import Batch, Retry, time_is_up
+from orders.aws.context import time_is_up
+from orders.aws.sqs import Batch, Retry
 from orders.events import decode_command
 from support import aws
 from support.aws import TappedBus
@@ -22,7 +23,7 @@ class TestBatch:
         batch = Batch.read(event["Records"], decode_command)
         (messages,) = batch.rounds()
         assert [message.order_id for message in messages] == ["a", "b"]
-        assert batch.finish(tap.bus, retry) == {
+        assert batch.finish(tap.bus, retry, Context()) == {
             "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]
         }
 
@@ -35,7 +36,7 @@ class TestBatch:
 
     def test_nothing_failed_is_an_empty_list(self, tap: TappedBus, retry: Retry) -> None:
         batch = Batch.read(sqs_event(order_placed())["Records"], decode_command)
-        assert batch.finish(tap.bus, retry) == {"batchItemFailures": []}
+        assert batch.finish(tap.bus, retry, Context()) == {"batchItemFailures": []}
 
     def test_an_order_stands_once_in_a_round(self) -> None:
         event = sqs_event(*(order_placed(order_id) for order_id in "abaac"))

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.events import OrderLine
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservation, Reservations, transactions
+from support.aws import refuse
 from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def handler(dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry) -> Inventory
             TableName="stock", Item={"sku": {"S": sku}, "available": {"N": available}}
         )
     reservations = Reservations(dynamodb, "reservations", "stock")
-    return InventoryProcessor(reservations, tap.bus, retry, pause=lambda _: None)
+    return InventoryProcessor(reservations, tap.bus, retry)
 
 
 def order(order_id: str, **lines: int) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
     event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
     assert failed(handler(event, Context())) == ["m0"]
     assert states(dynamodb) == {"a": "reserved"}
-    assert len(met) == 8, "four times with the other order, four times alone"
+    assert len(met) == 10, "five times with the other order, five times alone"
 
 
 def test_a_transaction_conflict_that_passes_fails_nobody(
@@ -168,26 +169,115 @@ def test_nothing_is_tried_again_when_the_time_is_up(
 def test_a_reply_that_was_lost_leaves_one_reservation(
     handler: InventoryProcessor, dynamodb: DynamoDBClient
 ) -> None:
-    """The transaction is applied and its answer lost: the redelivery meets its own success."""
+    """The transaction is applied and its answer lost: the next try meets its own success."""
 
     def lose(**_: object) -> None:
         dynamodb.meta.events.unregister("after-call.dynamodb.TransactWriteItems", lose)
         raise ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")
 
     dynamodb.meta.events.register("after-call.dynamodb.TransactWriteItems", lose)
-    assert failed(handler(sqs_event(order("a", apple=4)), Context())) == ["m0"]
-    assert failed(handler(sqs_event(order("a", apple=4), attempt=2), Context())) == []
+    assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
     assert stock(dynamodb)["apple"] == 6
+
+
+def test_a_transaction_that_will_never_do_is_not_tried_again(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, pauses: list[float]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise dynamodb.exceptions.TransactionCanceledException(
+            {
+                "Error": {"Code": "TransactionCanceledException", "Message": ""},
+                "CancellationReasons": [{"Code": "None"}, {"Code": "ValidationError"}],
+            },
+            "TransactWriteItems",
+        )
+
+    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", refuse)
+    assert failed(handler(sqs_event(order("a", apple=1)), Context())) == ["m0"]
+    assert pauses == []
 
 
 def test_one_refused_write_fails_that_message_alone(
     handler: InventoryProcessor, dynamodb: DynamoDBClient
 ) -> None:
-    def throttle(parsed: dict[str, Any], **_: object) -> None:
-        parsed["Responses"][1] = {"Error": {"Code": "ThrottlingError", "Message": ""}}
+    refusal = {"Error": {"Code": "AccessDenied", "Message": ""}}
+    sizes = refuse(dynamodb, "BatchExecuteStatement", "unlucky", refusal)
+    assert failed(handler(sqs_event(order("a"), order("unlucky"), order("c")), Context())) == ["m1"]
+    assert sizes == [3], "what will not be written later either is not tried again"
 
-    dynamodb.meta.events.register("after-call.dynamodb.BatchExecuteStatement", throttle)
-    assert failed(handler(sqs_event(order("a"), order("b"), order("c")), Context())) == ["m1"]
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "InternalServerError"])
+def test_a_write_that_is_refused_for_a_while_fails_nobody(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus, code: str
+) -> None:
+    """It was made all the same: the second try meets it, and what is on record is looked at."""
+    refusal = {"Error": {"Code": code, "Message": ""}}
+    sizes = refuse(dynamodb, "BatchExecuteStatement", "unlucky", refusal, times=1)
+    assert failed(handler(sqs_event(order("a"), order("unlucky"), order("c")), Context())) == []
+    assert sizes == [3, 1], "only what was refused is written again"
+    assert len(tap.take()) == 3
+
+
+def test_records_that_are_left_out_for_a_while_fail_nobody(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    handler(sqs_event(order("a", apple=4), order("b", apple=1)), Context())
+    asked: list[bytes] = []
+
+    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+        if len(asked) < 3:
+            left = [
+                item for item in parsed["Responses"]["reservations"] if item["order_id"]["S"] == "a"
+            ]
+            keys = [{"order_id": item["order_id"]} for item in left]
+            for item in left:
+                parsed["Responses"]["reservations"].remove(item)
+            parsed["UnprocessedKeys"] = {"reservations": {"Keys": keys}}
+
+    events = dynamodb.meta.events
+    events.register(
+        "before-call.dynamodb.BatchGetItem", lambda params, **_: asked.append(params["body"])
+    )
+    events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    event = sqs_event(order_cancelled("a"), order_cancelled("b"))
+    assert failed(handler(event, Context())) == []
+    assert [body.count(b'"order_id"') for body in asked] == [2, 1, 1]
+    assert stock(dynamodb)["apple"] == 10
+
+
+def test_a_second_look_that_fails_fails_only_what_was_left(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, logged: Logged
+) -> None:
+    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+        parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
+        dynamodb.meta.events.register("before-call.dynamodb.BatchGetItem", lose)
+
+    def lose(**_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    assert failed(handler(sqs_event(order("a"), order("b")), Context())) == ["m0"]
+    assert states(dynamodb) == {"b": "reserved"}
+    assert logged()[0]["reason"].startswith("ReadTimeoutError")
+
+
+def test_a_table_that_answers_nothing_for_a_while_fails_nobody(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    refused: list[str] = []
+
+    def throttle(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
+        if refused.count(model.name) < 3:
+            refused.append(model.name)
+            code = "ProvisionedThroughputExceededException"
+            raise ClientError({"Error": {"Code": code}}, model.name)
+
+    dynamodb.meta.events.register("before-call.dynamodb", throttle)
+    assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
+    assert failed(handler(sqs_event(order("b")), Context())) == []
+    dynamodb.meta.events.unregister("before-call.dynamodb", throttle)
+    assert set(refused) == {"BatchGetItem", "TransactWriteItems", "BatchExecuteStatement"}
+    assert stock(dynamodb)["apple"] == 6
 
 
 def test_a_refused_call_fails_the_messages_and_says_why(

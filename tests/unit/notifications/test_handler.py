@@ -54,10 +54,10 @@ def test_an_update_is_ordered_by_its_order_and_deduplicated(
 def test_an_end_brings_its_beginning_along(handler: Notifications, sns: Stubber) -> None:
     expect(
         sns,
-        message("a", "placed", at="earlier"),
+        message("a", "placed", at="2026-08-18T09:29:58.123Z"),
         message("a", "confirmed", at="2026-08-18T09:30:00Z"),
     )
-    handler(event_of("order.confirmed", "a", placed_at="earlier"), Context())
+    handler(event_of("order.confirmed", "a", placed_at="2026-08-18T09:29:58.123Z"), Context())
     expect(
         sns,
         message("b", "placed", at="2026-08-18T09:30:00Z"),
@@ -84,7 +84,17 @@ def test_an_end_is_not_told_when_its_beginning_was_refused(
     sns.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize("event", [order_placed(amount=-1), event_of("order.unheard_of"), {}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        order_placed(amount=-1),
+        event_of("order.unheard_of"),
+        {},
+        {**order_placed(), "source": "com.myapp.payments"},
+        {**order_placed(), "time": "yesterday"},
+        event_of("order.confirmed", placed_at="2026-02-30T09:30:00Z"),
+    ],
+)
 def test_an_event_that_cannot_be_read_fails_the_invocation(
     handler: Notifications, event: dict[str, Any]
 ) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 from botocore.exceptions import ClientError
@@ -45,7 +46,7 @@ def change(api: OrderApi, order_id: str, **changes: Any) -> None:  # noqa: ANN40
     """Write what the tracker would."""
     order = api.orders.get(order_id)
     assert order is not None
-    assert api.orders.write([replace(order, **changes)]) == [None]
+    assert api.orders.write([replace(order, **changes)], Context()) == [None]
 
 
 class TestPlace:
@@ -54,7 +55,6 @@ class TestPlace:
     ) -> None:
         answer = api(post('{"order_id":"order-1","amount":12.34}'), Context())
         assert answer["statusCode"] == 202
-        assert answer["headers"]["Location"] == "/orders/order-1"
         assert json.loads(answer["body"]) == {"order_id": "order-1", "status": "placed"}
         detail = {"order_id": "order-1", "amount": 12.34, "currency": "USD", "items": []}
         assert tap.take() == [("order.placed", detail)]
@@ -83,6 +83,16 @@ class TestPlace:
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 202
         assert tap.take() == []
 
+    @pytest.mark.parametrize("path", ["/orders", "/prod/orders", "/shop/v1/orders", "/x/orders/"])
+    def test_location_leads_to_the_order_whatever_the_base_path(
+        self, api: OrderApi, path: str
+    ) -> None:
+        event = post('{"order_id":"a","amount":1}', path="/orders", requestContext={"path": path})
+        for _ in range(2):  # the same answer to a repeated call
+            location = api(event, Context())["headers"]["Location"]
+            expected = f"https://api.example{path.rstrip('/')}/a"
+            assert urljoin(f"https://api.example{path}", location) == expected
+
     @pytest.mark.parametrize(
         "other",
         [
@@ -103,7 +113,7 @@ class TestPlace:
         assert tap.take() == []
 
     def test_an_id_that_another_publisher_used_is_a_409(self, api: OrderApi) -> None:
-        api.orders.write([Order(order_id="a", placed_at="t", payment="charged")])
+        api.orders.write([Order(order_id="a", placed_at="t", payment="charged")], Context())
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 409
 
     def test_a_refused_publish_is_a_503_that_the_same_call_mends(
@@ -136,7 +146,7 @@ class TestPlace:
         body = base64.b64encode(b'{"amount":1}').decode()
         assert api(post(body, isBase64Encoded=True), Context())["statusCode"] == 202
 
-    @pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "e30"])
+    @pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff\xfe").decode(), "e30", "ä"])
     def test_a_base64_body_that_is_none_is_refused(self, api: OrderApi, body: str) -> None:
         assert api(post(body, isBase64Encoded=True), Context())["statusCode"] == 400
 
@@ -154,7 +164,21 @@ class TestPlace:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-@pytest.mark.parametrize("order_id", ["a" * 2049, "a" * 65, "a%0A", "a%20b", "%ff"])
+@pytest.mark.parametrize(
+    "order_id",
+    [
+        "a" * 2049,
+        "a" * 65,
+        "a%0A",
+        "a%20b",
+        "%ff",
+        "%ed%a0%80",
+        "\ud800",
+        ".",
+        "..",
+        "%2e%2e",
+    ],
+)
 def test_an_id_that_no_order_can_have_is_a_404_without_a_call(
     api: OrderApi, dynamodb: DynamoDBClient, method: str, order_id: str
 ) -> None:
@@ -195,6 +219,16 @@ class TestCancel:
         answer = api(on_order("DELETE", "a"), Context())
         assert answer["statusCode"] == 202
         assert [(t, d["order_id"]) for t, d in tap.take()] == [("order.cancel_requested", "a")]
+
+    @pytest.mark.parametrize("path", ["/orders/a", "/prod/orders/a", "/shop/v1/orders/a/"])
+    def test_location_leads_to_the_order_whatever_the_base_path(
+        self, api: OrderApi, path: str
+    ) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        event = {**on_order("DELETE", "a"), "requestContext": {"path": path}}
+        location = api(event, Context())["headers"]["Location"]
+        expected = f"https://api.example{path.rstrip('/')}"
+        assert urljoin(f"https://api.example{path}", location) == expected
 
     def test_a_confirmed_order_is_a_409(self, api: OrderApi, tap: TappedBus) -> None:
         api(post('{"order_id":"a","amount":1}'), Context())

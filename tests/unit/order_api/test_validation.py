@@ -107,7 +107,24 @@ class TestNamesTheField:
 
     @pytest.mark.parametrize(
         "order_id",
-        ["", "a" * 65, "a b", "ä", "a\n", "\x00", "a/b", "\ud800", 1, None, True, ["a"], {}],
+        [
+            "",
+            "a" * 65,
+            "a b",
+            "ä",
+            "a\n",
+            "\x00",
+            "a/b",
+            ".",
+            "..",
+            "..\n",
+            "\ud800",
+            1,
+            None,
+            True,
+            ["a"],
+            {},
+        ],
     )
     def test_order_id(self, order_id: object) -> None:
         told = faults(json.dumps({"order_id": order_id, "amount": 1}))
@@ -149,7 +166,8 @@ class TestNamesTheField:
     def test_all_the_faults_at_once(self) -> None:
         assert faults('{"order_id":"a b","currency":"x","amuont":1}') == {
             "amount": "is required: a number from 0 to 9,999,999,999.99 with at most 2 decimals",
-            "order_id": 'must be 1 to 64 characters of A-Z a-z 0-9 . _ -; got "a b"',
+            "order_id": "must be 1 to 64 characters of A-Z a-z 0-9 . _ -, but not . or .. alone; "
+            'got "a b"',
             "currency": 'must be an ISO 4217 code of three capital letters, such as USD; got "x"',
             "amuont": "is not a known field; known: order_id, amount, currency, customer_id, items",
         }

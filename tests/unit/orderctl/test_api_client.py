@@ -81,6 +81,11 @@ def test_each_request_is_signed_for_the_api(url: str) -> None:
     )
 
 
+def test_a_token_stands_instead_of_the_signature(url: str) -> None:
+    _, authorization = ApiClient(SESSION, url, token="a.b.c").place(b"202 who").body
+    assert authorization == "Bearer a.b.c"
+
+
 def test_no_answer_and_no_connection_are_told_apart(url: str) -> None:
     with pytest.raises(NoAnswerError, match="did not answer at"):
         ApiClient(SESSION, url).place(b"hang up")

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from orderctl.app import app
+from support.command_line import commands
 
 
 def orderctl(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
@@ -26,18 +25,6 @@ def orderctl(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
 def test_version(tmp_path: Path) -> None:
     result = orderctl("--version", state=tmp_path)
     assert (result.returncode, result.stdout.split()[0]) == (0, "orderctl")
-
-
-def commands(group: typer.Typer, *names: str) -> Iterator[str]:
-    """Every command, as it is typed."""
-    for command in group.registered_commands:
-        assert command.callback is not None
-        yield " ".join([*names, command.name or command.callback.__name__])
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None
-        # Without a name its commands are the outer group's.
-        name = [inner.name] if isinstance(inner.name, str) else []
-        yield from commands(inner.typer_instance, *names, *name)
 
 
 def test_no_command_is_overlooked() -> None:

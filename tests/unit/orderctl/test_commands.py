@@ -178,5 +178,5 @@ class TestUpdates:
     ) -> None:
         printer = updates.Printer(as_json=False)
         assert printer.show([message("no JSON"), message("{}"), self.placed]) == [self.placed]
-        assert (printer.unreadable, printer.shown) == (2, 1)
+        assert (list(printer.unreadable), printer.shown) == (["id"], 1)
         assert len(capsys.readouterr().out.splitlines()) == 1

@@ -14,7 +14,7 @@ STATE = LocalState(
     pid=1,
     port=4567,
     instance="0123456789abcdef",
-    access_key_id="orderslocal",
+    access_key_id="AKIAIOSFODNN7EXAMPLE",
     secret_access_key="secret",
     stack_name="order-pipeline",
     log="local.log",
@@ -45,7 +45,7 @@ def after_eval(state: LocalState, environment: dict[str, str]) -> dict[str, str]
 def test_has_everything_that_the_commands_need() -> None:
     assert exports(STATE, {}) == {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4567",
-        "AWS_ACCESS_KEY_ID": "orderslocal",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",

@@ -114,9 +114,9 @@ def test_code_that_does_not_compile_is_not_packaged(project: Project) -> None:
 
 
 def test_other_source_gets_another_name(project: Project) -> None:
-    before = project.build().key
+    before = project.build().sha256
     project.write("payments/handler.py", "import library, json\n")
-    assert project.build().key != before
+    assert project.build().sha256 != before
 
 
 def test_libraries_are_installed_once_per_lock_and_target(project: Project) -> None:

@@ -10,6 +10,7 @@ TEMPLATE = """
 Parameters:
   CodeBucket: { Type: String }
   CodeKey: { Type: String }
+  CodeVersion: { Type: String }
   Email: { Type: String }
   ChargeFailureRate: { Type: Number, Default: 0.1 }
 Resources:
@@ -53,7 +54,7 @@ def test_unknown_parameter_is_answered_with_the_known_ones(template: Template) -
         ("ChargeFailureRate", "1.1", "a number from 0 to 1"),
         ("ChargeFailureRate", "NaN", "a number from 0 to 1"),
         ("ChargeFailureRate", "", "a number from 0 to 1"),
-        ("ApiAuthorization", "none", "AWS_IAM or NONE"),
+        ("ApiAuthorization", "none", "AWS_IAM or JWT or NONE"),
         ("NamePrefix", "9-", "at most 20 letters"),
         ("LogRetentionDays", "2", "1 or 3 or 5"),
     ],

@@ -16,7 +16,7 @@ STATE = LocalState(
     pid=2**22 + 1,  # larger than Linux and macOS give
     port=4566,
     instance="0123456789abcdef",
-    access_key_id="orderslocal",
+    access_key_id="AKIAIOSFODNN7EXAMPLE",
     secret_access_key="secret",
     stack_name="order-pipeline",
     log="local.log",
@@ -73,6 +73,20 @@ def test_another_instance_is_not_cleared(directory: StateDirectory) -> None:
     assert directory.read() == STATE
     directory.clear(STATE.instance)
     assert directory.read() is None
+
+
+def test_only_the_owner_can_read_what_is_in_a_directory_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.mkdir(mode=0o755)
+    (path / "local.log").write_text("of an earlier run")
+    directory = StateDirectory(path)
+    directory.prepare()
+    directory.write(STATE)
+    with directory.open_log() as log:
+        log.write(b"begun")
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.iterdir()}
+    assert modes == {"local.json": 0o600, "local.log": 0o600, "tmp": 0o700}
+    assert directory.log.read_bytes() == b"begun"
 
 
 def test_a_directory_is_claimed_once(directory: StateDirectory) -> None:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
+from support.aws import refuse
 from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
 if TYPE_CHECKING:
@@ -236,13 +237,18 @@ class TestOutcomes:
     def test_only_the_messages_behind_refused_events_fail(
         self, handler: PaymentsProcessor, tap: TappedBus
     ) -> None:
-        def refuse_the_second(parsed: dict[str, Any], **_: object) -> None:
-            parsed["FailedEntryCount"] = 1
-            parsed["Entries"][1] = {"ErrorCode": "InternalFailure"}
-
-        tap.client.meta.events.register("after-call.events.PutEvents", refuse_the_second)
-        event = sqs_event(order_placed("a"), order_placed("b"), order_placed("c"))
+        refuse(tap.client, "PutEvents", "unlucky", {"ErrorCode": "InternalFailure"})
+        event = sqs_event(order_placed("a"), order_placed("unlucky"), order_placed("c"))
         assert failed(handler(event, Context())) == ["m1"]
+
+    def test_events_that_are_refused_for_a_while_fail_nobody(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        refusal = {"ErrorCode": "ThrottlingException"}
+        sizes = refuse(tap.client, "PutEvents", "unlucky", refusal, times=3)
+        event = sqs_event(order_placed("a"), order_placed("unlucky"), order_placed("c"))
+        assert failed(handler(event, Context())) == []
+        assert sizes == [3, 1, 1, 1], "only what was refused is put again"
 
 
 class TestCancel:

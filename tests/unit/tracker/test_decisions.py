@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 
 from orders.aws.order_table import Order
-from orders.events import OrderCancelled, OrderConfirmed, Outcome, decode_outcome
-from orders.tracker.decisions import follow, news
+from orders.events import (
+    MAX_REASON,
+    OrderCancelled,
+    OrderConfirmed,
+    Outcome,
+    decode_outcome,
+    encode,
+)
+from orders.tracker.decisions import cause, follow, news
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -18,6 +25,7 @@ REJECTED = event_of("inventory.rejected", reason="unknown SKU x")
 RELEASED = event_of("inventory.released")
 REQUESTED = event_of("order.cancel_requested", reason="changed my mind")
 CANCELLED = event_of("order.cancelled", reason="said the shop")
+PLACED_AT = "2026-08-18T09:29:58.123Z"
 
 
 def outcome(event: dict[str, Any]) -> Outcome:
@@ -25,7 +33,7 @@ def outcome(event: dict[str, Any]) -> Outcome:
 
 
 def after(*events: dict[str, Any]) -> Order:
-    order = Order(order_id="order-1", placed_at="earlier")
+    order = Order(order_id="order-1", placed_at=PLACED_AT)
     for event in events:
         order = follow(order, outcome(event))
     return order
@@ -42,7 +50,7 @@ def told(*events: dict[str, Any]) -> Any:  # noqa: ANN401
 def test_charged_and_reserved_is_confirmed(events: list[dict[str, Any]]) -> None:
     assert after(*events).status == "confirmed"
     assert told(events[0]) is None
-    assert told(*events) == OrderConfirmed(order_id="order-1", placed_at="earlier")
+    assert told(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +67,7 @@ def test_a_decline_a_rejection_and_a_request_cancel(
     events: list[dict[str, Any]], reason: str
 ) -> None:
     assert (after(*events).status, after(*events).reason) == ("cancelled", reason)
-    assert told(*events) == OrderCancelled(order_id="order-1", reason=reason, placed_at="earlier")
+    assert told(*events) == OrderCancelled(order_id="order-1", reason=reason, placed_at=PLACED_AT)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +111,40 @@ def test_a_cancel_by_another_publisher_is_a_fact() -> None:
     assert after(CANCELLED).status == "cancelled"
     assert after(CHARGED, RESERVED, CANCELLED).status == "cancelled"
     assert told(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
+
+
+def test_a_long_reason_is_cut_when_it_is_told() -> None:
+    long = {**DECLINED, "detail": {"order_id": "order-1", "reason": "x" * MAX_REASON}}
+    cancelled = told(long)
+    assert len(cancelled.reason) == MAX_REASON
+    assert cancelled.reason.endswith("x…")
+
+
+def test_what_is_told_of_an_old_record_fits_the_contract() -> None:
+    """Records were written before the contract bounded times and reasons."""
+    old = Order(order_id="order-1", placed_at="no time", status="cancelled", reason="x" * 9999)
+    cancelled = news(old, old, outcome(DECLINED))
+    assert isinstance(cancelled, OrderCancelled)
+    event = event_of("order.cancelled", **json.loads(encode(cancelled)))
+    assert decode_outcome(json.dumps(event)).detail == cancelled
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([CHARGED, RESERVED], None),
+        ([CHARGED], None),
+        ([RESERVED, DECLINED], "payment.declined"),
+        ([REJECTED, CHARGED, REFUNDED], "inventory.rejected"),
+        ([CHARGED, REQUESTED], "order.cancel_requested"),
+        ([CANCELLED], "order.cancelled"),
+        ([CHARGED, RESERVED, CANCELLED], "order.cancelled"),
+    ],
+)
+def test_the_cause_of_a_cancelled_order_is_known(
+    events: list[dict[str, Any]], expected: str | None
+) -> None:
+    assert cause(after(*events)) == expected
 
 
 def test_the_history_tells_each_step_once_in_its_order() -> None:

@@ -126,3 +126,21 @@ def test_an_order_leaves_the_index_of_the_unfinished_when_it_has_ended(
     assert unfinished() == 1, "the money is not back yet"
     tracker(sqs_event(event_of("payment.refunded", "b", amount=1, currency="USD")), Context())
     assert unfinished() == 0
+
+
+def test_the_last_write_of_an_order_is_as_the_documentation_has_it(
+    tracker: OrderTracker, dynamodb: DynamoDBClient
+) -> None:
+    """A clause for each path, then the condition: docs/decisions.md has the sources."""
+    statements: list[str] = []
+
+    def look(params: dict[str, Any], **_: object) -> None:
+        statements.extend(statement["Statement"] for statement in params["Statements"])
+
+    tracker(sqs_event(charged("a")), Context())
+    dynamodb.meta.events.register("before-parameter-build.dynamodb.BatchExecuteStatement", look)
+    tracker(sqs_event(reserved("a")), Context())
+    assert statements == [
+        'UPDATE "orders" SET "status"=? SET "payment"=? SET "inventory"=? SET "history"=? '
+        'SET "version"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
+    ]

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from orders.events import OrderCancelRequested
+from support.aws import TappedBus, refuse
+from support.lambdas import Context
+
+KILOBYTE = 1024
+
+
+def events(count: int, size: int = 10, letter: str = "x") -> list[OrderCancelRequested]:
+    return [
+        OrderCancelRequested(order_id=f"order-{number}", reason=letter * size)
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def bytes_of_calls(tap: TappedBus) -> list[int]:
+    """The bytes of each call's entries, filled as calls are made."""
+    calls: list[int] = []
+
+    def look(params: dict[str, Any], **_: object) -> None:
+        texts = [e["Source"] + e["DetailType"] + e["Detail"] for e in params["Entries"]]
+        calls.append(len("".join(texts).encode()))
+
+    tap.client.meta.events.register("before-parameter-build.events.PutEvents", look)
+    return calls
+
+
+def test_ten_events_a_call(tap: TappedBus, bytes_of_calls: list[int]) -> None:
+    assert tap.bus.publish(events(21), Context()) == [None] * 21
+    assert (len(tap.take()), len(bytes_of_calls)) == (21, 3)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "€", "🍏"])
+def test_a_call_is_smaller_than_eventbridge_takes(
+    tap: TappedBus, bytes_of_calls: list[int], letter: str
+) -> None:
+    assert tap.bus.publish(events(10, 20 * KILOBYTE, letter), Context()) == [None] * 10
+    assert max(bytes_of_calls) < 256 * KILOBYTE
+    assert len(bytes_of_calls) == len(letter.encode())
+    assert len(tap.take()) == 10
+
+
+def test_an_event_too_large_by_itself_is_refused_alone(tap: TappedBus, pauses: list[float]) -> None:
+    small = events(3)
+    (large,) = events(1, 256 * KILOBYTE)
+    first, second, third, fourth = tap.bus.publish([small[0], large, *small[1:]], Context())
+    assert (first, third, fourth) == (None, None, None)
+    assert second is not None
+    assert second.startswith("EntryTooLarge (262")
+    assert second.endswith("bytes) from PutEvents")
+    assert len(tap.take()) == 3
+    assert pauses == []
+
+
+def test_no_events_take_no_call(tap: TappedBus, bytes_of_calls: list[int]) -> None:
+    assert tap.bus.publish([], Context()) == []
+    assert bytes_of_calls == []
+
+
+def test_an_event_that_will_never_be_taken_is_not_tried_again(tap: TappedBus) -> None:
+    refusal = {"ErrorCode": "NotAuthorizedForSourceException"}
+    sizes = refuse(tap.client, "PutEvents", "order-1", refusal)
+    assert tap.bus.publish(events(3), Context()) == [
+        None,
+        "NotAuthorizedForSourceException from PutEvents",
+        None,
+    ]
+    assert sizes == [3]
+
+
+def test_a_call_that_fails_is_the_reason_for_each_of_its_events(tap: TappedBus) -> None:
+    def refuse_all(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents")
+
+    tap.client.meta.events.register("before-call.events.PutEvents", refuse_all)
+    why = "AccessDeniedException from PutEvents"
+    assert tap.bus.publish(events(12), Context()) == [why] * 12

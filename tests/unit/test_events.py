@@ -1,0 +1,137 @@
+"""What consumers take as an event, and what they say of what they do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orders.events import (
+    INVENTORY,
+    MAX_CHARGE_ID,
+    MAX_REASON,
+    ORDERS,
+    PAYMENTS,
+    ROUTING,
+    UnreadableEventError,
+    convert_milestone,
+    decode_command,
+    decode_outcome,
+)
+from support.lambdas import event_of, order_placed
+
+SOURCES = (ORDERS, PAYMENTS, INVENTORY, "com.evil", "", "com.myapp.orders ")
+READERS = (decode_command, decode_outcome, lambda body: convert_milestone(json.loads(body)))
+FIELDS: dict[str, dict[str, Any]] = {
+    "order.placed": {"amount": 1},
+    "payment.charged": {"amount": 1, "currency": "USD", "charge_id": "ch"},
+    "payment.declined": {"reason": "r"},
+    "payment.refunded": {"amount": 1, "currency": "USD"},
+    "inventory.rejected": {"reason": "r"},
+}
+
+
+def why(read: Callable[[str], object], event: dict[str, Any] | str) -> str | None:
+    """Why an event cannot be read; None if it can."""
+    try:
+        read(event if isinstance(event, str) else json.dumps(event))
+    except UnreadableEventError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(("source", "detail_type"), ROUTING.values())
+def test_an_event_counts_from_its_own_source_alone(
+    read: Callable[[str], object], source: str, detail_type: str
+) -> None:
+    event = event_of(detail_type, **FIELDS.get(detail_type, {}))
+    if why(read, event) is not None:
+        assert "detail-type" in str(why(read, event)), "this consumer reads no such events"
+        return
+    for other in SOURCES:
+        told = why(read, {**event, "source": other})
+        if other == source:
+            assert told is None
+        else:
+            assert told == f"{detail_type} counts from {source} only, and is from another source"
+    del event["source"]
+    assert "source" in str(why(read, event))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "",
+        "yesterday",
+        "2026-08-18",
+        "2026-08-18T09:30:00",
+        "2026-08-18 09:30:00Z",
+        "2026-08-18T09:30:00+00:00",
+        "2026-08-18T09:30:00z",
+        "2026-08-18T09:30:00Z\n",
+        "2026-08-18T09:30:00.1Z",
+        "2026-08-18T09:30:00.123456Z",
+        "2026-08-18T24:00:00Z",
+        "2026-08-18T09:60:00Z",
+        "2026-08-18T09:30:60Z",
+        "2026-13-01T09:30:00Z",
+        "2026-02-29T09:30:00Z",
+        "2100-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "20260818T093000Z",
+        "٢٠٢٦-08-18T09:30:00Z",
+        1786000000,
+        None,
+    ],
+)
+class TestATimeThatIsNone:
+    def test_in_the_envelope(self, time: object) -> None:
+        assert "`$.time`" in str(why(decode_command, {**order_placed(), "time": time}))
+
+    def test_of_the_order(self, time: object) -> None:
+        event = event_of("order.cancelled", placed_at=time)
+        assert "`$.detail.placed_at`" in str(why(decode_outcome, event))
+
+
+@pytest.mark.parametrize("time", ["2024-02-29T00:00:00Z", "2026-12-31T23:59:59.999Z"])
+def test_a_time_as_eventbridge_or_our_clock_writes_it(time: str) -> None:
+    assert why(decode_command, {**order_placed(), "time": time}) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "place"),
+    [
+        (event_of("order.cancelled", reason="x" * (MAX_REASON + 1)), "reason"),
+        (event_of("payment.declined", reason="x" * (MAX_REASON + 1)), "reason"),
+        (
+            event_of(
+                "payment.charged", amount=1, currency="USD", charge_id="x" * (MAX_CHARGE_ID + 1)
+            ),
+            "charge_id",
+        ),
+    ],
+)
+def test_free_text_is_bounded(event: dict[str, Any], place: str) -> None:
+    assert f"`$.detail.{place}`" in str(why(decode_outcome, event))
+    event["detail"][place] = event["detail"][place][1:]
+    assert why(decode_outcome, event) is None
+
+
+@pytest.mark.parametrize("order_id", [".", ".."])
+def test_an_id_that_means_a_place_in_a_path_is_none(order_id: str) -> None:
+    for read in READERS:
+        assert "order_id" in str(why(read, event_of("order.cancelled", order_id)))
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000, "[" * 100_000 + "]" * 100_000])
+def test_deep_nesting_is_unreadable(nested: str) -> None:
+    body = json.dumps({**order_placed(), "x": "NESTED"}).replace('"NESTED"', nested)
+    assert why(decode_command, body)
+    assert why(decode_outcome, nested)
+
+
+def test_a_wrong_name_is_not_repeated() -> None:
+    assert why(decode_command, event_of("4111 1111")) == "Unknown value - at `$.detail-type`"
