@@ -17,6 +17,7 @@ from orderctl.localcloud import (
     embedded_metrics,
     executions,
     front_door,
+    leading_keys,
     log_events,
     mappings,
     message_moves,
@@ -61,6 +62,7 @@ def build_app(instance: str) -> App:
         updates,
         deletions,
         early_validation,
+        leading_keys,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
