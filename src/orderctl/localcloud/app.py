@@ -19,6 +19,7 @@ from orderctl.localcloud import (
     event_entries,
     executions,
     front_door,
+    leading_keys,
     log_events,
     mappings,
     message_moves,
@@ -66,6 +67,7 @@ def build_app(instance: str) -> App:
         updates,
         deletions,
         early_validation,
+        leading_keys,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop
