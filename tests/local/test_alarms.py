@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Event
+from typing import Any
 
 import pytest
 from mypy_boto3_lambda import LambdaClient
@@ -27,7 +28,7 @@ FUNCTIONS = (
 )
 CONSUMERS = ("payments-processor", "inventory-processor", "order-tracker")
 # The dead-letter queues' alarms are in test_pipeline.py, and so is this one.
-ELSEWHERE = {"stuck-orders"}
+ELSEWHERE = {"stuck-orders", "notifications-event-age"}
 # The schedule must come round once.
 RINGING_SECONDS = 75
 # An alarm that rings for two of three minutes looks back past them for missing datapoints.
@@ -191,6 +192,42 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
                 eventually(all_have_rung, RINGING_SECONDS)
             assert not expected - rung, "these never rang"
     eventually(lambda: not ringing(), QUIET_SECONDS)
+
+
+@contextmanager
+def ringing_for_late_events(pipeline: PipelineUnderTest) -> Iterator[None]:
+    """Let half a second be too late for a while, in place of five minutes."""
+    cloudwatch = pipeline.cloud.session().client("cloudwatch")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["notifications-event-age"])["MetricAlarms"]
+    shape = cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape
+    assert shape is not None
+    known: Any = {key: value for key, value in alarm.items() if key in shape.members}
+    cloudwatch.put_metric_alarm(**known | {"Threshold": 500})
+    try:
+        yield
+    finally:
+        cloudwatch.put_metric_alarm(**known)
+
+
+def test_events_that_wait_for_notifications_ring(
+    pipeline: PipelineUnderTest, functions: LambdaClient
+) -> None:
+    def rings() -> bool:
+        functions.invoke(FunctionName="notifications", InvocationType="Event")
+        return pipeline.alarms()["notifications-event-age"] == "ALARM"
+
+    with ringing_for_late_events(pipeline):
+        functions.put_function_concurrency(
+            FunctionName="notifications", ReservedConcurrentExecutions=0
+        )
+        try:
+            eventually(rings, RINGING_SECONDS)
+        finally:
+            functions.delete_function_concurrency(FunctionName="notifications")
+    eventually(
+        lambda: pipeline.alarms()["notifications-event-age"] != "ALARM",
+        QUIET_SECONDS,
+    )
 
 
 def test_what_is_not_delivered_but_parked_is_not_lost(pipeline: PipelineUnderTest) -> None:

@@ -302,6 +302,9 @@ class TestCommands:
         }
         assert typed(environment, "order", own).returncode == 0
         assert "There is no order" in typed(environment, "order", theirs).stderr
+        expired = environment | {tokens.VARIABLE: "x.y.z"}
+        assert "sign in again" in typed(expired, "order", own).stderr
+        assert "sign in again" in typed(expired, "cancel", own).stderr
 
 
 def test_customers_without_a_user_pool_are_refused_before_anything_is_created(

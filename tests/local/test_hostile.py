@@ -47,6 +47,7 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "stock add": [[f"{HOSTILE}=1"]],
     "status": [[], ["--json"]],
     "watch": [["--since", HOSTILE]],
+    "token": [[HOSTILE]],
     "trace": [[ORDER], [ORDER, "--json"], [HOSTILE], [ORDER, "--since", "0001-01-01T00:00+14:00"]],
     "logs": [["payments-processor"], ["payments-processor", "--json"], [HOSTILE]],
     "pause": [[HOSTILE]],

@@ -157,6 +157,17 @@ def test_failure_names_its_first_cause_and_can_be_mended(one: Stack) -> None:
     assert one.deploy().changed
 
 
+def test_a_stack_that_only_has_a_change_set_is_created(one: Stack) -> None:
+    cloudformation = one.session.client("cloudformation")
+    cloudformation.create_change_set(
+        StackName=one.name,
+        ChangeSetName="left",
+        ChangeSetType="CREATE",
+        TemplateBody="Resources: { Topic: { Type: AWS::SNS::Topic } }",
+    )
+    assert one.deploy().outputs["QueueUrl"].endswith(f"/{one.name}-usual")
+
+
 def test_what_fails_early_validation_is_told_with_its_cause(one: Stack) -> None:
     one.session.client("sqs").create_queue(QueueName=f"{one.name}-usual")
     with pytest.raises(StackError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -421,3 +422,10 @@ def test_a_changed_api_gets_a_new_deployment(resources: Resources) -> None:
         f"the API's resources changed: rename {found} to {expected} in template.yaml, "
         "or the change does not reach the stage"
     )
+
+
+def test_the_stage_serves_each_deployment_for_its_kind_of_authorization(
+    resources: Resources,
+) -> None:
+    served = re.findall(r"'Ref': '(\w+)'", str(resources["ApiStage"]["Properties"]["DeploymentId"]))
+    assert sorted(served) == sorted(of_type(resources, "AWS::ApiGateway::Deployment"))

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from orderctl import paths
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
-from orderctl.pipeline.pipeline import Pipeline
+from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
 from orderctl.terminal.options import Json, Target, check_order_id
@@ -79,6 +79,8 @@ def refusal_of(status: int, order_id: str) -> str | None:
             return f"Too late: {order_id} is confirmed, and can no longer be cancelled."
         case HTTPStatus.NOT_FOUND:
             return f"There is no order {order_id}."
+        case HTTPStatus.UNAUTHORIZED:
+            return tokens.NOT_KNOWN
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return "The request was not served. Try again in a few seconds: it takes effect once."
         case _:

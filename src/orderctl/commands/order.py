@@ -8,7 +8,7 @@ from typing import Any
 
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import reading
+from orderctl.pipeline import reading, tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
 from orderctl.terminal.options import Json, Target, check_order_id
@@ -34,6 +34,8 @@ def order(order_id: str, /, *, as_json: Json = False, target: Target = Target())
         answer = pipeline.api.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise OrderctlError(f"There is no order {order_id}.")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise OrderctlError(tokens.NOT_KNOWN)
     if answer.status != HTTPStatus.OK:
         raise OrderctlError(f"The API answered {answer.status}. Try again in a few seconds.")
     if not isinstance(answer.body, dict):

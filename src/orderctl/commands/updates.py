@@ -55,9 +55,8 @@ def updates(
                 queue.delete(printer.show(messages))
     if printer.unreadable:
         raise OrderctlError(
-            f"{len(printer.unreadable)} messages on {queue.name} are no order updates; they were "
-            "left there, and SQS parks them in its dead-letter queue: "
-            + ", ".join(printer.unreadable)
+            f"What cannot be read as an order update was left on {queue.name}, and SQS parks it in "
+            f"its dead-letter queue. Messages: {', '.join(printer.unreadable)}"
         )
     if not printer.shown:
         console.note(f"There are no messages on {queue.name}.")

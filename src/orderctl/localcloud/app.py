@@ -23,7 +23,7 @@ from orderctl.localcloud.gaps.cloudformation import deletions, early_validation,
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
 from orderctl.localcloud.gaps.events import archives, delivery, schedules
 from orderctl.localcloud.gaps.events import entries as event_entries
-from orderctl.localcloud.gaps.iam import actions, principals
+from orderctl.localcloud.gaps.iam import actions, leading_keys, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
 
@@ -58,6 +58,7 @@ def build_app(instance: str) -> App:
         updates,
         deletions,
         early_validation,
+        leading_keys,
     ):
         supplement.install()
     queues.install()  # last: it also moves what the others have put in place to the event loop

@@ -8,11 +8,13 @@ on AWS has the shop's own pool, in which nothing is made up.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from orderctl import paths
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.api import is_loopback
 
@@ -26,6 +28,11 @@ JWT: Final = "JWT"
 VARIABLE: Final = "ORDERCTL_TOKEN"
 # The one that Cognito gives to whoever signs in through its API.
 API_SCOPE: Final = "aws.cognito.signin.user.admin"
+NOT_KNOWN: Final = (
+    "The API does not let this caller in (401). If it takes tokens, sign in again and put the new "
+    f"one into {VARIABLE}."
+)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 _POOL: Final = "made-up-shop"
 _APP_CLIENT: Final = "orderctl"
 _ORDERCTL: Final = "orderctl"
@@ -44,11 +51,14 @@ def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, 
         parameters: the stack's parameters.
 
     Raises:
-        NoTokenError: it is a stack on AWS, and no token was given.
+        NoTokenError: it is a stack on AWS, and no token was given; or what was given is none.
     """
-    return os.environ.get(VARIABLE) or made_up(
-        session, api_url, parameters, customer=_ORDERCTL, staff=True
-    )
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return made_up(session, api_url, parameters, customer=_ORDERCTL, staff=True)
+    if not _TOKEN.fullmatch(given):
+        raise NoTokenError(f"{VARIABLE} holds no token: three parts with dots between them.")
+    return given
 
 
 def made_up(
@@ -103,7 +113,7 @@ def _check(api_url: str, parameters: Mapping[str, str]) -> None:
     if parameters.get("ApiAuthorization") != JWT:
         raise NoTokenError(
             "This API takes no tokens. Have it take them with: "
-            "orderctl deploy --local --param ApiAuthorization=JWT"
+            f"{paths.orderctl()} deploy --local --param ApiAuthorization=JWT"
         )
     if parameters["ApiScope"] not in ("", API_SCOPE):
         raise NoTokenError(

@@ -116,15 +116,7 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
 
 def of_order(order: Item) -> list[Entry]:
     """What the tracker knows."""
-    return [
-        Entry(
-            reading.time(step.get("at")),
-            "table orders",
-            reading.shown(step.get("type", reading.UNREADABLE)),
-            _texts(step, ("type", "at")),
-        )
-        for step in _history(order)
-    ]
+    return [_entry("table orders", step, "type", step) for step in _history(order)]
 
 
 def _history(order: Item) -> list[Item]:
@@ -136,7 +128,7 @@ def _history(order: Item) -> list[Item]:
 
 def of_record(where: str, record: Item) -> list[Entry]:
     """What a record of a payment or a reservation says: its present state, and since when."""
-    facts = _texts(record, ("order_id", "state", "at", "lines"))
+    facts = {name: value for name, value in record.items() if name not in ("order_id", "lines")}
     if record.get("lines"):
         held = reserved_lines(record)
         facts["lines"] = (
@@ -144,8 +136,18 @@ def of_record(where: str, record: Item) -> list[Entry]:
             if held is None
             else ", ".join(f"{quantity} {sku}" for sku, quantity in held.items())
         )
-    state = reading.shown(record.get("state", reading.UNREADABLE))
-    return [Entry(reading.time(record.get("at")), where, state, facts)]
+    return [_entry(where, record, "state", facts)]
+
+
+def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Entry:
+    """What a table says; a time that cannot be read is shown among the facts."""
+    at = reading.time(record.get("at"))
+    return Entry(
+        at,
+        where,
+        reading.shown(record.get(kind, reading.UNREADABLE)),
+        _texts(facts, (kind, "at") if at else (kind,)),
+    )
 
 
 def of_log(lines: Iterable[LogLine]) -> list[Entry]:

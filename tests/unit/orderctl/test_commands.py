@@ -37,6 +37,7 @@ class TestCancel:
             (409, "Too late: order-1 is confirmed"),
             (404, "There is no order order-1."),
             (503, "Try again in a few seconds"),
+            (401, "ORDERCTL_TOKEN"),
             (403, "The API answered 403"),
         ],
     )

@@ -60,6 +60,11 @@ def test_when_all_is_well_it_says_so() -> None:
     assert lines[-2:] == ["orders   all finished", "alarms   none of 1 on"]
 
 
+def test_an_age_that_cannot_be_read_is_not_taken_for_none() -> None:
+    lines = [line.plain for line in screen("order-pipeline", replace(SEEN, oldest_unfinished=None))]
+    assert "orders   4 unfinished, since when is unreadable" in lines
+
+
 def test_a_consumer_that_is_being_changed_is_not_paused() -> None:
     assert SEEN.paused == ["payments"]
     for state in ("Enabled", "Updating", "Enabling", "Creating"):

@@ -45,6 +45,13 @@ class TestFiles:
         assert json.loads(second.body) == {"order_id": second.order_id, "amount": 2}
         assert second.where == "line 3"
 
+    def test_a_line_ends_where_json_lines_do(self) -> None:
+        customers = ["\u2028", "\x85"]
+        with pytest.raises(BadOrdersError) as error:
+            read("".join(f'{{"amount":-1,"customer_id":"{each}"}}\r\n' for each in customers), "f")
+        assert "is not JSON" not in str(error.value)
+        assert "line 2: " in str(error.value)
+
     def test_an_array_is_orders(self) -> None:
         found = read('[\n {"order_id":"a","amount":1},\n {"order_id":"b","amount":2}\n]', "f")
         assert [(order.order_id, order.where) for order in found] == [

@@ -29,6 +29,13 @@ def test_the_commands_want_a_token_on_aws_and_take_it(monkeypatch: pytest.Monkey
     assert tokens.for_orderctl(SESSION, ON_AWS, STACK) == "a.b.c"
 
 
+@pytest.mark.parametrize("given", [" ", "a.b", "a.b.c\n", "a.b.c\r\nX-Other: 1", "Bearer a.b.c"])
+def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tokens.VARIABLE, given)
+    with pytest.raises(NoTokenError, match="ORDERCTL_TOKEN holds no token"):
+        tokens.for_orderctl(SESSION, ON_AWS, STACK)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -11,7 +11,9 @@ and after two minutes, MaximumRetryAttempts times (2 if not set); a throttled on
 MaximumEventAgeInSeconds allows, without using up a retry. Then it sends a record to the
 on-failure destination and the event itself to the function's dead-letter queue, both with the
 permissions of the function's role. What cannot be sent is lost, and counted in the function's
-metric DestinationDeliveryFailures, or DeadLetterErrors.
+metric DestinationDeliveryFailures, or DeadLetterErrors. AsyncEventsDropped counts the events that
+were given up, sent on or not, and AsyncEventAge tells in milliseconds how long each had waited
+when it was tried ("Types of metrics for Lambda functions").
 
 MiniStack's function for it is replaced as a whole. Each function has a queue of its own, as on
 AWS, and a few threads that take events off it as they fall due; an event that waits, for its turn
@@ -155,6 +157,13 @@ def _process(event: _Event) -> None:
             return
         if outcome:
             _send_outcome(event.function["config"], settings, event.payload, outcome)
+            if outcome.condition != "Success":
+                _count(event, "AsyncEventsDropped", 1, "Count")
+
+
+def _count(event: _Event, metric: str, value: float, unit: str) -> None:
+    dimensions = {"FunctionName": event.function["config"]["FunctionName"]}
+    cloudwatch.record_metric("AWS/Lambda", metric, value, unit, dimensions)
 
 
 def _settings(function: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +185,9 @@ def _current(arn: str) -> dict[str, Any]:
 def _attempt(event: _Event, settings: dict[str, Any]) -> _Outcome | None:
     """Try an event; None when it is to be tried again, and waits for it."""
     retries = settings.get("MaximumRetryAttempts", _MAX_ATTEMPTS_DEFAULT)
-    result = lambda_svc._execute_function(_current(event.arn), event.payload)
+    current = _current(event.arn)
+    _count(event, "AsyncEventAge", (time.monotonic() - event.came) * 1000, "Milliseconds")
+    result = lambda_svc._execute_function(current, event.payload)
     if result.get("throttle"):
         delay = event.throttle_delay
         event.throttle_delay = min(2 * delay, _LONGEST_THROTTLE_DELAY)

@@ -7,8 +7,8 @@ developer guide) moves the messages of a dead-letter queue to their own source q
 given one, as new messages with the same body, attributes, group and deduplication id; at most
 MaxNumberOfMessagesPerSecond, one task per dead-letter queue at a time.
 
-The request goes to MiniStack first: it verifies the signature and the caller's policies, and
-answers InvalidAction only to a caller who may make the call. Then the task runs on the event
+The request goes to MiniStack first: it checks the caller's policies, and answers InvalidAction
+only to a caller who may make the call. Then the task runs on the event
 loop, which alone touches queues (see queues.py): a message leaves one queue in the same step as
 it enters the other, so that none can be lost or be in both. The operations exist in the JSON
 protocol only; the AWS CLI has had them since it speaks that one.
@@ -27,7 +27,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import sqs
 
-from orderctl.localcloud import seams
+from orderctl.localcloud import front_door, seams
 from orderctl.localcloud.asgi import (
     App,
     Receive,
@@ -123,7 +123,7 @@ def supplement(app: App) -> App:
 
     async def with_message_moves(scope: Scope, receive: Receive, send: Send) -> None:
         operation = _operation(header(scope, b"x-amz-target")) if scope["type"] == "http" else None
-        if operation is None:
+        if operation is None or front_door.is_public(scope):
             await app(scope, receive, send)
             return
         body = await read_body(receive)
