@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import typer
+from cyclopts import App, Parameter
 
 from bench import cold, costs, emulator, local, page, plot, processes, report, warm
 from bench.processes import ROOT
@@ -25,24 +25,29 @@ from orderctl.terminal import console
 _RESULTS: Final = ROOT / "bench" / "results"
 _PARTS: Final = ("cold", "warm", "local")
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App(name="python -m bench", default_parameter=Parameter(negative=()))
 
 
-@app.command()
+@app.default
 def run(
-    quick: Annotated[bool, typer.Option("--quick", help="Few samples: a look, no result.")] = False,
-    part: Annotated[
-        list[str] | None, typer.Option(help="Measure this alone: cold, warm or local; repeatable.")
-    ] = None,
-    function: Annotated[
-        list[str] | None, typer.Option(help="Measure this function alone; repeatable.")
-    ] = None,
-    port: Annotated[int | None, typer.Option(help="Where the local cloud listens.")] = None,
-    into: Annotated[Path | None, typer.Option(help="Where the results go.")] = None,
+    *,
+    quick: bool = False,
+    part: Annotated[tuple[str, ...], Parameter(choices=_PARTS)] = (),
+    function: Annotated[tuple[str, ...], Parameter(choices=tuple(BY_NAME))] = (),
+    port: int | None = None,
+    into: Path | None = None,
 ) -> None:
-    """Measure what an order costs, beside the floor and beside a textbook version."""
-    parts = _chosen(part, _PARTS, "--part")
-    functions = [BY_NAME[name] for name in _chosen(function, tuple(BY_NAME), "--function")]
+    """Measure what an order costs, beside the floor and beside a textbook version.
+
+    Args:
+        quick: Few samples: a look, no result.
+        part: Measure this alone; repeatable.
+        function: Measure this function alone; repeatable.
+        port: Where the local cloud listens.
+        into: Where the results go.
+    """
+    parts = part or _PARTS
+    functions = [BY_NAME[name] for name in function or BY_NAME]
     results: dict[str, Any] = {"measured": _circumstances(quick)}
     results |= _measure(parts, functions, quick, port)
     reached = targets(results)
@@ -97,13 +102,6 @@ def _measure(
     return results
 
 
-def _chosen(asked: list[str] | None, known: tuple[str, ...], option: str) -> list[str]:
-    for name in asked or ():
-        if name not in known:
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint=option)
-    return asked or list(known)
-
-
 def _circumstances(quick: bool) -> dict[str, Any]:
     """When and on what it was measured; a busy machine is seen by its load."""
     return {
@@ -118,7 +116,7 @@ def _circumstances(quick: bool) -> dict[str, Any]:
 
 if __name__ == "__main__":
     try:
-        app(prog_name="python -m bench")
+        app()
     except OrderctlError as failure:
         console.error(str(failure))
         sys.exit(1)

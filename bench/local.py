@@ -130,7 +130,9 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
     with LocalCloud(port=port) as cloud, LocalCloud(port=port and port + 1) as bare:
         for one in (cloud, bare):
             one.deploy(package.build(package.Target.this_machine()), parameters=_PARAMETERS)
-            Pipeline(one.session(), one.outputs).set_stock(STOCK)
+            stock = Pipeline(one.session(), one.state.stack_name).stock
+            for sku, available in STOCK.items():
+                stock.put(sku, available)
         _take_functions_out(bare)
         _send(cloud, 10, 2.0)  # the first orders meet cold functions
         levels: list[dict[str, Any]] = []

@@ -31,7 +31,7 @@ def main() -> None:
             # A terminal that lacks a character shows another for it.
             stream.reconfigure(errors="replace")
     try:
-        status = run(sys.argv[1:])
+        status = _run_program(sys.argv[1:])
     except Ended as end:
         for number in _ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -40,20 +40,26 @@ def main() -> None:
     sys.exit(status)
 
 
+def _run_program(arguments: Sequence[str]) -> int:
+    # Loading takes a moment too, in which Ctrl-C may come.
+    from orderctl.terminal import console  # noqa: PLC0415
+
+    console.listen()
+    return run(arguments)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command, and return its exit status.
 
     Args:
         arguments: what was typed behind the program's name.
     """
-    # Loading takes a moment too, in which Ctrl-C may come.
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from orderctl.commands import load  # noqa: PLC0415
     from orderctl.errors import OrderctlError, UsageError  # noqa: PLC0415
     from orderctl.terminal import console  # noqa: PLC0415
 
-    console.listen()
     try:
         _check_text(arguments)
         app = load(*arguments[:1])

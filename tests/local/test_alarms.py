@@ -214,7 +214,7 @@ def test_events_that_wait_for_notifications_ring(
 ) -> None:
     def rings() -> bool:
         functions.invoke(FunctionName="notifications", InvocationType="Event")
-        return pipeline.alarms()["notifications-event-age"] == "ALARM"
+        return pipeline.alarms.states()["notifications-event-age"] == "ALARM"
 
     with ringing_for_late_events(pipeline):
         functions.put_function_concurrency(
@@ -225,7 +225,7 @@ def test_events_that_wait_for_notifications_ring(
         finally:
             functions.delete_function_concurrency(FunctionName="notifications")
     eventually(
-        lambda: pipeline.alarms()["notifications-event-age"] != "ALARM",
+        lambda: pipeline.alarms.states()["notifications-event-age"] != "ALARM",
         QUIET_SECONDS,
     )
 

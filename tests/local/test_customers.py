@@ -50,12 +50,12 @@ class Shop:
     def __init__(self, cloud: LocalCloud, directory: Path) -> None:
         self.cloud = cloud
         self.directory = directory
-        self.pipeline = Pipeline(cloud.session(), cloud.outputs)
+        self.pipeline = Pipeline(cloud.session(), cloud.state.stack_name)
         self.url = cloud.outputs["ApiUrl"]
 
     def token(self, customer: str, *, staff: bool = False) -> str:
         """A token of a made-up customer."""
-        session, parameters = self.cloud.session(), self.pipeline.parameters()
+        session, parameters = self.cloud.session(), self.pipeline.stack.parameters
         return tokens.made_up(session, self.url, parameters, customer=customer, staff=staff)
 
     def api(self, token: str | None) -> ApiClient:
@@ -78,7 +78,7 @@ class Shop:
 
 
 def place(api: ApiClient, order_id: str, **fields: object) -> Reply:
-    return api.place(json.dumps({"order_id": order_id, "amount": 5, **fields}).encode())
+    return api.place({"order_id": order_id, "amount": 5, **fields})
 
 
 def signed(header: Part, claims: Part, key: rsa.RSAPrivateKey) -> str:
@@ -271,7 +271,7 @@ class TestTokens:
         session = shop.cloud.session()
         pools = session.client("cognito-idp")
         other = pools.create_user_pool(PoolName="another-shop")["UserPool"]["Arn"]
-        parameters = shop.pipeline.parameters() | {"UserPoolArn": other}
+        parameters = shop.pipeline.stack.parameters | {"UserPoolArn": other}
         token = tokens.made_up(session, shop.url, parameters, customer="alice", staff=True)
         assert shop.api(token).show(order_id).status == 401
 

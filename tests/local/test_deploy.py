@@ -146,7 +146,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     outputs = json.loads(deployed.stdout)["outputs"]
     assert outputs["EventBusName"] == "second-order-events"
     name = "second-order-pipeline"
-    second = Pipeline(cloud.session(), outputs, stack_name=name)
+    second = Pipeline(cloud.session(), name)
     assert second.stack.parameter("ApiAuthorization") == "AWS_IAM"
     assert second.api.place({"order_id": "signed", "amount": 1}).status == 202
     # Its roles may do all they have to within the boundary.

@@ -17,6 +17,7 @@ from urllib3 import BaseHTTPResponse
 
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
+from orderctl.pipeline.steps import CONSUMERS
 from support.lambdas import order_placed
 from support.pipeline import PATIENCE_SECONDS, PipelineUnderTest, eventually
 
@@ -56,7 +57,7 @@ class TestTheWayOfAnOrder:
         self, pipeline: PipelineUnderTest
     ) -> None:
         sku = pipeline.sku("way-of-an-order")
-        pipeline.put_stock({sku: 5})
+        pipeline.set_stock({sku: 5})
         (order_id,) = pipeline.ids(1)
         answer = pipeline.api.place(order(order_id, **{sku: 2}))
         assert (answer.status, answer.body) == (202, {"order_id": order_id, "status": "placed"})
@@ -98,7 +99,7 @@ class TestTheWayOfAnOrder:
     def test_a_body_that_is_no_order_is_a_400_and_goes_no_further(
         self, pipeline: PipelineUnderTest, body: bytes
     ) -> None:
-        refused = pipeline.api.place(body)
+        refused = pipeline.api.post(body)
         assert refused.status == 400
         assert refused.body["errors"]
 
@@ -114,7 +115,7 @@ class TestOutsidePublishers:
         self, pipeline: PipelineUnderTest
     ) -> None:
         sku = pipeline.sku("many-times")
-        pipeline.put_stock({sku: 100})
+        pipeline.set_stock({sku: 100})
         ids = pipeline.ids(5)
         pipeline.publish(*[order(i, **{sku: 1}) for i in ids * 20])
         eventually(lambda: pipeline.reserved(ids) == set(ids) and pipeline.idle())
@@ -155,7 +156,7 @@ class TestOutsidePublishers:
 
     def test_scarce_stock_is_not_oversold(self, pipeline: PipelineUnderTest) -> None:
         scarce, plenty = pipeline.sku("scarce"), pipeline.sku("plenty")
-        pipeline.put_stock({scarce: 50, plenty: 1000})
+        pipeline.set_stock({scarce: 50, plenty: 1000})
         ids = pipeline.ids(60)
         pipeline.publish(*[order(i, **{scarce: 2, plenty: 1}) for i in ids])
         eventually(lambda: len(pipeline.orders.reservations(ids)) == 60)
@@ -171,7 +172,7 @@ class TestCancel:
         self, pipeline: PipelineUnderTest, when: str
     ) -> None:
         sku = pipeline.sku(f"cancelled-{when}")
-        pipeline.put_stock({sku: 10})
+        pipeline.set_stock({sku: 10})
         ids = pipeline.ids(5)
         placed = [("order.placed", order(i, **{sku: 2})) for i in ids]
         cancelled = [("order.cancelled", {"order_id": i, "reason": "raw"}) for i in ids]
@@ -285,7 +286,7 @@ class TestLoadAndCrashes:
         rates = {"ChargeFailureRate": "0.3", "ChargeDeclineRate": "0.2"}
         pipeline.cloud.deploy(artifact, parameters=rates)
         rare = pipeline.sku("rare")
-        pipeline.put_stock({rare: 600})
+        pipeline.set_stock({rare: 600})
         ids = pipeline.ids(1000)
         for start in range(0, 1000, 250):
             pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
@@ -296,9 +297,10 @@ class TestLoadAndCrashes:
         deadline = time.monotonic() + 180
         while (unbalanced := out_of_balance(pipeline, ids)) and time.monotonic() < deadline:
             time.sleep(1)
-            for output in ("PaymentsDLQUrl", "InventoryDLQUrl", "OutcomesDLQUrl"):
-                if pipeline.queue(output).depth() and pipeline.idle():
-                    pipeline.redrive(output)
+            for step in CONSUMERS.values():
+                queue = pipeline.dead_letters.queue(step.dead_letter_queue)
+                if queue.depth() and pipeline.idle():
+                    queue.redrive()
         assert not unbalanced
         assert pipeline.stock.available()[rare] + len(pipeline.reserved(ids)) == 600
         assert not set(pipeline.unfinished()) & set(ids)
@@ -464,7 +466,7 @@ def test_a_visit_takes_nothing_from_the_shop_and_leaves_nothing_even_when_it_fai
     (order_id,) = visitor.ids(1)
     with pytest.raises(ZeroDivisionError), visitor.visiting():
         visitor.set_stock({visitor.sku("mug"): 1})
-        visitor.place(order(order_id, **{visitor.sku("mug"): 1}))
+        visitor.api.place(order(order_id, **{visitor.sku("mug"): 1}))
         collect_updates(visitor, [order_id])
         raise ZeroDivisionError
     eventually(lambda: pipeline.queue("OrderUpdatesQueue").depth() == waiting + 2)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from orderctl.pipeline.tuning import Tuner, TuningFailedError
+from orderctl.errors import OrderctlError
+from orderctl.pipeline.tuning import Tuner
 from support.pipeline import PipelineUnderTest
 
 
 def tuner(pipeline: PipelineUnderTest, function: str) -> Tuner:
-    return Tuner(pipeline.session, pipeline, function, settled_seconds=1)
+    return Tuner(pipeline, function, settled_seconds=1)
 
 
 def memory(pipeline: PipelineUnderTest, function: str) -> int:
@@ -29,5 +30,5 @@ def test_tries_a_memory_size_on_real_orders_and_puts_it_back(pipeline: PipelineU
 
 def test_says_so_when_there_is_no_such_function(pipeline: PipelineUnderTest) -> None:
     tried = tuner(pipeline, "nobody")
-    with pytest.raises(TuningFailedError, match="no function nobody"), tried.restored():
+    with pytest.raises(OrderctlError, match="no function nobody"), tried.restored():
         pass

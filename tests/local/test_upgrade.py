@@ -91,7 +91,7 @@ def charges(pipeline: PipelineUnderTest) -> Mapping[str, int]:
 def test_code_parameters_and_the_api_change_under_load(
     old: PipelineUnderTest, directory: Path, tmp_path: Path
 ) -> None:
-    old.put_stock({"mug": ORDERS})
+    old.set_stock({"mug": ORDERS})
     template, artifact = Template.load(), new_code(tmp_path)
     load = submitted(directory)
     eventually(lambda: len(order_ids(old)) > ORDERS // 10)

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orderctl.commands import cancel, logs, orders, trace, updates
+from orderctl.commands.order import show
 from orderctl.pipeline import reading, reasons
 from orderctl.pipeline import times as moments
 from orderctl.pipeline import trace as story
@@ -23,11 +24,11 @@ from orderctl.pipeline.api import Reply
 from orderctl.pipeline.dead_letters import event_in, order_id_in, without_qualifier
 from orderctl.pipeline.logs import LogLine, log_line
 from orderctl.pipeline.parked import Parked
-from orderctl.pipeline.pipeline import reserved_lines
 from orderctl.pipeline.queues import Message
 from orderctl.pipeline.sender import refusal
+from orderctl.pipeline.stock import reserved_lines
 from orderctl.pipeline.trace import Story
-from orderctl.terminal import console
+from orderctl.terminal import console, order_texts
 from support.hostile import HOSTILE, assert_harmless
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -221,7 +222,7 @@ def test_an_unfinished_order(order: Mapping[str, Any]) -> None:
     age = orders.age_seconds(order, NOW)
     assert age is None or isinstance(age, int)
     assert orders.missing(order, paid=False, reserved=False)
-    printed(orders.amount(order), orders.items(order))
+    printed(order_texts.amount(order), order_texts.items(order))
 
 
 @given(
@@ -236,7 +237,7 @@ def test_what_the_api_answers(body: object) -> None:
     if isinstance(body, dict):
         printed(cancel.success_of(body, "order-1"), cancel.failure_of(body, "order-1") or "")
         with contextlib.redirect_stdout(io.StringIO()) as screen:
-            orders.show(body)
+            show(body)
         assert_harmless(screen.getvalue())
 
 

@@ -14,10 +14,9 @@ from typing import Any, Self
 import boto3
 import pytest
 
-from orderctl import deploying as stack
 from orderctl.localcloud.lifecycle import LocalCloud
-from orderctl.pipeline.pipeline import Pipeline
-from orderctl.terminal.connection import reachable_outputs
+from orderctl.pipeline import Pipeline
+from orderctl.pipeline.updates import OrderUpdates
 from orders.aws.clock import timestamp
 
 AT_ONCE = 10
@@ -54,9 +53,7 @@ class PipelineUnderTest(Pipeline):
             stack_name: its name.
             cloud: the local cloud it is in, if it is in one of ours.
         """
-        outputs = stack.outputs_of(session.client("cloudformation"), stack_name)
-        assert outputs, f"there is no stack {stack_name} in {session.region_name}"
-        super().__init__(session, reachable_outputs(session, outputs), stack_name=stack_name)
+        super().__init__(session, stack_name)
         self._cloud = cloud
         self._started = datetime.now(UTC)
         self.events = session.client("events")
@@ -119,12 +116,14 @@ class PipelineUnderTest(Pipeline):
 
     def told(self) -> list[dict[str, Any]]:
         """The updates that have come since the last time, for its own subscription."""
-        return self.take_updates(self._updates)
+        return OrderUpdates(self.sqs, self._updates).take() if self._updates else []
 
     def set_stock(self, available: Mapping[str, int]) -> None:
         """Set how much there is of articles that are cleared away at the end."""
         self._stocked |= available.keys()
-        super().set_stock(available)
+        for sku, quantity in available.items():
+            item = {"sku": {"S": sku}, "available": {"N": str(quantity)}}
+            self.dynamodb.put_item(TableName=self.stack.outputs["StockTableName"], Item=item)
 
     def _clear_stock(self) -> None:
         for sku in self._stocked:

@@ -143,7 +143,7 @@ def statements(delivery: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]
 
 def called(service: str) -> set[str]:
     """The actions behind the calls that `orderctl deploy` and `destroy` make."""
-    source = "".join(path.read_text() for path in (ROOT / "src/orderctl/stack").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "src/orderctl/deploying").glob("*.py"))
     operations = botocore.session.Session().get_service_model(service).operation_names
     return {
         f"{service}:{ACTIONS.get(name, name)}"

@@ -63,16 +63,16 @@ def url() -> Iterator[str]:
     ],
 )
 def test_every_answer_is_one(url: str, body: bytes, reply: Reply) -> None:
-    assert ApiClient(SESSION, url).place(body) == reply
+    assert ApiClient(SESSION, url).post(body) == reply
 
 
 def test_a_proxy_is_not_asked_for_this_machine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://{LOOPBACK}:1")
-    assert ApiClient(SESSION, url).place(b"202 {}").status == 202
+    assert ApiClient(SESSION, url).post(b"202 {}").status == 202
 
 
 def test_each_request_is_signed_for_the_api(url: str) -> None:
-    path, signature = ApiClient(SESSION, url).place(b"202 who").body
+    path, signature = ApiClient(SESSION, url).post(b"202 who").body
     assert path == "/live/orders"
     assert re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=KEY/\d{8}/eu-central-1/execute-api/aws4_request, "
@@ -82,13 +82,13 @@ def test_each_request_is_signed_for_the_api(url: str) -> None:
 
 
 def test_a_token_stands_instead_of_the_signature(url: str) -> None:
-    _, authorization = ApiClient(SESSION, url, token="a.b.c").place(b"202 who").body
+    _, authorization = ApiClient(SESSION, url, token="a.b.c").post(b"202 who").body
     assert authorization == "Bearer a.b.c"
 
 
 def test_no_answer_and_no_connection_are_told_apart(url: str) -> None:
     with pytest.raises(NoAnswerError, match="did not answer at"):
-        ApiClient(SESSION, url).place(b"hang up")
+        ApiClient(SESSION, url).post(b"hang up")
     nobody = f"http://{LOOPBACK}:{any_free_port()}"
     with pytest.raises(NoAnswerError, match=r"cannot be reached at .*: .*refused"):
-        ApiClient(SESSION, nobody).place(b"202 {}")
+        ApiClient(SESSION, nobody).post(b"202 {}")

@@ -11,6 +11,7 @@ import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
 from orderctl.commands.run import payment_told
+from orderctl.errors import OrderctlError
 from orderctl.pipeline.dead_letters import Redriven, order_id_in, without_qualifier
 from orderctl.pipeline.queues import Message
 from support.lambdas import order_placed
@@ -126,7 +127,7 @@ class TestDlq:
         assert dlq.find(typed, QUEUES, "blue-") == queue
 
     def test_an_unknown_name_is_told_the_known_ones(self) -> None:
-        with pytest.raises(dlq.UnknownQueueError) as caught:
+        with pytest.raises(OrderctlError) as caught:
             dlq.find("payment-dlq", QUEUES, "blue-")
         assert str(caught.value) == (
             "There is no dead-letter queue payment-dlq. Did you mean blue-payments-dlq? "

@@ -24,7 +24,7 @@ STATE = LocalState(
         "OrdersResourceId": "def",
         "ApiUrl": "http://127.0.0.1:4567/_aws/execute-api/abc/live",
         "PaymentsDLQUrl": "http://127.0.0.1:4567/000000000000/payments-dlq",
-        "Unknown": "ignored",
+        "EventBusName": "order-events",
     },
 )
 
@@ -54,6 +54,7 @@ def test_has_everything_that_the_commands_need() -> None:
         "RESOURCE_ID": "def",
         "API_URL": "http://127.0.0.1:4567/_aws/execute-api/abc/live",
         "PAYMENTS_DLQ": "http://127.0.0.1:4567/000000000000/payments-dlq",
+        "EVENT_BUS": "order-events",
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from orderctl.pipeline.pipeline import Pipeline
+from orderctl.pipeline.orders import Orders
 from support import aws
 
 
@@ -16,10 +16,9 @@ def test_keys_that_dynamodb_leaves_out_are_read_again() -> None:
     for order_id in ids:
         item = {"order_id": {"S": order_id}, "state": {"S": "charged"}}
         table.put_item(TableName="payments", Item=item)
-    outputs = {"ApiUrl": "http://127.0.0.1:1", "PaymentsTableName": "payments"}
-    pipeline = Pipeline(boto3.Session(), outputs)
-    client = pipeline._dynamodb
+    client = boto3.client("dynamodb")
     aws.connect(client, "dynamodb")
+    orders = Orders(client, {"PaymentsTableName": "payments"})
 
     def throttle(parsed: dict[str, Any], **_: object) -> None:
         """Answer for one item, as DynamoDB may."""
@@ -30,4 +29,4 @@ def test_keys_that_dynamodb_leaves_out_are_read_again() -> None:
             parsed["UnprocessedKeys"] = {"payments": {"Keys": left}}
 
     client.meta.events.register("after-call.dynamodb.BatchGetItem", throttle)
-    assert sorted(pipeline.orders.payments(ids)) == ids
+    assert sorted(orders.payments(ids)) == ids

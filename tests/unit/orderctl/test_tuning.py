@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from orderctl.commands.tune import BadMemoryError, UnknownFunctionError, tune
 from orderctl.pipeline import tuning
+from support.command_line import run_here
 
 WARM = (
     "REPORT RequestId: 8286a188-ba32-4475-8077-530cd35c09a9\tDuration: 12.61 ms\t"
@@ -27,14 +27,16 @@ def test_takes_lambdas_prices_from_the_table_of_prices() -> None:
 
 
 def test_names_the_functions_when_it_does_not_know_one() -> None:
-    with pytest.raises(UnknownFunctionError, match="payments-processor"):
-        tune("payment", [128], 1, yes=True, as_json=False)
+    ended = run_here("tune", "payment")
+    assert (ended.status, "payments-processor" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("size", [127, 10_241])
 def test_says_which_memory_sizes_there_are(size: int) -> None:
-    with pytest.raises(BadMemoryError, match="128 to 10240 MB"):
-        tune("order-api", [size], 1, yes=True, as_json=False)
+    ended = run_here("tune", "order-api", "--memory", str(size))
+    assert (ended.status, "--memory" in ended.stderr) == (2, True)
+    assert ("128" in ended.stderr) == (size < 128)
+    assert ("10240" in ended.stderr) == (size > 10_240)
 
 
 @pytest.mark.parametrize(
