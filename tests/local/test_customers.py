@@ -55,7 +55,7 @@ class Shop:
 
     def token(self, customer: str, *, staff: bool = False) -> str:
         """A token of a made-up customer."""
-        session, parameters = self.cloud.session(), self.pipeline.stack.parameters
+        session, parameters = self.cloud.session(), self.pipeline.stack.parameters()
         return tokens.made_up(session, self.url, parameters, customer=customer, staff=staff)
 
     def api(self, token: str | None) -> ApiClient:
@@ -271,7 +271,7 @@ class TestTokens:
         session = shop.cloud.session()
         pools = session.client("cognito-idp")
         other = pools.create_user_pool(PoolName="another-shop")["UserPool"]["Arn"]
-        parameters = shop.pipeline.stack.parameters | {"UserPoolArn": other}
+        parameters = shop.pipeline.stack.parameters() | {"UserPoolArn": other}
         token = tokens.made_up(session, shop.url, parameters, customer="alice", staff=True)
         assert shop.api(token).show(order_id).status == 401
 

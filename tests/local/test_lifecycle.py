@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from orderctl import paths
+from orderctl.errors import OrderctlError
 from orderctl.localcloud import processes
-from orderctl.localcloud.lifecycle import LocalCloud, LocalCloudError
+from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.processes import any_free_port, is_running
 
 PATIENCE_SECONDS = 60.0
@@ -207,7 +208,7 @@ def test_what_a_killed_detaching_owner_leaves_is_ended_by_the_next_up(orderctl: 
 
 def test_server_that_ends_at_boot_shows_the_end_of_its_log() -> None:
     dying = (sys.executable, "-c", "print('first', flush=True); raise SystemExit('no such option')")
-    with pytest.raises(LocalCloudError) as caught:
+    with pytest.raises(OrderctlError) as caught:
         LocalCloud(server=dying).start()
     assert str(caught.value) == (
         "The local cloud ended by itself (exit code 1). The end of its log:\n"
@@ -219,7 +220,7 @@ def test_server_that_ends_at_boot_shows_the_end_of_its_log() -> None:
 def test_server_that_ends_later_is_noticed() -> None:
     with LocalCloud() as cloud:
         os.kill(cloud.state.pid, signal.SIGKILL)
-        with pytest.raises(LocalCloudError, match=r"ended by itself \(SIGKILL\)"):
+        with pytest.raises(OrderctlError, match=r"ended by itself \(SIGKILL\)"):
             cloud.wait()
 
 

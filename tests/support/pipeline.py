@@ -16,6 +16,7 @@ import pytest
 
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline import Pipeline
+from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.updates import OrderUpdates
 from orders.aws.clock import timestamp
 
@@ -175,8 +176,7 @@ class PipelineUnderTest(Pipeline):
 
     def idle(self) -> bool:
         """Whether no message is on its way in the queues of the consumers."""
-        queues = ("PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl")
-        return not any(self.queue(queue).depth() for queue in queues)
+        return not any(self.queue(step.queue).depth() for step in CONSUMERS.values())
 
     def statuses(self, ids: Sequence[str]) -> dict[str, str]:
         """How these orders stand; those that are not tracked yet are left out."""

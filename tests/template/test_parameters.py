@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from orderctl.deploying import ParameterError, Template
+from orderctl.deploying import Template
+from orderctl.errors import OrderctlError
 from support.parameters import HOSTILE
 
 Resources = dict[str, dict[str, Any]]
@@ -37,7 +38,7 @@ def is_taken(name: str, value: str) -> bool:
     """Whether the template takes a value."""
     try:
         Template(TEMPLATE.body, {name: TEMPLATE.parameters[name]}).check({name: value})
-    except ParameterError:
+    except OrderctlError:
         return False
     return True
 

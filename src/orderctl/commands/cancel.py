@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
 from orderctl.terminal.options import Json, Target, check_order_id
+from orderctl.waiting import wait_until
 
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.2
@@ -120,11 +120,15 @@ def success_of(order: dict[str, Any], order_id: str) -> str:
 
 def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict[str, Any]:
     """How the order stands when it is decided, or when that takes too long."""
-    deadline = time.monotonic() + patience_seconds
-    while True:
+
+    def look() -> dict[str, Any]:
         answer = pipeline.api.show(order_id)
         served = answer.status == HTTPStatus.OK and isinstance(answer.body, dict)
-        order = answer.body if served else {}
-        if order.get("status") in ("cancelled", "confirmed") or time.monotonic() > deadline:
-            return order
-        time.sleep(_POLL_SECONDS)
+        return answer.body if served else {}
+
+    return wait_until(
+        look,
+        patience_seconds=patience_seconds,
+        poll_seconds=_POLL_SECONDS,
+        enough=lambda order: order.get("status") in ("cancelled", "confirmed"),
+    )

@@ -221,9 +221,7 @@ def _package(
         architecture = Architecture(values[_ARCHITECTURE])
     except ValueError as error:
         names = " or ".join(Architecture)
-        raise stack.ParameterError(
-            f"Architecture is {names}, not {values[_ARCHITECTURE]!r}."
-        ) from error
+        raise OrderctlError(f"Architecture is {names}, not {values[_ARCHITECTURE]!r}.") from error
     return package.build(Machine.aws(architecture))
 
 

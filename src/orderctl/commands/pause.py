@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from orderctl import paths
 from orderctl.commands import OPERATING, app
-from orderctl.pipeline.queues import Queue
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
@@ -50,8 +49,7 @@ def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
         consumer = pipeline.consumer(name)
         with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
             changed = consumer.switch(on=on)
-        url = pipeline.stack.outputs[CONSUMERS[name].queue or ""]
-        queue = Queue(pipeline.session.client("sqs"), url)
+        queue = pipeline.queue(CONSUMERS[name].queue)
         waiting = queue.depth()
     if as_json:
         console.json_document(

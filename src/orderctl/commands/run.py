@@ -22,6 +22,7 @@ from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
 from orderctl.terminal.options import Params, parameters
+from orderctl.waiting import wait_until
 
 _STOCK = {"mug": 100, "tea": 100}
 _PATIENCE_SECONDS = 120.0
@@ -127,14 +128,18 @@ class _Run:
 
     def _watch(self, refresh: Callable[[], None]) -> None:
         """Look until every order has ended, or is parked."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+
+        def all_ended_or_parked() -> bool:
             self._look()
             refresh()
             missing = sum(not order.ended for order in self._orders)
-            if missing == 0 or missing == sum(self._pipeline.dead_letters.depths().values()):
-                return
-            time.sleep(_REFRESH_SECONDS)
+            return missing in (0, sum(self._pipeline.dead_letters.depths().values()))
+
+        wait_until(
+            all_ended_or_parked,
+            patience_seconds=_PATIENCE_SECONDS,
+            poll_seconds=_REFRESH_SECONDS,
+        )
 
     def _look(self) -> None:
         ids = [order.id for order in self._orders]
@@ -209,9 +214,7 @@ class _Run:
         return {name: s for name, s in self._pipeline.alarms.states().items() if s == "ALARM"}
 
     def _wait_for(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _ALARM_PATIENCE_SECONDS
-        while not true() and time.monotonic() < deadline:
-            time.sleep(_REFRESH_SECONDS)
+        wait_until(true, patience_seconds=_ALARM_PATIENCE_SECONDS, poll_seconds=_REFRESH_SECONDS)
 
     def _say(self, holds: bool, what: str) -> None:
         self._failed |= not holds

@@ -51,7 +51,7 @@ _MILLISECONDS = 1000
     "orderctl submit --count 1000 --rate 50",
 )
 def submit(
-    file: str | None = None,
+    file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *,
     amount: Annotated[str | None, Parameter(metavar="N")] = None,

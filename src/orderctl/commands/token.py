@@ -41,7 +41,7 @@ def token(
         made = tokens.made_up(
             pipeline.session,
             pipeline.stack.outputs["ApiUrl"],
-            pipeline.stack.parameters,
+            pipeline.stack.parameters(),
             customer=customer,
             staff=staff,
         )

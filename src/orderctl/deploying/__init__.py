@@ -20,7 +20,7 @@ from orderctl.deploying.deployment import (
 from orderctl.deploying.destruction import Destruction
 from orderctl.deploying.errors import StackError, explain
 from orderctl.deploying.events import Observer, StackEvent, failure
-from orderctl.deploying.template import ParameterError, Template
+from orderctl.deploying.template import Template
 
 __all__ = [
     "DEFAULT_NAME",
@@ -28,7 +28,6 @@ __all__ = [
     "Destruction",
     "LeftTables",
     "Observer",
-    "ParameterError",
     "Plan",
     "Silent",
     "StackError",

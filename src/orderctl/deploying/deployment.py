@@ -197,7 +197,7 @@ def prepare(
         None when the stack is like that already.
 
     Raises:
-        ParameterError: The parameters do not fit the template.
+        OrderctlError: The parameters do not fit the template.
         StackError: The stack cannot be changed like this, or not now; one whose creation was
             rolled back must be cleared away before.
     """

@@ -37,10 +37,6 @@ _left_out = shutil.ignore_patterns(
 )
 
 
-class PackageError(OrderctlError):
-    """The deployment package could not be built."""
-
-
 class Architecture(StrEnum):
     """The processors Lambda runs on, as CloudFormation names them."""
 
@@ -129,7 +125,7 @@ def build(
         build_directory: Where the package and the kept libraries go.
 
     Raises:
-        PackageError: The libraries could not be installed, or something does not compile.
+        OrderctlError: The libraries could not be installed, or something does not compile.
     """
     libraries = _libraries(target, lock, build_directory)
     with tempfile.TemporaryDirectory(dir=build_directory, prefix=".incomplete-") as scratch:
@@ -187,7 +183,7 @@ def _install(target: Target, lock: Path, directory: Path) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise PackageError(
+        raise OrderctlError(
             f"pip could not install the functions' libraries for {target.name}:\n"
             f"{_pip_errors(result.stderr)}\n"
             "Check that a package index can be reached, then try again; "
@@ -235,7 +231,7 @@ def _compile(target: Target, directory: Path) -> None:
     )
     if result.returncode != 0:
         said = (result.stdout or result.stderr).strip()
-        raise PackageError(f"The functions do not compile:\n{said}")
+        raise OrderctlError(f"The functions do not compile:\n{said}")
 
 
 def _files(directory: Path) -> dict[str, Path]:

@@ -23,10 +23,6 @@ CODE_VERSION = "CodeVersion"
 SETTINGS_OF_CODE = (CODE_BUCKET, CODE_KEY, CODE_VERSION)
 
 
-class ParameterError(OrderctlError):
-    """A parameter is not one of the template's, or one of its own is missing."""
-
-
 class _Loader(yaml.CSafeLoader):
     """Reads a template; short forms such as !Ref are spelled out."""
 
@@ -99,18 +95,18 @@ class Template:
         """Check that the parameters are the template's, before anything is started.
 
         Raises:
-            ParameterError: One is unknown or out of its bounds, or one without a default is not
+            OrderctlError: One is unknown or out of its bounds, or one without a default is not
                 given.
         """
         known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
         for name, value in given.items():
             if name not in known:
-                raise ParameterError(_unknown_parameter(name, known))
+                raise OrderctlError(_unknown_parameter(name, known))
             if wanted := _wanted(self.parameters[name], value):
-                raise ParameterError(f"The parameter {name} must be {wanted}; it is {value!r}.")
+                raise OrderctlError(f"The parameter {name} must be {wanted}; it is {value!r}.")
         for name in known:
             if name not in given and "Default" not in self.parameters[name]:
-                raise ParameterError(
+                raise OrderctlError(
                     f"The parameter {name} has no default: give it with --param {name}=…"
                 )
 

@@ -50,16 +50,8 @@ _STOPPED = (0, -signal.SIGTERM)
 LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
 
 
-class LocalCloudError(OrderctlError):
-    """The local cloud could not be started, or has ended by itself."""
-
-
 class NotRunningError(OrderctlError):
     """There is no local cloud to work with."""
-
-
-class AlreadyRunningError(OrderctlError):
-    """A local cloud is running, and there is to be one only."""
 
 
 class LocalCloud:
@@ -136,7 +128,7 @@ class LocalCloud:
         """Start the server and wait until it is ready.
 
         Raises:
-            LocalCloudError: It ended, or did not get ready; the message has the end of its log.
+            OrderctlError: It ended, or did not get ready; the message has the end of its log.
         """
         try:
             # From the fork to the record of it: nothing may come between.
@@ -167,9 +159,9 @@ class LocalCloud:
             The stack's outputs as they are to be used from here.
 
         Raises:
-            ParameterError: The parameters do not fit the template.
+            OrderctlError: The parameters do not fit the template.
             StackError: The template could not be deployed.
-            LocalCloudError: The server ended meanwhile.
+            OrderctlError: The server ended meanwhile.
         """
         template = template or stack.Template.load()
         parameters = with_user_pool(self.session(), self.state.stack_name, parameters or {})
@@ -200,11 +192,11 @@ class LocalCloud:
         """Wait until it is stopped from elsewhere.
 
         Raises:
-            LocalCloudError: It ended by itself.
+            OrderctlError: It ended by itself.
         """
         code = self._process.wait() if self._process else 0
         if code not in _STOPPED:
-            raise LocalCloudError(self._end(code))
+            raise OrderctlError(self._end(code))
 
     def stop(self) -> None:
         """End the server, its functions' processes, and the record of it."""
@@ -259,7 +251,7 @@ class LocalCloud:
             return self.state.answers()
 
         if not wait_until(answers, patience_seconds=_BOOT_SECONDS, poll_seconds=_POLL_SECONDS):
-            raise LocalCloudError(
+            raise OrderctlError(
                 f"The local cloud was not ready after {_BOOT_SECONDS:.0f} s. "
                 f"The end of its log:\n{self._log_end()}"
             )
@@ -268,9 +260,9 @@ class LocalCloud:
         """Raise if the server has ended."""
         code = self._process.poll() if self._process else None
         if code in _STOPPED:
-            raise LocalCloudError("The local cloud was stopped meanwhile.")
+            raise OrderctlError("The local cloud was stopped meanwhile.")
         if code is not None:
-            raise LocalCloudError(self._end(code))
+            raise OrderctlError(self._end(code))
 
     def _end(self, code: int) -> str:
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
@@ -299,16 +291,16 @@ def choose_port(asked: int | None) -> int:
         asked: The port that was named explicitly, if any.
 
     Raises:
-        LocalCloudError: The port that was asked for is taken, or all that were tried.
+        OrderctlError: The port that was asked for is taken, or all that were tried.
     """
     if asked is not None:
         if not port_is_free(asked):
-            raise LocalCloudError(_taken(asked))
+            raise OrderctlError(_taken(asked))
         return asked
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
         if port_is_free(port):
             return port
-    raise LocalCloudError(
+    raise OrderctlError(
         f"Ports {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TO_TRY - 1} are all taken. "
         "Name a free one with --port."
     )
@@ -333,16 +325,16 @@ def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
         What was recorded of one that has ended without being stopped; it is cleared away.
 
     Raises:
-        AlreadyRunningError: There is one, or another `orderctl up` is about to start one.
+        OrderctlError: There is one, or another `orderctl up` is about to start one.
     """
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(directory.lock())
         except Timeout:
-            raise AlreadyRunningError(_already_running(directory.read())) from None
+            raise OrderctlError(_already_running(directory.read())) from None
         left_over = directory.read()
         if left_over and left_over.detached and left_over.is_running():
-            raise AlreadyRunningError(_already_running(left_over))
+            raise OrderctlError(_already_running(left_over))
         if left_over:
             terminate(left_over.pid, left_over.is_running)
             directory.clear(left_over.instance)

@@ -106,10 +106,6 @@ def health(port: int) -> str | None:
     return instance if isinstance(instance, str) else None
 
 
-class StateDirectoryError(OrderctlError):
-    """The directory cannot be used."""
-
-
 class StateDirectory:
     """The directory of one local cloud: its state, its log, and what it needs while it runs."""
 
@@ -161,7 +157,7 @@ class StateDirectory:
 
         Raises:
             filelock.Timeout: There is another.
-            StateDirectoryError: The directory cannot be made, or not written to.
+            OrderctlError: The directory cannot be made, or not written to.
         """
         lock = FileLock(self._lock, blocking=False)
         try:
@@ -170,7 +166,7 @@ class StateDirectory:
         except Timeout:  # an OSError, too
             raise
         except OSError as error:
-            raise StateDirectoryError(
+            raise OrderctlError(
                 f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
                 f"{error.strerror}. Name a directory with {paths.STATE_VARIABLE}."
             ) from error

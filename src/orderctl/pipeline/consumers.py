@@ -15,10 +15,6 @@ _PATIENCE_SECONDS = 180.0  # AWS takes up to a minute or two
 _IN_BETWEEN = ("Creating", "Enabling", "Disabling", "Updating")
 
 
-class NotSwitchedError(OrderctlError):
-    """The consumer is not in the state that was asked for."""
-
-
 class Consumer:
     """What hands a queue's messages to its function."""
 
@@ -39,7 +35,7 @@ class Consumer:
             Whether it was different before.
 
         Raises:
-            NotSwitchedError: it does not get there.
+            OrderctlError: it does not get there.
         """
         wanted = "Enabled" if on else "Disabled"
         # A mapping that is being changed takes no other change.
@@ -48,7 +44,7 @@ class Consumer:
         self._functions.update_event_source_mapping(UUID=self._mapping, Enabled=on)
         state = self._settled()
         if state != wanted:
-            raise NotSwitchedError(
+            raise OrderctlError(
                 f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, and not {wanted} yet."
             )
         return True

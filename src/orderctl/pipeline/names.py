@@ -8,10 +8,6 @@ from collections.abc import Iterable, Sequence
 from orderctl.errors import OrderctlError
 
 
-class UnknownNameError(OrderctlError):
-    """There is nothing of that name."""
-
-
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
     """A question after a name that is close to what was typed; empty when none is."""
     close = difflib.get_close_matches(typed, list(known), n=1)
@@ -28,13 +24,13 @@ def find(typed: str, known: Sequence[str], prefix: str, *, what: str) -> str:
         what: of what they are the names, such as function.
 
     Raises:
-        UnknownNameError: it is none of them.
+        OrderctlError: it is none of them.
     """
     for name in (typed, prefix + typed):
         if name in known:
             return name
     short = [name.removeprefix(prefix) for name in known]
-    raise UnknownNameError(
+    raise OrderctlError(
         f"There is no {what} {typed}.{did_you_mean(typed.removeprefix(prefix), short)} "
         f"There are: {', '.join(short)}"
     )

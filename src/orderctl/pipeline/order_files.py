@@ -26,10 +26,6 @@ class Outgoing:
     """Where it stands, such as `line 3`."""
 
 
-class BadOrdersError(OrderctlError):
-    """The text is no list of orders; the message names each place and field."""
-
-
 def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
     """An order by its fields, with an id of its own: then it can be posted again without harm.
 
@@ -59,7 +55,7 @@ def read(text: str, name: str) -> list[Outgoing]:
         name: what to call it in errors.
 
     Raises:
-        BadOrdersError: it has none, or some of them are faulty.
+        OrderctlError: it has none, or some of them are faulty.
     """
     orders: list[Outgoing] = []
     faults: list[str] = []
@@ -80,9 +76,9 @@ def read(text: str, name: str) -> list[Outgoing]:
             faults.append(f"{where}: order_id: {order.order_id} is that of {first[order.order_id]}")
         orders.append(order)
     if faults:
-        raise BadOrdersError("\n  ".join([f"Nothing was sent. {name} has faults:", *_some(faults)]))
+        raise OrderctlError("\n  ".join([f"Nothing was sent. {name} has faults:", *_some(faults)]))
     if not orders:
-        raise BadOrdersError(
+        raise OrderctlError(
             f"{name} has no orders. Write one JSON object a line, or one JSON array of them."
         )
     return orders
@@ -93,7 +89,7 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
     if text.lstrip().startswith("["):
         array = _parsed(text)
         if isinstance(array, Exception):
-            raise BadOrdersError(f"{name} is not JSON: {array}")
+            raise OrderctlError(f"{name} is not JSON: {array}")
         for number, value in enumerate(array, 1):
             yield f"order {number}", value
         return

@@ -67,7 +67,7 @@ class Archive:
         """The names of the rules that were meant; the default ones when none was typed.
 
         Raises:
-            UnknownNameError: one is none of the pipeline's on the bus.
+            OrderctlError: one is none of the pipeline's on the bus.
         """
         if not typed:
             return [name for rule, name in self._rules.items() if rule.is_replayed]

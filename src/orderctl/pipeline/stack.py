@@ -21,10 +21,6 @@ class NoStackError(OrderctlError):
     """There is no such stack, or it is not deployed yet."""
 
 
-class MissingResourceError(OrderctlError):
-    """The stack lacks something that this version of the template has."""
-
-
 @dataclass(frozen=True, slots=True)
 class StackResource:
     """A resource of the stack."""
@@ -48,35 +44,37 @@ class Stack:
         """
         self.name = name
         self._client = session.client("cloudformation")
-        found = self._describe()
-        outputs = {it["OutputKey"]: it["OutputValue"] for it in found.get("Outputs", ())}
+        outputs = {it["OutputKey"]: it["OutputValue"] for it in self._describe().get("Outputs", ())}
         if not outputs:
             raise NoStackError(
                 f"There is no stack {name} in {session.region_name}, or it is not deployed yet."
             )
         self.outputs = reachable(outputs, self._client.meta.endpoint_url)
         """With addresses that can be reached from here."""
-        self.parameters: dict[str, str] = {
-            it["ParameterKey"]: it["ParameterValue"] for it in found.get("Parameters", ())
-        }
 
     @property
     def prefix(self) -> str:
         """What stands before every name of this stack: its parameter NamePrefix."""
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)
 
+    def parameters(self) -> dict[str, str]:
+        """The present values of the stack's parameters."""
+        found = self._describe().get("Parameters", ())
+        return {it["ParameterKey"]: it["ParameterValue"] for it in found}
+
     def parameter(self, name: str) -> str:
         """The value of a parameter of the stack.
 
         Raises:
-            MissingResourceError: it has no such parameter.
+            OrderctlError: it has no such parameter.
         """
-        if name not in self.parameters:
-            raise MissingResourceError(
+        values = self.parameters()
+        if name not in values:
+            raise OrderctlError(
                 f"Stack {self.name} has no parameter {name}: it was deployed from an older "
                 "template. Deploy the present one."
             )
-        return self.parameters[name]
+        return values[name]
 
     @cached_property
     def resources(self) -> Mapping[str, StackResource]:
@@ -94,10 +92,10 @@ class Stack:
         """What a resource of the template is called in the account.
 
         Raises:
-            MissingResourceError: the stack has no such resource.
+            OrderctlError: the stack has no such resource.
         """
         if logical_id not in self.resources:
-            raise MissingResourceError(
+            raise OrderctlError(
                 f"Stack {self.name} has no {logical_id}: it was deployed from an older "
                 "template. Deploy the present one."
             )

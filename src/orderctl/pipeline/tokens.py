@@ -38,10 +38,6 @@ _APP_CLIENT: Final = "orderctl"
 _ORDERCTL: Final = "orderctl"
 
 
-class NoTokenError(OrderctlError):
-    """There is no token to be had."""
-
-
 def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
     """The token with which the tool's own commands call the API.
 
@@ -51,13 +47,13 @@ def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, 
         parameters: the stack's parameters.
 
     Raises:
-        NoTokenError: it is a stack on AWS, and no token was given; or what was given is none.
+        OrderctlError: it is a stack on AWS, and no token was given; or what was given is none.
     """
     given = os.environ.get(VARIABLE)
     if not given:
         return made_up(session, api_url, parameters, customer=_ORDERCTL, staff=True)
     if not _TOKEN.fullmatch(given):
-        raise NoTokenError(f"{VARIABLE} holds no token: three parts with dots between them.")
+        raise OrderctlError(f"{VARIABLE} holds no token: three parts with dots between them.")
     return given
 
 
@@ -79,7 +75,7 @@ def made_up(
         staff: whether the user belongs to the shop's staff, from now on.
 
     Raises:
-        NoTokenError: it is a stack on AWS, its API takes no tokens, or none with this scope can be
+        OrderctlError: it is a stack on AWS, its API takes no tokens, or none with this scope can be
             made up.
     """
     _check(api_url, parameters)
@@ -104,19 +100,19 @@ def made_up(
 
 def _check(api_url: str, parameters: Mapping[str, str]) -> None:
     if not is_loopback(urlsplit(api_url).hostname or ""):
-        raise NoTokenError(
+        raise OrderctlError(
             "On AWS the shop's own user pool signs customers in, and orderctl makes nobody up "
             "there. Sign in as the shop's front end does (or, if an app client allows it, with "
             "`aws cognito-idp initiate-auth`), and hand the token to orderctl in the variable "
             f"{VARIABLE}."
         )
     if parameters.get("ApiAuthorization") != JWT:
-        raise NoTokenError(
+        raise OrderctlError(
             "This API takes no tokens. Have it take them with: "
             f"{paths.orderctl()} deploy --local --param ApiAuthorization=JWT"
         )
     if parameters["ApiScope"] not in ("", API_SCOPE):
-        raise NoTokenError(
+        raise OrderctlError(
             f"The API asks for the scope {parameters['ApiScope']}. Whoever signs in without a "
             f"browser gets {API_SCOPE} only: leave ApiScope empty here, or name that scope."
         )
@@ -151,7 +147,7 @@ def _set_staff(
     """Put a user into the group of the staff, or out of it."""
     if not group:
         if staff:
-            raise NoTokenError("This stack has no group of staff: its StaffGroup is empty.")
+            raise OrderctlError("This stack has no group of staff: its StaffGroup is empty.")
         return
     with suppress(pools.exceptions.GroupExistsException):
         pools.create_group(UserPoolId=pool, GroupName=group)

@@ -39,10 +39,6 @@ _MEGABYTES_PER_GIGABYTE = 1024
 _MILLION = 1_000_000
 
 
-class TuningFailedError(OrderctlError):
-    """A memory size could not be measured."""
-
-
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What was measured at one memory size."""
@@ -88,7 +84,7 @@ class Tuner:
             orders: how many.
 
         Raises:
-            TuningFailedError: an order was not taken or has not ended, or nothing was logged.
+            OrderctlError: an order was not taken or has not ended, or nothing was logged.
             ClientError, BotoCoreError: a call failed.
         """
         self._set_memory(memory)
@@ -96,7 +92,7 @@ class Tuner:
         self._send(orders)
         reports = self._reports(since)
         if not reports:
-            raise TuningFailedError(f"{self.function} has logged no invocation.")
+            raise OrderctlError(f"{self.function} has logged no invocation.")
         durations = [float(report["duration"]) for report in reports]
         inits = [float(report["init"]) for report in reports if report["init"]]
         return Trial(
@@ -115,7 +111,7 @@ class Tuner:
         try:
             return functions.get_function_configuration(FunctionName=self.function)
         except functions.exceptions.ResourceNotFoundException as error:
-            raise TuningFailedError(f"There is no function {self.function}.") from error
+            raise OrderctlError(f"There is no function {self.function}.") from error
 
     def _set_memory(self, memory: int) -> None:
         functions = self.pipeline.session.client("lambda")
@@ -129,14 +125,14 @@ class Tuner:
         for order_id in ids:
             status = self.pipeline.api.place({"order_id": order_id, "amount": 1}).status
             if status != HTTPStatus.ACCEPTED:
-                raise TuningFailedError(f"The API answered {status} instead of 202.")
+                raise OrderctlError(f"The API answered {status} instead of 202.")
         ended = wait_until(
             lambda: all_ended(ids, self.pipeline.orders.find(ids)),
             patience_seconds=_PATIENCE_SECONDS,
             poll_seconds=_POLL_SECONDS,
         )
         if not ended:
-            raise TuningFailedError(
+            raise OrderctlError(
                 "Not every order has ended; `orderctl orders --stuck` says what is missing."
             )
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from orderctl.deploying import ParameterError, Template
+from orderctl.deploying import Template
 from orderctl.deploying.template import SETTINGS_OF_CODE
+from orderctl.errors import OrderctlError
 from support.parameters import HOSTILE
 
 from .account import Account
@@ -168,7 +169,7 @@ def test_what_the_tool_refuses_for_a_parameter_the_stack_refuses_too(
             )
         except ClientError as error:
             assert error.response["Error"]["Code"] == "ValidationError"
-            with pytest.raises(ParameterError):
+            with pytest.raises(OrderctlError):
                 alone.check({parameter: value})
         else:
             account.cloudformation.delete_stack(StackName=wanted)

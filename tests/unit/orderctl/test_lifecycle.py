@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
-from orderctl.localcloud.lifecycle import LocalCloudError, choose_port
+from orderctl.localcloud.lifecycle import choose_port
 from orderctl.localcloud.processes import LOOPBACK, any_free_port
 from orderctl.pipeline.stack import reachable
 
@@ -22,7 +23,7 @@ def taken_port() -> Iterator[int]:
 def test_a_port_that_was_asked_for_is_used_or_is_an_error(taken_port: int) -> None:
     free = any_free_port()
     assert choose_port(free) == free
-    with pytest.raises(LocalCloudError, match=f"Port {taken_port} is taken by another program"):
+    with pytest.raises(OrderctlError, match=f"Port {taken_port} is taken by another program"):
         choose_port(taken_port)
 
 
@@ -36,7 +37,7 @@ def test_the_next_free_port_is_used_when_none_was_asked_for(
 def test_no_free_port_at_all_is_an_error(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "DEFAULT_PORT", taken_port)
     monkeypatch.setattr(lifecycle, "_PORTS_TO_TRY", 1)
-    with pytest.raises(LocalCloudError, match=r"are all taken\. Name a free one with --port"):
+    with pytest.raises(OrderctlError, match=r"are all taken\. Name a free one with --port"):
         choose_port(None)
 
 

@@ -11,7 +11,7 @@ from orderctl.commands import logs, stock
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import times as moments
 from orderctl.pipeline.logs import LogLine, log_line
-from orderctl.pipeline.names import UnknownNameError, did_you_mean, find
+from orderctl.pipeline.names import did_you_mean, find
 from orderctl.pipeline.stock import Stock, StockError
 from orderctl.terminal.options import check_order_id
 from support import aws
@@ -185,7 +185,7 @@ class TestFunctions:
         assert find(typed, self.names, "blue-", what="function") == "blue-order-tracker"
 
     def test_an_unknown_one_is_told_the_known_ones(self) -> None:
-        with pytest.raises(UnknownNameError) as caught:
+        with pytest.raises(OrderctlError) as caught:
             find("payment-processor", self.names, "blue-", what="function")
         assert str(caught.value) == (
             "There is no function payment-processor. Did you mean payments-processor? "

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from orderctl.deploying import package
-from orderctl.deploying.package import Architecture, Artifact, PackageError, Target
+from orderctl.deploying.package import Architecture, Artifact, Target
+from orderctl.errors import OrderctlError
 
 TARGET = Target("test")
 
@@ -109,7 +110,7 @@ def test_bytecode_is_there_and_the_same_wherever_it_was_built(
 
 def test_code_that_does_not_compile_is_not_packaged(project: Project) -> None:
     project.write("payments/handler.py", "def\n")
-    with pytest.raises(PackageError, match=r"payments/handler\.py"):
+    with pytest.raises(OrderctlError, match=r"payments/handler\.py"):
         project.build(Target("test", interpreter=sys.executable))
 
 
@@ -168,7 +169,7 @@ def test_pip_failure_says_what_is_missing_and_what_to_do(
     project = Project(tmp_path)
     project.lock.write_text(f"no-such-library==1 --hash=sha256:{'0' * 64}\n")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(PackageError) as caught:
+    with pytest.raises(OrderctlError) as caught:
         project.build()
     assert "no-such-library==1" in str(caught.value)
     assert "Check that a package index can be reached" in str(caught.value)

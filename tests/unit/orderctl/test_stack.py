@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orderctl.deploying import ParameterError, StackError, StackEvent, Template, failure
+from orderctl.deploying import StackError, StackEvent, Template, failure
+from orderctl.errors import OrderctlError
 
 TEMPLATE = """
 Parameters:
@@ -35,13 +36,13 @@ def test_known_parameters_pass(template: Template) -> None:
 
 @pytest.mark.parametrize("name", ["chargefailurerate", "ChargeFailRate", "ChargeFailureRates"])
 def test_misspelt_parameter_is_recognised(template: Template, name: str) -> None:
-    with pytest.raises(ParameterError) as caught:
+    with pytest.raises(OrderctlError) as caught:
         template.check({"Email": "a@example.com", name: "0"})
     assert f"no parameter {name}. Did you mean ChargeFailureRate?" in str(caught.value)
 
 
 def test_unknown_parameter_is_answered_with_the_known_ones(template: Template) -> None:
-    with pytest.raises(ParameterError) as caught:
+    with pytest.raises(OrderctlError) as caught:
         template.check({"Email": "a@example.com", "Zzz": "0"})
     message = str(caught.value)
     assert "Did you mean" not in message
@@ -60,17 +61,17 @@ def test_unknown_parameter_is_answered_with_the_known_ones(template: Template) -
     ],
 )
 def test_value_out_of_its_bounds_is_answered_with_them(name: str, value: str, wanted: str) -> None:
-    with pytest.raises(ParameterError, match=f"The parameter {name} must be {wanted}"):
+    with pytest.raises(OrderctlError, match=f"The parameter {name} must be {wanted}"):
         Template.load().check({name: value})
 
 
 def test_what_the_deployment_fills_in_cannot_be_given(template: Template) -> None:
-    with pytest.raises(ParameterError):
+    with pytest.raises(OrderctlError):
         template.check({"Email": "a@example.com", "CodeBucket": "mine"})
 
 
 def test_parameter_without_a_default_must_be_given(template: Template) -> None:
-    with pytest.raises(ParameterError, match="Email has no default: give it with --param Email="):
+    with pytest.raises(OrderctlError, match="Email has no default: give it with --param Email="):
         template.check({})
 
 

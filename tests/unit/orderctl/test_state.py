@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
-from orderctl.localcloud.lifecycle import AlreadyRunningError, NotRunningError
-from orderctl.localcloud.state import LocalState, StateDirectory, StateDirectoryError
+from orderctl.localcloud.lifecycle import NotRunningError
+from orderctl.localcloud.state import LocalState, StateDirectory
 
 STATE = LocalState(
     pid=2**22 + 1,  # larger than Linux and macOS give
@@ -55,7 +56,7 @@ def test_nothing_but_the_state_is_left_by_writing_it(directory: StateDirectory) 
 def test_a_directory_that_cannot_be_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(StateDirectoryError, match="Name a directory with ORDERCTL_STATE_DIR"),
+        pytest.raises(OrderctlError, match="Name a directory with ORDERCTL_STATE_DIR"),
         StateDirectory(tmp_path / "file").lock(),
     ):
         pass
@@ -92,7 +93,7 @@ def test_only_the_owner_can_read_what_is_in_a_directory_that_was_there(tmp_path:
 def test_a_directory_is_claimed_once(directory: StateDirectory) -> None:
     with (
         lifecycle.claimed(directory),
-        pytest.raises(AlreadyRunningError, match="is starting a local cloud"),
+        pytest.raises(OrderctlError, match="is starting a local cloud"),
         lifecycle.claimed(directory),
     ):
         pass

@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import UnauthorizedSSOTokenError
 
 from orderctl.commands.submit import rate_told
+from orderctl.errors import OrderctlError
 from orderctl.pipeline.api import NoAnswerError, Reply
-from orderctl.pipeline.order_files import BadOrdersError, Outgoing, read
+from orderctl.pipeline.order_files import Outgoing, read
 from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, Try, latencies, refusal
 
 TAKEN = Reply(202, {"status": "placed"})
@@ -47,7 +48,7 @@ class TestFiles:
 
     def test_a_line_ends_where_json_lines_do(self) -> None:
         customers = ["\u2028", "\x85"]
-        with pytest.raises(BadOrdersError) as error:
+        with pytest.raises(OrderctlError) as error:
             read("".join(f'{{"amount":-1,"customer_id":"{each}"}}\r\n' for each in customers), "f")
         assert "is not JSON" not in str(error.value)
         assert "line 2: " in str(error.value)
@@ -77,12 +78,12 @@ class TestFiles:
         ],
     )
     def test_a_fault_is_named_with_its_place(self, text: str, said: str) -> None:
-        with pytest.raises(BadOrdersError) as caught:
+        with pytest.raises(OrderctlError) as caught:
             read(text, "f")
         assert said in str(caught.value)
 
     def test_of_many_faults_some_are_told(self) -> None:
-        with pytest.raises(BadOrdersError) as caught:
+        with pytest.raises(OrderctlError) as caught:
             read("x\n" * 25, "f")
         assert "… and 5 more" in str(caught.value)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from orderctl.errors import OrderctlError
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline import tokens
-from orderctl.pipeline.tokens import NoTokenError
 
 SESSION = boto3.Session("KEY", "secret", region_name="eu-central-1")
 ON_AWS = "https://abc.execute-api.eu-central-1.amazonaws.com/live"
@@ -17,13 +17,13 @@ STACK = {"ApiAuthorization": "JWT", "UserPoolArn": POOL, "ApiScope": "", "StaffG
 
 
 def test_nobody_is_made_up_on_aws() -> None:
-    with pytest.raises(NoTokenError, match="ORDERCTL_TOKEN"):
+    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN"):
         tokens.made_up(SESSION, ON_AWS, STACK, customer="alice", staff=True)
 
 
 def test_the_commands_want_a_token_on_aws_and_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(tokens.VARIABLE, raising=False)
-    with pytest.raises(NoTokenError, match="ORDERCTL_TOKEN"):
+    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN"):
         tokens.for_orderctl(SESSION, ON_AWS, STACK)
     monkeypatch.setenv(tokens.VARIABLE, "a.b.c")
     assert tokens.for_orderctl(SESSION, ON_AWS, STACK) == "a.b.c"
@@ -32,7 +32,7 @@ def test_the_commands_want_a_token_on_aws_and_take_it(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("given", [" ", "a.b", "a.b.c\n", "a.b.c\r\nX-Other: 1", "Bearer a.b.c"])
 def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tokens.VARIABLE, given)
-    with pytest.raises(NoTokenError, match="ORDERCTL_TOKEN holds no token"):
+    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN holds no token"):
         tokens.for_orderctl(SESSION, ON_AWS, STACK)
 
 
@@ -44,7 +44,7 @@ def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.Monk
     ],
 )
 def test_what_cannot_be_made_up_is_said(changes: dict[str, str], says: str) -> None:
-    with pytest.raises(NoTokenError, match=says):
+    with pytest.raises(OrderctlError, match=says):
         tokens.made_up(SESSION, HERE, STACK | changes, customer="alice", staff=False)
 
 
