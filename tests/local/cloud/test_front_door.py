@@ -3,6 +3,9 @@ from http import HTTPStatus
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from .account import REGION, Account, policy
@@ -150,13 +153,15 @@ ECHO = """
 """
 
 
-def api_of(account: Account, name: str, code: str) -> str:
+def api_of(account: Account, name: str, code: str, authorization: str = "NONE") -> str:
     """Deploy an API whose one method calls a function, and return its path."""
     function = account.function(name, code)
     gateway = account.apigateway
     api = gateway.create_rest_api(name=name)["id"]
     root = gateway.get_resources(restApiId=api)["items"][0]["id"]
-    gateway.put_method(restApiId=api, resourceId=root, httpMethod="POST", authorizationType="NONE")
+    gateway.put_method(
+        restApiId=api, resourceId=root, httpMethod="POST", authorizationType=authorization
+    )
     gateway.put_integration(
         restApiId=api,
         resourceId=root,
@@ -195,3 +200,34 @@ def test_nobody_unknown_sends_much(account: Account, name: str) -> None:
     assert answered(account, "POST", "/", b"a" * 600_000).status == too_long
     account.client("s3").create_bucket(Bucket=name)
     account.client("s3").put_object(Bucket=name, Key="a", Body=b"a" * 2_000_000)
+
+
+def signed_for(account: Account, path: str, service: str) -> dict[str, str]:
+    """The headers of a POST without a body that the root user signed."""
+    request = AWSRequest("POST", f"{account.server.url}{path}", data=b"")
+    credentials = Credentials(account.server.access_key, account.server.secret_key)
+    SigV4Auth(credentials, service, REGION).add_auth(request)
+    return dict(request.headers.items())
+
+
+def test_an_api_that_wants_a_signature_verifies_it(account: Account, name: str) -> None:
+    path = api_of(account, name, ECHO, "AWS_IAM")
+    key = account.server.access_key
+    query = (
+        "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"
+        f"&X-Amz-Credential={key}/20260101/{REGION}/{{}}/aws4_request"
+    )
+    for address, headers in (
+        (path, {}),
+        (path, {"Authorization": "Bearer x"}),
+        (path, {"Authorization": "AWS4-HMAC-SHA256 x"}),
+        (path, {"Authorization": FORGED.format(key=key)}),
+        (path + query.format("s3"), {}),
+        (path + query.format("s3"), {"Authorization": "AWS4-HMAC-SHA256 x"}),
+        (path + query.format("execute-api"), {"Authorization": "Bearer x"}),
+        (path, signed_for(account, path, "apigateway")),
+        (path + "?a=b", signed_for(account, path, "execute-api")),
+    ):
+        assert answered(account, "POST", address, **headers).status == HTTPStatus.FORBIDDEN
+    signed = signed_for(account, path, "execute-api")
+    assert answered(account, "POST", path, **signed).status == HTTPStatus.OK
