@@ -45,7 +45,7 @@ def status(*, since: Window = "10m", as_json: Json = False, target: Target = Tar
     """
     window = _window(since)
     with connected(target) as pipeline:
-        seen = pipeline.health(window)
+        seen = health.look(pipeline, datetime.now(UTC), window)
         name = pipeline.stack.name
     if as_json:
         console.json_document(health.facts(seen))
@@ -112,7 +112,7 @@ def _repeat(
 ) -> None:
     while True:
         began = time.monotonic()
-        show(pipeline.health(window))
+        show(health.look(pipeline, datetime.now(UTC), window))
         time.sleep(max(began + every_seconds - time.monotonic(), 0))
 
 

@@ -11,6 +11,7 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
+from orderctl.pipeline import trace as story
 from orderctl.pipeline.times import shown
 from orderctl.pipeline.trace import Entry, Story
 from orderctl.terminal import console
@@ -49,7 +50,7 @@ def trace(
         connected(target) as pipeline,
         console.waiting("Reading tables, queues and logs", shown=not as_json),
     ):
-        told = pipeline.trace(order_id, start)
+        told = story.tell(pipeline, order_id, start)
     if not told.is_known:
         raise OrderctlError(
             f"There is no trace of an order {order_id}: not in the tables, not in a dead-letter "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orderctl.pipeline import health, tokens, trace
+from orderctl.pipeline import tokens
 from orderctl.pipeline.alarms import Alarms
 from orderctl.pipeline.api import ApiClient
 from orderctl.pipeline.consumers import Consumer
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
-
-    from orderctl.pipeline.health import Health
-    from orderctl.pipeline.trace import Story
 
 
 class Pipeline:
@@ -110,23 +106,6 @@ class Pipeline:
     def archive(self) -> Archive:
         """What the bus has carried, to be replayed."""
         return Archive(self.session, self.stack)
-
-    def health(self, window: timedelta) -> Health:
-        """How the whole pipeline is now.
-
-        Args:
-            window: how far back to count.
-        """
-        return health.look(self, datetime.now(UTC), window)
-
-    def trace(self, order_id: str, since: datetime) -> Story:
-        """An order's whole story.
-
-        Args:
-            order_id: which.
-            since: from when on to search the logs, for an order that no table knows.
-        """
-        return trace.tell(self, order_id, since)
 
     @cached_property
     def _api_token(self) -> str | None:
