@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from orderctl import deploying as stack
 from orderctl.deploying import Deployment, Destruction, StackError, StackEvent, Template
 from orderctl.deploying.package import Artifact
-from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.localcloud.lifecycle import NAME_HELD, LocalCloud
 
 TEMPLATE = """
 Parameters:
@@ -88,6 +88,7 @@ class Stack:
             stack_name=self.name,
             observer=self,
             poll_seconds=0.02,
+            name_held=NAME_HELD,
         )
 
 

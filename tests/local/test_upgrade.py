@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from orderctl.deploying.package import Artifact, Target
 from orderctl.deploying.template import parse
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from support.command_line import PROGRAM
+from orderctl.pipeline.order_files import Outgoing, outgoing
+from orderctl.pipeline.sender import Result, Sender
 from support.pipeline import PipelineUnderTest, eventually
 
-ORDERS = 150
+STOCK = 10_000
+RATE = 15
 PATIENCE_SECONDS = 180
 
 
@@ -63,24 +65,25 @@ def without_cancel(template: Template) -> Template:
     return replace(template, body=text)
 
 
-def submitted(directory: Path) -> subprocess.Popen[str]:
-    command = [str(PROGRAM), "submit", "--json"]
-    load = ["--count", str(ORDERS), "--rate", "15", "--item", "mug=1"]
-    environment = os.environ | {"ORDERCTL_STATE_DIR": str(directory)}
-    return subprocess.Popen(
-        [*command, *load],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def load(pipeline: PipelineUnderTest) -> Iterator[Result]:
+    """Orders at a rate, from before the block until after it."""
+    result, ended = Result(RATE), threading.Event()
+    sender = Sender(pipeline.api_client(RATE).post, RATE)
+    line = {"sku": "mug", "quantity": 1}
 
+    def orders() -> Iterator[Outgoing]:
+        while not ended.is_set():
+            yield outgoing({"amount": 5, "items": [line]})
 
-def order_ids(pipeline: PipelineUnderTest) -> list[str]:
-    pages = pipeline.dynamodb.get_paginator("scan").paginate(
-        TableName=pipeline.stack.outputs["OrdersTableName"], ProjectionExpression="order_id"
-    )
-    return [item["order_id"]["S"] for page in pages for item in page["Items"]]
+    thread = threading.Thread(target=sender.send, args=(orders(), result, lambda: None))
+    thread.start()
+    try:
+        eventually(lambda: len(result.sent) > RATE)
+        yield result
+    finally:
+        ended.set()
+        thread.join(PATIENCE_SECONDS)
 
 
 def charges(pipeline: PipelineUnderTest) -> Mapping[str, int]:
@@ -89,27 +92,22 @@ def charges(pipeline: PipelineUnderTest) -> Mapping[str, int]:
 
 
 def test_code_parameters_and_the_api_change_under_load(
-    old: PipelineUnderTest, directory: Path, tmp_path: Path
+    old: PipelineUnderTest, tmp_path: Path
 ) -> None:
-    old.set_stock({"mug": ORDERS})
+    old.set_stock({"mug": STOCK})
     template, artifact = Template.load(), new_code(tmp_path)
-    load = submitted(directory)
-    eventually(lambda: len(order_ids(old)) > ORDERS // 10)
+    with load(old) as result:
+        old.cloud.deploy(artifact)
+        old.cloud.deploy(artifact, parameters={"LogRetentionDays": "7", "RetryDelaySeconds": "2"})
+        old.cloud.deploy(artifact, template=without_cancel(template))
+        assert old.api.cancel("nobody").status == 403, "the changed API has reached the stage"
 
-    old.cloud.deploy(artifact)
-    old.cloud.deploy(artifact, parameters={"LogRetentionDays": "7", "RetryDelaySeconds": "2"})
-    old.cloud.deploy(artifact, template=without_cancel(template))
-    assert old.api.cancel("nobody").status == 403, "the changed API has reached the stage"
-    assert load.poll() is None, "the load went on all the time"
-
-    printed, errors = load.communicate(timeout=PATIENCE_SECONDS)
-    assert load.returncode == 0, errors
-    ids = order_ids(old)
-    assert len(ids) == ORDERS, printed
+    assert not [sent for sent in result.sent if not sent.taken]
+    ids = [sent.order.order_id for sent in result.sent]
     eventually(lambda: set(old.statuses(ids).values()) == {"confirmed"}, within=PATIENCE_SECONDS)
     assert set(old.dead_letters.depths().values()) == {0}
     assert old.charged(ids) == old.reserved(ids) == set(ids)
-    assert old.stock.available() == {"mug": 0}
+    assert old.stock.available() == {"mug": STOCK - len(ids)}
     assert charges(old) == dict.fromkeys(ids, 1)
     messages = [line.get("message") for line in old.log_lines("payments-processor")]
     assert "new code" in messages

@@ -28,6 +28,7 @@ from orderctl.terminal.confirming import check_somebody_answers
 from orderctl.terminal.connection import Account, account, explained
 from orderctl.terminal.deployments import (
     Progress,
+    name_held,
     noted_when_interrupted,
     poll_seconds,
     show_account,
@@ -102,7 +103,7 @@ def deploy(
         _say_rolled_back(name)
         if not plan_only:
             _clear_away(where, name, yes=yes, as_json=as_json)
-    free_at = stack.queue_names_free_at(where.session, name)
+    free_at = stack.queue_names_free_at(where.session, name, name_held(where))
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **given}, name, poll_seconds(where))
     if left.names:

@@ -42,8 +42,8 @@ _GONE = "DELETE_COMPLETE"
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _QUEUE = "AWS::SQS::Queue"
 _STACK_TAG = "order-pipeline:stack"
-# A minute, and what clocks may differ.
-_NAME_HELD = timedelta(seconds=65)
+NAME_HELD = timedelta(seconds=65)
+"""For how long SQS refuses the name of a deleted queue: a minute, and what clocks may differ."""
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _JWT = "JWT"
 _OF_TOKENS = ("UserPoolArn", "ApiScope")
@@ -240,6 +240,7 @@ def deploy(
     stack_name: str = DEFAULT_NAME,
     observer: Observer | None = None,
     poll_seconds: float = 2.0,
+    name_held: timedelta = NAME_HELD,
 ) -> Deployment:
     """Create or update a stack without asking, and wait until it stands.
 
@@ -248,7 +249,7 @@ def deploy(
     """
     if is_rolled_back(session, stack_name):
         clear_away(session, stack_name, poll_seconds)
-    free_at = queue_names_free_at(session, stack_name)
+    free_at = queue_names_free_at(session, stack_name, name_held)
     plan = prepare(
         session,
         artifact,
@@ -276,11 +277,18 @@ def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
     return stack is not None and stack["StackStatus"] == _ROLLED_BACK
 
 
-def queue_names_free_at(session: boto3.Session, stack_name: str) -> datetime | None:
+def queue_names_free_at(
+    session: boto3.Session, stack_name: str, name_held: timedelta = NAME_HELD
+) -> datetime | None:
     """When SQS gives away again the names of queues that were deleted with, or in, this stack.
 
     It refuses a deleted queue's name for 60 seconds (QueueDeletedRecently, CreateQueue, SQS API
     reference). Ask before a new stack takes the place of the deleted one.
+
+    Args:
+        session: the account and region.
+        stack_name: the stack's name.
+        name_held: for how long a name is refused.
 
     Returns:
         None when no queue was deleted in that time.
@@ -300,13 +308,17 @@ def queue_names_free_at(session: boto3.Session, stack_name: str) -> datetime | N
         stacks = [max(deleted)[1]] if deleted else []
         if describe(client, stack_name):
             stacks.append(stack_name)
-        moments = [moment for stack in stacks if (moment := _queue_deleted_at(client, stack))]
-    return max(moments) + _NAME_HELD if moments else None
+        moments = [
+            moment for stack in stacks if (moment := _queue_deleted_at(client, stack, name_held))
+        ]
+    return max(moments) + name_held if moments else None
 
 
-def _queue_deleted_at(client: CloudFormationClient, stack: str) -> datetime | None:
+def _queue_deleted_at(
+    client: CloudFormationClient, stack: str, name_held: timedelta
+) -> datetime | None:
     """When the last queue of a stack was deleted; None if that was too long ago to matter."""
-    since = datetime.now(UTC) - _NAME_HELD
+    since = datetime.now(UTC) - name_held
     pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
     for event in (event for page in pages for event in page["StackEvents"]):  # newest first
         if event["Timestamp"] < since:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -26,7 +26,7 @@ from orderctl import paths
 from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
-from orderctl.localcloud.state import REGION, LocalState, StateDirectory, health
+from orderctl.localcloud.state import HELD_NAME_SECONDS, REGION, LocalState, StateDirectory, health
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline.stack import reachable
 from orderctl.waiting import wait_until
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import boto3
 
 DEFAULT_PORT = 4566
+NAME_HELD = timedelta(seconds=HELD_NAME_SECONDS + 1)
 
 _SERVER = (sys.executable, "-m", "orderctl.localcloud.server")
 _PORTS_TO_TRY = 100
@@ -175,6 +176,7 @@ class LocalCloud:
                 stack_name=self.state.stack_name,
                 observer=observer,
                 poll_seconds=_POLL_SECONDS,
+                name_held=NAME_HELD,
             )
         except stack.StackError:
             self._check_alive()

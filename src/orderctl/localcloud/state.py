@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HEALTH_PATH = "/_orderctl/health"
 REGION = "us-east-1"
+HELD_NAME_SECONDS = 15.0
+"""How long the name of a deleted queue cannot be used again; on AWS it is a minute."""
 _HEALTH_TIMEOUT_SECONDS = 2.0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 
 from orderctl.deploying import StackEvent, Template, package
+from orderctl.deploying.deployment import NAME_HELD
 from orderctl.deploying.package import Target as Machine
+from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.terminal import console
 from orderctl.terminal.connection import Account, explained
@@ -88,6 +91,11 @@ def show_account(where: Account, stack_name: str) -> None:
 def poll_seconds(where: Account) -> float:
     """How often to ask CloudFormation how it goes."""
     return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
+
+
+def name_held(where: Account) -> timedelta:
+    """For how long the name of a deleted queue cannot be used again."""
+    return lifecycle.NAME_HELD if where.local else NAME_HELD
 
 
 @contextmanager

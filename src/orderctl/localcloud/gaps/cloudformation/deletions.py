@@ -4,7 +4,7 @@ MiniStack 1.5.33 gives a deleted queue's name away at once, and deletes a bus wi
 stack that is deleted and deployed again at once works here, and would not on AWS:
 
 - "You must wait 60 seconds after deleting a queue before you can create another with the same
-  name" (QueueDeletedRecently, CreateQueue, SQS API reference).
+  name" (QueueDeletedRecently, CreateQueue, SQS API reference). Here it is HELD_NAME_SECONDS.
 - A bus with rules is not deleted (DeleteEventBus, EventBridge API reference), and an archive is a
   managed rule on its bus ("Archiving events", EventBridge user guide). AWS does not say how soon
   after its archive that rule goes; here it takes a second.
@@ -19,8 +19,8 @@ from ministack.services import eventbridge, sqs
 from ministack.services.cloudformation import provisioners
 
 from orderctl.localcloud import seams
+from orderctl.localcloud.state import HELD_NAME_SECONDS
 
-_NAME_SECONDS = 60
 _MANAGED_RULE_SECONDS = 1
 _BUS = "AWS::Events::EventBus"
 _QUEUE = "AWS::SQS::Queue"
@@ -51,7 +51,7 @@ def install() -> None:
 
     def delete_queue(data: dict[str, Any], url: str) -> object:
         answer = delete(data, url)
-        _hold(_names, data.get("QueueUrl", url).rpartition("/")[2], _NAME_SECONDS)
+        _hold(_names, data.get("QueueUrl", url).rpartition("/")[2], HELD_NAME_SECONDS)
         return answer
 
     def create_queue_of_stack(logical_id: str, properties: dict[str, Any], stack: str) -> object:
@@ -61,7 +61,7 @@ def install() -> None:
 
     def delete_queue_of_stack(physical_id: str, properties: dict[str, Any]) -> None:
         delete_of_stack(physical_id, properties)
-        _hold(_names, physical_id.rpartition("/")[2], _NAME_SECONDS)
+        _hold(_names, physical_id.rpartition("/")[2], HELD_NAME_SECONDS)
 
     def delete_bus_of_stack_without_rules(physical_id: str, properties: dict[str, Any]) -> None:
         if _has_rules(physical_id):
