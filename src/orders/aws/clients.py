@@ -58,7 +58,7 @@ def sqs() -> SQSClient:
     return cast("SQSClient", _client("sqs"))
 
 
-def code_of(error: Exception) -> str:
+def error_code(error: Exception) -> str:
     """The code of what AWS answered, or what else went wrong.
 
     Of what the SDK raises only the code or the name: its texts may quote the request.
@@ -73,8 +73,8 @@ def code_of(error: Exception) -> str:
 def reason(error: Exception) -> str:
     """A short text that says what AWS answered, for a log line."""
     if isinstance(error, ClientError):
-        return f"{code_of(error)} from {error.operation_name}"
-    return code_of(error)
+        return f"{error_code(error)} from {error.operation_name}"
+    return error_code(error)
 
 
 def _client(service: str) -> BaseClient:

@@ -18,7 +18,7 @@ from orders.events import CustomerId, OrderPlaced
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orders.aws.order_table import Order
+    from orders.order import Order
 
 # Callers of an API that takes signed requests, or that is open to all, may do everything.
 _WITHOUT_CUSTOMERS: Final = ("AWS_IAM", "NONE")
