@@ -18,6 +18,13 @@ from orderctl.pipeline import Pipeline
 
 _HEADER = ("order", "age", "status", "payment", "inventory", "missing", "parked in")
 _NOTHING = "-"
+_NAMED = frozenset(
+    {
+        *("order_id", "status", "reason", "payment", "inventory", "amount", "currency", "items"),
+        *("customer_id", "placed_at", "history"),
+    }
+)
+"""The fields of an order that are shown in a form of their own; any other as it is."""
 
 
 class UnknownOrderError(OrderctlError):
@@ -168,6 +175,7 @@ def show(shown: Mapping[str, Any]) -> None:
         "amount": amount(shown),
         "items": items(shown),
         "customer": shown.get("customer_id"),
+        **{name: value for name, value in shown.items() if name not in _NAMED},
     }
     console.summary([(name, reading.shown(fact)) for name, fact in facts.items() if fact])
     console.out().print()
