@@ -1,7 +1,9 @@
 """The contract: every event on the bus and every body of the API.
 
-Nothing else knows a field's name. Consumers ignore fields they do not know, so a producer may add
-fields but never removes one. The JSON Schemas in ``docs/schemas`` are generated from this module.
+A field is named here and nowhere else, except where something is decided by it: an optional field
+added to ``OrderPlaced`` goes through the API, the table and the bus by itself. Consumers ignore
+fields they do not know, so a producer may add fields but never removes one. The JSON Schemas in
+``docs/schemas`` are generated from this module.
 """
 
 from __future__ import annotations
@@ -280,7 +282,7 @@ Outcome = Event[
 """What the tracker follows."""
 
 Milestone = Event[OrderPlaced | OrderConfirmed | OrderCancelled]
-"""What the shop's own services hear of."""
+"""What the shop's own services are notified of."""
 
 
 class _Envelope(msgspec.Struct, frozen=True, rename={"detail_type": "detail-type"}):

@@ -33,14 +33,22 @@ class Statement:
 
 
 class StateRecord(Protocol):
-    """A record of an order whose state alone changes once it is written."""
+    """A record of an order of which only the state changes once it is written."""
 
     @property
-    def order_id(self) -> str: ...  # noqa: D102 - the order's
+    def order_id(self) -> str:
+        """Whose record it is."""
+        ...
+
     @property
-    def state(self) -> str: ...  # noqa: D102 - such as "charged"
+    def state(self) -> str:
+        """Such as ``charged``."""
+        ...
+
     @property
-    def at(self) -> str: ...  # noqa: D102 - since when
+    def at(self) -> str:
+        """Since when it is in this state."""
+        ...
 
 
 def insert(table: str, item: Mapping[str, Any]) -> Statement:

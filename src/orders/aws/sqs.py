@@ -29,7 +29,7 @@ MAX_RETRY_DELAY_SECONDS: Final = 900
 MAX_CONFLICTS: Final = 3
 """How often a message that met another writer is taken up again in the same invocation."""
 FAILED: Final = "failed"
-"""Stands for a state: what failed messages are counted as."""
+"""What failed messages are counted as, beside the states of records."""
 
 EventT = TypeVar("EventT", bound=Event[Any])
 
@@ -119,7 +119,7 @@ class Batch(Generic[EventT]):
             yield groups
 
     def refuse(self, messages: Sequence[Message[EventT]], what: str, why: str) -> None:
-        """Deal with an order's messages whose record was not read or written.
+        """Handle messages of an order whose record was not read or written.
 
         Args:
             messages: of this batch.
@@ -160,11 +160,11 @@ class Batch(Generic[EventT]):
         self._announcements.append((message, detail))
 
     def count(self, state: str) -> None:
-        """Count a record that has got a new state."""
+        """Count a record that was written with a new state."""
         self._states[state] += 1
 
     def counts(self) -> dict[str, int]:
-        """How many records have got each state, and how many messages have failed."""
+        """How many records were written with each state, and how many messages failed."""
         return {**self._states, FAILED: len(self._failed)}
 
     def finish(self, bus: Bus, retry: Retry, context: Context) -> BatchResponse:
@@ -194,7 +194,7 @@ def consume(
         event: the invocation's.
         context: the invocation's.
         decode: turns a message's body into an event, or raises UnreadableEventError.
-        settle: does what the messages of a batch are about.
+        settle: handles the messages of a batch.
         bus: where its announcements go.
         retry: says when failed messages come again.
         metrics: the name of the metric for each state that is counted, FAILED among them.

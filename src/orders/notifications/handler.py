@@ -34,7 +34,7 @@ class NotificationFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Publishes an update for every milestone, in order per order, and once."""
+    """Publishes an update for every milestone, in the order's sequence, and once."""
 
     client: SNSClient
     topic_arn: str
@@ -77,10 +77,10 @@ def _event_id(event: dict[str, Any]) -> str | None:
 
 
 def order_updates(event: Milestone) -> list[OrderUpdate]:
-    """What a shop's services hear of a milestone: it, and before it what led there.
+    """The updates that report a milestone: its own, and before it the one that led there.
 
     The function gets events in any order. So each update brings its predecessor along, and the
-    FIFO topic drops what it has had within its five minutes: ``placed`` always comes first.
+    FIFO topic drops what it had in the last five minutes: ``placed`` always comes first.
     """
     detail = event.detail
     if isinstance(detail, OrderPlaced):

@@ -43,7 +43,7 @@ class Caller:
         return order.ordered is not None and order.ordered.customer_id == self.customer_id
 
     def claim(self, placed: OrderPlaced) -> OrderPlaced:
-        """The order as this caller may place it: a customer's is the customer's own.
+        """The order as this caller may place it: a customer orders for nobody else.
 
         Raises:
             NotAllowedError: it names another customer.

@@ -78,7 +78,7 @@ def order_unknown(order_id: str) -> Response:
 
 
 def too_late(order_id: str) -> Response:
-    """409: a confirmed order is not cancelled any more."""
+    """409: a confirmed order can no longer be cancelled."""
     detail = "The order is confirmed; it can no longer be cancelled."
     return _problem(409, "Too late to cancel", {"detail": detail, "order_id": order_id})
 

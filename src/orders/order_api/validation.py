@@ -39,17 +39,17 @@ class _Fields:
 def _fields(struct: type[msgspec.Struct]) -> _Fields:
     fields = msgspec.structs.fields(struct)
     return _Fields(
-        {field.name: _given_type(field.type) for field in fields},
+        {field.name: _value_type(field.type) for field in fields},
         tuple(field.name for field in fields if field.required),
     )
 
 
-def _given_type(annotated: Any) -> Any:  # noqa: ANN401 - a type of the contract
-    """The type of a field when it is given: without the mark that it may be absent."""
+def _value_type(annotated: Any) -> Any:  # noqa: ANN401 - a type of the contract
+    """The type of a field's value: without UnsetType, which says that it may be absent."""
     if get_origin(annotated) not in (Union, UnionType):
         return annotated
-    given = [one for one in get_args(annotated) if one is not UnsetType]
-    return Union[tuple(given)]  # noqa: UP007 - made of a list
+    members = tuple(member for member in get_args(annotated) if member is not UnsetType)
+    return Union[members]  # noqa: UP007 - made of a tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class InvalidOrderError(Exception):
     """The body is not an order; the message can be logged."""
 
     def __init__(self, *faults: Fault) -> None:
-        # A caller may send thousands of unknown fields: each text stands once.
+        # A caller may send thousands of unknown fields: each text is logged once.
         super().__init__("; ".join(dict.fromkeys(fault.loggable for fault in faults)))
         self.faults = faults
 
 
 class _DuplicateKeyError(ValueError):
-    """A JSON object names a key twice: its argument."""
+    """A JSON object names a key twice: the error's argument."""
 
 
 def parse_order(body: str, new_order_id: str) -> OrderPlaced:

@@ -22,7 +22,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class StuckOrders:
-    """Reports how many orders are older than an order should get before it ends."""
+    """Reports how many unfinished orders are older than they should be."""
 
     orders: OrderTable
     max_age: timedelta
