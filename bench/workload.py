@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.setting import OURS, Function, session
-from orders.aws.order_table import Order, OrderTable, Step
+from orders.aws.order_table import OrderTable
+from orders.order import Order, Step
 from orders.order_api.validation import parse_order
 
 SKUS: Final = tuple(f"sku-{number:02}" for number in range(20))

@@ -1,1 +1,1 @@
-"""The functions of the order pipeline, as they are deployed to AWS Lambda."""
+"""The functions of the order pipeline, as they run in AWS Lambda, and their contract."""

@@ -1,35 +1,23 @@
 """The contract: every event on the bus and every body of the API.
 
-Nothing else knows a field's name. Consumers ignore fields they do not know, so a producer may add
-fields but never removes one. The JSON Schemas in ``docs/schemas`` are generated from this module.
+A field is named here and nowhere else, except where something is decided by it: an optional field
+added to ``OrderPlaced`` goes through the API, the table and the bus by itself. Consumers ignore
+fields they do not know, so a producer may add fields but never removes one. The JSON Schemas in
+``docs/schemas`` are generated from this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-WireT = TypeVar("WireT")
-EventT = TypeVar("EventT", bound="_Event")
-
 ORDERS: Final = "com.myapp.orders"
 PAYMENTS: Final = "com.myapp.payments"
 INVENTORY: Final = "com.myapp.inventory"
-
-ORDER_PLACED: Final = "order.placed"
-ORDER_CANCEL_REQUESTED: Final = "order.cancel_requested"
-ORDER_CONFIRMED: Final = "order.confirmed"
-ORDER_CANCELLED: Final = "order.cancelled"
-PAYMENT_CHARGED: Final = "payment.charged"
-PAYMENT_DECLINED: Final = "payment.declined"
-PAYMENT_REFUNDED: Final = "payment.refunded"
-INVENTORY_RESERVED: Final = "inventory.reserved"
-INVENTORY_REJECTED: Final = "inventory.rejected"
-INVENTORY_RELEASED: Final = "inventory.released"
 
 MAX_AMOUNT: Final = Decimal("9999999999.99")
 MAX_LINES: Final = 20
@@ -142,10 +130,22 @@ OrderLines = Annotated[
 ]
 
 
-class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
-    """``order.placed``: a valid order was taken. ``POST /orders`` has the same fields."""
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event on the bus says; each is about an order."""
+
+    source: ClassVar[str]
+    """Who alone may publish it."""
+    detail_type: ClassVar[str]
 
     order_id: OrderId
+
+
+class OrderPlaced(Detail, frozen=True, kw_only=True):
+    """``order.placed``: a valid order was taken. ``POST /orders`` has the same fields."""
+
+    source = ORDERS
+    detail_type = "order.placed"
+
     amount: Amount
     currency: Currency = "USD"
     customer_id: CustomerId | UnsetType = UNSET
@@ -161,70 +161,88 @@ class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
         check_distinct_skus(self.items)
 
 
-class OrderCancelRequested(msgspec.Struct, frozen=True, kw_only=True):
+class OrderCancelRequested(Detail, frozen=True, kw_only=True):
     """``order.cancel_requested``: somebody wants the order cancelled; the tracker decides."""
 
-    order_id: OrderId
+    source = ORDERS
+    detail_type = "order.cancel_requested"
+
     reason: Reason = "cancel requested"
 
 
-class OrderConfirmed(msgspec.Struct, frozen=True, kw_only=True):
+class OrderConfirmed(Detail, frozen=True, kw_only=True):
     """``order.confirmed``: paid and reserved. Final."""
 
-    order_id: OrderId
+    source = ORDERS
+    detail_type = "order.confirmed"
+
     placed_at: Time | UnsetType = UNSET
 
 
-class OrderCancelled(msgspec.Struct, frozen=True, kw_only=True):
+class OrderCancelled(Detail, frozen=True, kw_only=True):
     """``order.cancelled``: whatever was charged goes back, whatever was reserved is released."""
 
-    order_id: OrderId
+    source = ORDERS
+    detail_type = "order.cancelled"
+
     reason: Reason = ""
     placed_at: Time | UnsetType = UNSET
 
 
-class PaymentCharged(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentCharged(Detail, frozen=True, kw_only=True):
     """``payment.charged``: the card was charged."""
 
-    order_id: OrderId
+    source = PAYMENTS
+    detail_type = "payment.charged"
+
     amount: Amount
     currency: Currency
     charge_id: ChargeId
 
 
-class PaymentDeclined(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentDeclined(Detail, frozen=True, kw_only=True):
     """``payment.declined``: the card was declined, and nothing was charged."""
 
-    order_id: OrderId
+    source = PAYMENTS
+    detail_type = "payment.declined"
+
     reason: Reason
 
 
-class PaymentRefunded(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentRefunded(Detail, frozen=True, kw_only=True):
     """``payment.refunded``: what was charged went back."""
 
-    order_id: OrderId
+    source = PAYMENTS
+    detail_type = "payment.refunded"
+
     amount: Amount
     currency: Currency
 
 
-class InventoryReserved(msgspec.Struct, frozen=True, kw_only=True):
+class InventoryReserved(Detail, frozen=True, kw_only=True):
     """``inventory.reserved``: the lines are set aside for the order."""
 
-    order_id: OrderId
+    source = INVENTORY
+    detail_type = "inventory.reserved"
+
     items: tuple[OrderLine, ...] = ()
 
 
-class InventoryRejected(msgspec.Struct, frozen=True, kw_only=True):
+class InventoryRejected(Detail, frozen=True, kw_only=True):
     """``inventory.rejected``: the stock does not cover the order, and nothing was set aside."""
 
-    order_id: OrderId
+    source = INVENTORY
+    detail_type = "inventory.rejected"
+
     reason: Reason
 
 
-class InventoryReleased(msgspec.Struct, frozen=True, kw_only=True):
+class InventoryReleased(Detail, frozen=True, kw_only=True):
     """``inventory.released``: what was set aside is in the stock again."""
 
-    order_id: OrderId
+    source = INVENTORY
+    detail_type = "inventory.released"
+
     items: tuple[OrderLine, ...] = ()
 
 
@@ -237,91 +255,49 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: Reason | UnsetType = UNSET
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="detail-type"):
-    """An event as EventBridge hands it to a target: the detail, and the facts around it."""
-
-    source: str
-    time: Time
-    detail: msgspec.Struct
+DetailT = TypeVar("DetailT", bound=Detail)
 
 
-class OrderPlacedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_PLACED):
-    """``order.placed`` in its envelope."""
+class Event(msgspec.Struct, Generic[DetailT], frozen=True):
+    """An event as a consumer reads it."""
 
-    detail: OrderPlaced
-
-
-class OrderCancelRequestedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CANCEL_REQUESTED):
-    """``order.cancel_requested`` in its envelope."""
-
-    detail: OrderCancelRequested
+    time: str
+    """When it was published."""
+    detail: DetailT
 
 
-class OrderConfirmedEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CONFIRMED):
-    """``order.confirmed`` in its envelope."""
-
-    detail: OrderConfirmed
-
-
-class OrderCancelledEvent(_Event, frozen=True, kw_only=True, tag=ORDER_CANCELLED):
-    """``order.cancelled`` in its envelope."""
-
-    detail: OrderCancelled
-
-
-class PaymentChargedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_CHARGED):
-    """``payment.charged`` in its envelope."""
-
-    detail: PaymentCharged
-
-
-class PaymentDeclinedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_DECLINED):
-    """``payment.declined`` in its envelope."""
-
-    detail: PaymentDeclined
-
-
-class PaymentRefundedEvent(_Event, frozen=True, kw_only=True, tag=PAYMENT_REFUNDED):
-    """``payment.refunded`` in its envelope."""
-
-    detail: PaymentRefunded
-
-
-class InventoryReservedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_RESERVED):
-    """``inventory.reserved`` in its envelope."""
-
-    detail: InventoryReserved
-
-
-class InventoryRejectedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_REJECTED):
-    """``inventory.rejected`` in its envelope."""
-
-    detail: InventoryRejected
-
-
-class InventoryReleasedEvent(_Event, frozen=True, kw_only=True, tag=INVENTORY_RELEASED):
-    """``inventory.released`` in its envelope."""
-
-    detail: InventoryReleased
-
-
-Command = OrderPlacedEvent | OrderCancelledEvent
+Command = Event[OrderPlaced | OrderCancelled]
 """What payments and inventory act on."""
 
-Outcome = (
-    PaymentChargedEvent
-    | PaymentDeclinedEvent
-    | PaymentRefundedEvent
-    | InventoryReservedEvent
-    | InventoryRejectedEvent
-    | InventoryReleasedEvent
-    | OrderCancelRequestedEvent
-    | OrderCancelledEvent
-)
+Outcome = Event[
+    PaymentCharged
+    | PaymentDeclined
+    | PaymentRefunded
+    | InventoryReserved
+    | InventoryRejected
+    | InventoryReleased
+    | OrderCancelRequested
+    | OrderCancelled
+]
 """What the tracker follows."""
 
-Milestone = OrderPlacedEvent | OrderConfirmedEvent | OrderCancelledEvent
-"""What the shop's own services are told of."""
+Milestone = Event[OrderPlaced | OrderConfirmed | OrderCancelled]
+"""What the shop's own services are notified of."""
+
+
+class _Envelope(msgspec.Struct, frozen=True, rename={"detail_type": "detail-type"}):
+    """What EventBridge puts around a detail, as far as a consumer looks at it."""
+
+    source: str
+    detail_type: str
+    time: Time
+    detail: Any
+
+
+class _JsonEnvelope(_Envelope, frozen=True, rename={"detail_type": "detail-type"}):
+    """An envelope whose detail is still JSON text."""
+
+    detail: msgspec.Raw
 
 
 class UnreadableEventError(ValueError):
@@ -331,36 +307,47 @@ class UnreadableEventError(ValueError):
     """
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
-_outcome_decoder: msgspec.json.Decoder[Outcome] = msgspec.json.Decoder(Outcome)
-
-ROUTING: Final[dict[type[msgspec.Struct], tuple[str, str]]] = {
-    OrderPlaced: (ORDERS, ORDER_PLACED),
-    OrderCancelRequested: (ORDERS, ORDER_CANCEL_REQUESTED),
-    OrderConfirmed: (ORDERS, ORDER_CONFIRMED),
-    OrderCancelled: (ORDERS, ORDER_CANCELLED),
-    PaymentCharged: (PAYMENTS, PAYMENT_CHARGED),
-    PaymentDeclined: (PAYMENTS, PAYMENT_DECLINED),
-    PaymentRefunded: (PAYMENTS, PAYMENT_REFUNDED),
-    InventoryReserved: (INVENTORY, INVENTORY_RESERVED),
-    InventoryRejected: (INVENTORY, INVENTORY_REJECTED),
-    InventoryReleased: (INVENTORY, INVENTORY_RELEASED),
-}
+ROUTING: Final = {detail: (detail.source, detail.detail_type) for detail in Detail.__subclasses__()}
 """The source and the detail-type under which each detail is published."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decode_envelope = msgspec.json.Decoder(_JsonEnvelope).decode
+
+
+def _details_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - an alias such as Command
+    """The types of detail that such an event can have, by detail-type."""
+    (details,) = get_args(event)
+    return {detail.detail_type: detail for detail in get_args(details)}
+
+
+_COMMANDS: Final = _details_of(Command)
+_OUTCOMES: Final = _details_of(Outcome)
+_MILESTONES: Final = _details_of(Milestone)
 
 _REWORDED: Final = {
     "Invalid value ": "Unknown value",
     "Invalid enum value ": "Unknown value",
-    "Expected `str` matching regex ": "Text of another form than it must have",
+    "Expected `str` matching regex ": "Text in the wrong form",
 }
-"""What is not said in the decoder's words: it quotes the event, or a pattern nobody can read."""
+"""By the beginning of a decoder's message, what is said instead.
+
+The decoder quotes the event, or a pattern that nobody can read.
+"""
 
 
 def is_order_id(text: str) -> bool:
     """Whether an order can have this id."""
+    return _fits(text, OrderId)
+
+
+def is_time(text: str) -> bool:
+    """Whether the contract takes this as a time."""
+    return _fits(text, Time)
+
+
+def _fits(text: str, kind: Any) -> bool:  # noqa: ANN401 - a type of the contract
     try:
-        msgspec.convert(text, OrderId)
+        msgspec.convert(text, kind)
     except msgspec.ValidationError:
         return False
     return True
@@ -379,24 +366,15 @@ def check_distinct_skus(lines: tuple[OrderLine, ...]) -> None:
         raise ValueError("items must not name a SKU twice")
 
 
-def is_time(text: str) -> bool:
-    """Whether the contract takes this as a time."""
-    try:
-        msgspec.convert(text, Time)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def fitted(text: str, most: int) -> str:
-    """A text from elsewhere as the contract takes it: sound Unicode, cut to its bound.
+def fit(text: str, max_length: int) -> str:
+    """Make a text from elsewhere fit the contract: valid Unicode, cut to a length.
 
     Args:
         text: such as a card processor's answer.
-        most: how many characters it may have.
+        max_length: in characters.
     """
-    sound = text.encode(errors="replace").decode()
-    return sound if len(sound) <= most else sound[: most - 1] + "…"
+    valid = text.encode(errors="replace").decode()
+    return valid if len(valid) <= max_length else valid[: max_length - 1] + "…"
 
 
 def encode(value: msgspec.Struct | dict[str, Any]) -> str:
@@ -413,9 +391,9 @@ def decode_command(body: str) -> Command:
 
     Raises:
         UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
-            not from the source that such events are published by.
+            not from the source that publishes such events.
     """
-    return _read(_command_decoder.decode, body)
+    return _read(_decode_envelope, msgspec.json.decode, body, _COMMANDS)
 
 
 def decode_outcome(body: str) -> Outcome:
@@ -423,9 +401,9 @@ def decode_outcome(body: str) -> Outcome:
 
     Raises:
         UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
-            not from the source that such events are published by.
+            not from the source that publishes such events.
     """
-    return _read(_outcome_decoder.decode, body)
+    return _read(_decode_envelope, msgspec.json.decode, body, _OUTCOMES)
 
 
 def convert_milestone(event: dict[str, Any]) -> Milestone:
@@ -433,37 +411,61 @@ def convert_milestone(event: dict[str, Any]) -> Milestone:
 
     Raises:
         UnreadableEventError: it is another event, does not fit the contract, or is not from the
-            source that such events are published by.
+            source that publishes such events.
     """
-    return _read(_to_milestone, event)
+    return _read(_convert_envelope, msgspec.convert, event, _MILESTONES)
 
 
-def _to_milestone(event: dict[str, Any]) -> Milestone:
-    milestone: Milestone = msgspec.convert(event, Milestone)
-    return milestone
+def _convert_envelope(event: dict[str, Any]) -> _Envelope:
+    return msgspec.convert(event, _Envelope)
 
 
-def _read(read: Callable[[WireT], EventT], wire: WireT) -> EventT:
+def _read(
+    read_envelope: Callable[[Any], _Envelope],
+    read_detail: Callable[..., Any],
+    wire: str | dict[str, Any],
+    details: Mapping[str, type[Detail]],
+) -> Event[Any]:
+    """Read the envelope first: it says what the detail is."""
+    place = "$"
     try:
-        event = read(wire)
+        envelope = read_envelope(wire)
+        detail_type = _detail_type_of(envelope, details)
+        place = "$.detail"
+        return Event(envelope.time, read_detail(envelope.detail, type=detail_type))
     except msgspec.DecodeError as error:
-        raise UnreadableEventError(_what_is_wrong(error)) from None
+        raise UnreadableEventError(describe(error, place)) from None
     except UnicodeError:
         raise UnreadableEventError("It has a lone surrogate, which is no character") from None
     except RecursionError:
         raise UnreadableEventError("It is nested too deeply") from None
-    # Who may publish under a source is for IAM to say, so a source is only good for its own facts.
-    source, detail_type = ROUTING[type(event.detail)]
-    if event.source != source:
+
+
+def _detail_type_of(envelope: _Envelope, details: Mapping[str, type[Detail]]) -> type[Detail]:
+    """The type of an envelope's detail.
+
+    Raises:
+        UnreadableEventError: no such event is expected here, or not from this source.
+    """
+    detail = details.get(envelope.detail_type)
+    if detail is None:
+        raise UnreadableEventError("Unknown value - at `$.detail-type`")
+    # IAM says who may publish under a source, so each source may only state its own facts.
+    if envelope.source != detail.source:
         raise UnreadableEventError(
-            f"{detail_type} counts from {source} only, and is from another source"
+            f"{detail.detail_type} must come from {detail.source}, and is from another source"
         )
-    return event
+    return detail
 
 
-def _what_is_wrong(error: msgspec.DecodeError) -> str:
-    text = str(error)
-    for beginning, words in _REWORDED.items():
-        if text.startswith(beginning):
-            return words + text[text.rfind(" - at `") :]
-    return text
+def describe(error: msgspec.DecodeError, place: str = "$") -> str:
+    """Say what is wrong, and where, without what was written there.
+
+    Args:
+        error: of the decoder, which knows the place within what it has decoded.
+        place: where that stands in the whole, such as ``$.detail``.
+    """
+    text, _, path = str(error).partition(" - at `$")
+    words = next((w for beginning, w in _REWORDED.items() if text.startswith(beginning)), text)
+    where = f"{place}{path.removesuffix('`')}"
+    return words if where == "$" else f"{words} - at `{where}`"

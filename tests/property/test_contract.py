@@ -29,10 +29,10 @@ from orders.events import (
     convert_milestone,
     decode_command,
     encode,
-    fitted,
+    fit,
     is_time,
 )
-from orders.inventory.decisions import shortage
+from orders.inventory.decisions import describe_shortage
 from orders.order_api.validation import InvalidOrderError, parse_order
 from support.lambdas import order_placed
 
@@ -149,13 +149,13 @@ def test_every_order_can_be_asked_for_by_its_id(order_id: str) -> None:
 )
 def test_any_text_of_another_system_is_made_to_fit(text: str, bound: tuple[Any, int]) -> None:
     kind, most = bound
-    fit = fitted(text, most)
-    assert msgspec.convert(fit, kind) == fit
-    assert encode({"text": fit})
-    assert fit == text or len(text) > most or re.search("[\ud800-\udfff]", text)
+    cut = fit(text, most)
+    assert msgspec.convert(cut, kind) == cut
+    assert encode({"text": cut})
+    assert cut == text or len(text) > most or re.search("[\ud800-\udfff]", text)
 
 
 def test_a_shortage_of_everything_is_told_uncut() -> None:
     lines = tuple(OrderLine(f"{n:064}", 1_000_000) for n in range(MAX_LINES))
-    told = shortage(lines, {line.sku: 10**38 for line in lines})
-    assert fitted(told, MAX_REASON) == told
+    told = describe_shortage(lines, {line.sku: 10**38 for line in lines})
+    assert fit(told, MAX_REASON) == told

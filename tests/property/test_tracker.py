@@ -7,16 +7,16 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.aws.order_table import Order
 from orders.events import (
-    InventoryRejectedEvent,
-    OrderCancelledEvent,
-    OrderCancelRequestedEvent,
+    InventoryRejected,
+    OrderCancelled,
+    OrderCancelRequested,
     Outcome,
-    PaymentDeclinedEvent,
+    PaymentDeclined,
     decode_outcome,
 )
-from orders.tracker.decisions import follow, news
+from orders.order import Order
+from orders.tracker.decisions import announcement, follow
 from support.lambdas import event_of
 
 PAYMENTS = (
@@ -46,11 +46,8 @@ def deliveries(draw: st.DrawFn) -> list[Outcome]:
 
 def cancels(event: Outcome) -> bool:
     return isinstance(
-        event,
-        PaymentDeclinedEvent
-        | InventoryRejectedEvent
-        | OrderCancelRequestedEvent
-        | OrderCancelledEvent,
+        event.detail,
+        PaymentDeclined | InventoryRejected | OrderCancelRequested | OrderCancelled,
     )
 
 
@@ -60,12 +57,12 @@ def test_an_order_ends_once_and_tells_of_it(events: list[Outcome]) -> None:
     statuses, published = [order.status], []
     for event in events:
         after = follow(order, event)
-        if (tell := news(order, after, event)) is not None:
-            published.append(type(tell).__name__)
+        if (published_event := announcement(order, after, event)) is not None:
+            published.append(type(published_event).__name__)
         order = after
         statuses.append(order.status)
     changes = [s for s, before in zip(statuses[1:], statuses, strict=False) if s != before]
-    if any(isinstance(event, OrderCancelledEvent) for event in events):
+    if any(isinstance(event.detail, OrderCancelled) for event in events):
         assert statuses[-1] == "cancelled"
     elif any(cancels(event) for event in events):
         assert len(changes) == 1, "decided, and once"

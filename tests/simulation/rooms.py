@@ -123,9 +123,10 @@ def _lead_into_the_simulation() -> None:
 
 def _resolve_types() -> None:
     """Have msgspec look up the types of all fields, which it does late and by module name."""
-    for value in vars(importlib.import_module("orders.events")).values():
-        if isinstance(value, type) and issubclass(value, msgspec.Struct):
-            msgspec.json.Decoder(value)
+    for name in [name for name in sys.modules if _is_ours(name)]:
+        for value in vars(sys.modules[name]).values():
+            if isinstance(value, type) and issubclass(value, msgspec.Struct):
+                msgspec.json.Decoder(value)
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:

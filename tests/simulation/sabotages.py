@@ -31,8 +31,8 @@ SABOTAGES: Final = (
     Sabotage(
         "payments: charge before looking",
         _PAYMENTS,
-        "step = next_step(before, message.event)",
-        "step = next_step(None, message.event)",
+        "next_action(before, message.event), message.event.detail",
+        "next_action(None, message.event), message.event.detail",
     ),
     Sabotage(
         "payments: charge under a new key each time",
@@ -49,8 +49,8 @@ SABOTAGES: Final = (
     Sabotage(
         "payments: leave no voided record",
         _PAYMENTS,
-        "new = [change for change in changes if change[1] != change[2]]",
-        'new = [c for c in changes if c[1] != c[2] and c[2].state != "voided"]',
+        "for _, before, payment in changes if payment != before]",
+        'for _, before, payment in changes if payment != before and payment.state != "voided"]',
     ),
     Sabotage(
         "payments: give nothing back",
@@ -61,13 +61,13 @@ SABOTAGES: Final = (
     Sabotage(
         "payments: ignore a cancel that comes after the charge",
         _PAYMENTS_DECISIONS,
-        'return Step.CANCEL if state in (None, "charged") else Step.NOTHING',
-        "return Step.CANCEL if state is None else Step.NOTHING",
+        'return Action.CANCEL if state in (None, "charged") else Action.NOTHING',
+        "return Action.CANCEL if state is None else Action.NOTHING",
     ),
     Sabotage(
         "payments: take an order DynamoDB did not answer for as new",
         _PAYMENTS,
-        "if why := unanswered.get(message.order_id):",
+        "if why := refusals.get(message.order_id):",
         "if why := None:",
     ),
     Sabotage(
@@ -98,26 +98,26 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: reject on a conflict of transactions",
         _RESERVATIONS,
-        "return BusyError(f\"transaction cancelled: {', '.join(codes)}\")",
-        "return OutOfStockError({line.sku: 0 for line in reservations[0].lines})",
+        "        return codes[0]\n",
+        "        return Shortage({line.sku: 0 for line in reservations[0].lines})\n",
     ),
     Sabotage(
         "inventory: leave no voided record",
         _INVENTORY,
-        "(known if now == before else new)",
-        '(known if now == before or now.state == "voided" else new)',
+        "for _, before, now in changes if now != before]",
+        'for _, before, now in changes if now != before and now.state != "voided"]',
     ),
     Sabotage(
         "inventory: take a failed transaction as done",
-        _INVENTORY,
-        "            why = reason(error)\n        for message",
-        "            return changes\n        for message",
+        _RESERVATIONS,
+        "        except AWS_ERRORS as error:\n            return error_code(error)\n",
+        "        except AWS_ERRORS as error:\n            return None\n",
     ),
     Sabotage(
         "inventory: take what other transactions held as done",
-        _INVENTORY,
-        "                if patience.wait():\n",
-        "                return None\n                if patience.wait():\n",
+        _RESERVATIONS,
+        "        if refusal is None:\n",
+        "        if refusal is None or refusal in TRANSIENT_CODES:\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
@@ -133,11 +133,9 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         "inventory: take what could not be written together as done",
-        _INVENTORY,
-        "            except TransactionCancelledError:\n",
-        "            except TransactionCancelledError:\n"
-        "                moved += together\n"
-        "                continue\n",
+        _RESERVATIONS,
+        "            return self._move_one_by_one(changes, context)\n",
+        "            return {}\n",
     ),
     # The tracker
     Sabotage(
@@ -155,7 +153,7 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: forget cancel requests",
         _TRACKER_DECISIONS,
-        '    ORDER_CANCEL_REQUESTED: "",\n',
+        '    OrderCancelRequested.detail_type: "",\n',
         "",
     ),
     Sabotage(
@@ -167,15 +165,15 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce before writing",
         _TRACKER,
-        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
-        "        self.bus.publish([tell for _, _, _, tell in changed if tell], context)\n"
-        "        refusals = self.orders.write([after for _, after, _, _ in changed], context)\n",
+        "        refusals = self.orders.write(new, context)\n",
+        "        self.bus.publish([told for _, _, _, told in changes if told], context)\n"
+        "        refusals = self.orders.write(new, context)\n",
     ),
     Sabotage(
         "tracker: take a conflict as done",
         _TRACKER,
-        "if why == CONFLICT:",
-        "if why == CONFLICT and (why := None):",
+        "if why := refusals.get(after.order_id):",
+        'if (why := refusals.get(after.order_id)) and why != "somebody else wrote first":',
     ),
     # The order API
     Sabotage(
@@ -188,7 +186,7 @@ SABOTAGES: Final = (
     Sabotage(
         "order-api: answer 202 though the bus refused",
         _API,
-        "        if refusal:\n            raise NotTakenError(refusal)\n",
+        "        if refusal:\n            raise NotPublishedError(refusal)\n",
         "",
     ),
     Sabotage(
@@ -243,14 +241,15 @@ SABOTAGES: Final = (
     Sabotage(
         "contract: believe an event whatever its source",
         _EVENTS,
-        "if event.source != source:",
+        "if envelope.source != detail.source:",
         "if False:",
     ),
     Sabotage(
         "tables: overwrite what is there",
         _DYNAMODB,
-        "    if code in _CONFLICT_CODES:\n        return CONFLICT\n",
-        "    if code in _CONFLICT_CODES:\n        return None\n",
+        "        for order_id, code in zip(statements, codes, strict=True)\n        if code\n",
+        "        for order_id, code in zip(statements, codes, strict=True)\n"
+        "        if code and code not in _CONFLICT_CODES\n",
     ),
     Sabotage(
         "bus: look at no entry's answer",
@@ -261,15 +260,15 @@ SABOTAGES: Final = (
     Sabotage(
         "bus: take a call that failed as done",
         _BUS,
-        "return [code_of(error)] * len(entries)",
+        "return [error_code(error)] * len(entries)",
         "return [None] * len(entries)",
     ),
     # Retries within an invocation
     Sabotage(
         "retries: write a refused statement not again",
         _DYNAMODB,
-        "try_all(statements, attempt, context)",
-        "attempt(statements)",
+        "try_all(list(statements.values()), attempt, context)",
+        "attempt(list(statements.values()))",
     ),
     Sabotage(
         "retries: read a key that was left out not again",
@@ -285,15 +284,15 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         "retries: make a cancelled transaction not again",
-        _INVENTORY,
-        "                if patience.wait():\n",
-        "                if False:\n",
+        _RESERVATIONS,
+        "try_all([changes], self._attempt, context, _FIRST_PAUSE_SECONDS)",
+        "self._attempt([changes])",
     ),
     Sabotage(
         "retries: take what is refused twice as done",
         _PATIENCE,
-        "            codes[n] = code\n",
-        "            codes[n] = None\n",
+        "            answers[n] = answer\n",
+        "            answers[n] = None\n",
     ),
     Sabotage(
         "retries: give up after the second try",

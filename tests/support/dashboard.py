@@ -25,15 +25,18 @@ class Metric:
 
 
 def published_metrics() -> set[str]:
-    """The names of the metrics that the functions publish."""
-    return {
-        str(keyword.arg)
-        for handler in HANDLERS.glob("*/handler.py")
-        for call in ast.walk(ast.parse(handler.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call)
-        and ast.unparse(call.func) in ("telemetry.count", "telemetry.gauge")
-        for keyword in call.keywords
-    }
+    """The names of the metrics that the functions publish: counted, or by state in ``_METRICS``."""
+    names: set[str] = set()
+    for handler in HANDLERS.glob("*/handler.py"):
+        for node in ast.walk(ast.parse(handler.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call() if ast.unparse(node.func) in ("telemetry.count", "telemetry.gauge"):
+                    names |= {str(keyword.arg) for keyword in node.keywords}
+                case ast.AnnAssign(target=ast.Name("_METRICS"), value=ast.Dict(values=metrics)):
+                    names |= {ast.literal_eval(metric) for metric in metrics}
+                case _:
+                    pass
+    return names
 
 
 def metrics_of(widgets: Sequence[dict[str, Any]]) -> Iterator[Metric]:

@@ -56,7 +56,7 @@ def test_an_event_counts_from_its_own_source_alone(
         if other == source:
             assert told is None
         else:
-            assert told == f"{detail_type} counts from {source} only, and is from another source"
+            assert told == f"{detail_type} must come from {source}, and is from another source"
     del event["source"]
     assert "source" in str(why(read, event))
 

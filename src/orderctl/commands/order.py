@@ -15,6 +15,13 @@ from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.order_texts import amount, items
 
 _NOTHING = "-"
+# What is shown in a form of its own; any other field is shown as it is.
+_NAMED = frozenset(
+    {
+        *("order_id", "status", "reason", "payment", "inventory", "amount", "currency", "items"),
+        *("customer_id", "placed_at", "history"),
+    }
+)
 
 
 @app.command(group=ORDERS, help_epilogue="Example: orderctl order order-1")
@@ -57,6 +64,7 @@ def show(shown: Mapping[str, Any]) -> None:
         "amount": amount(shown),
         "items": items(shown),
         "customer": shown.get("customer_id"),
+        **{name: value for name, value in shown.items() if name not in _NAMED},
     }
     console.summary([(name, reading.shown(fact)) for name, fact in facts.items() if fact])
     console.out().print()

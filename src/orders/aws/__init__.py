@@ -1,1 +1,1 @@
-"""The edges: how the functions talk to AWS."""
+"""How the functions talk to AWS: the bus, SQS batches, DynamoDB, retries, logs and metrics."""

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orders.aws.clients import AWS_ERRORS, code_of
+from orders.aws.clients import AWS_ERRORS, error_code
 from orders.aws.patience import try_all
-from orders.events import ROUTING, encode
+from orders.events import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import msgspec
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
     from orders.aws.context import Context
+    from orders.events import Detail
 
-_ENTRIES_AT_ONCE: Final = 10
+_ENTRIES_A_CALL: Final = 10
 """As many as ``PutEvents`` takes."""
-_BYTES_AT_ONCE: Final = 250_000
+_BYTES_A_CALL: Final = 250_000
 """What ``PutEvents`` takes is "less than 256 KB" for all entries of a call ("Calculating PutEvents
 event entry size" in the EventBridge user guide). Since January 2026 an event may have 1 MB (AWS
 Compute Blog), which that page does not say; the envelope around it must fit into a queue, too."""
@@ -33,14 +33,14 @@ class Bus:
     client: EventBridgeClient
     name: str
 
-    def publish(self, details: Sequence[msgspec.Struct], context: Context) -> list[str | None]:
-        """Put events on the bus, with as few calls as can be.
+    def publish(self, details: Sequence[Detail], context: Context) -> list[str | None]:
+        """Put events on the bus, with as few calls as possible.
 
         ``PutEvents`` answers 200 with failures inside, so each entry's answer is looked at. What
-        was refused for a passing reason is tried again.
+        was refused for a transient reason is tried again.
 
         Args:
-            details: event details of the contract, which says under what type each is published.
+            details: what the events say.
             context: the invocation's.
 
         Returns:
@@ -50,44 +50,43 @@ class Bus:
         return [code and f"{code} from PutEvents" for code in codes]
 
     def _put(self, entries: Sequence[PutEventsRequestEntryTypeDef]) -> list[str | None]:
-        return [code for pack in _packs(entries) for code in self._put_together(pack)]
+        return [code for call in _calls(entries) for code in self._put_together(call)]
 
     def _put_together(self, entries: list[PutEventsRequestEntryTypeDef]) -> list[str | None]:
-        if len(entries) == 1 and _size(entries[0]) > _BYTES_AT_ONCE:
+        if len(entries) == 1 and _size(entries[0]) > _BYTES_A_CALL:
             return [f"EntryTooLarge ({_size(entries[0])} bytes)"]
         try:
             answer = self.client.put_events(Entries=entries)
         except AWS_ERRORS as error:
-            return [code_of(error)] * len(entries)
+            return [error_code(error)] * len(entries)
         if not answer["FailedEntryCount"]:
             return [None] * len(entries)
         return [entry.get("ErrorCode") for entry in answer["Entries"]]
 
-    def _entry(self, detail: msgspec.Struct) -> PutEventsRequestEntryTypeDef:
-        source, detail_type = ROUTING[type(detail)]
+    def _entry(self, detail: Detail) -> PutEventsRequestEntryTypeDef:
         return {
             "EventBusName": self.name,
-            "Source": source,
-            "DetailType": detail_type,
+            "Source": detail.source,
+            "DetailType": detail.detail_type,
             "Detail": encode(detail),
         }
 
 
-def _packs(
+def _calls(
     entries: Sequence[PutEventsRequestEntryTypeDef],
 ) -> Iterator[list[PutEventsRequestEntryTypeDef]]:
     """Divide entries into what fits into one call; one that fits into none comes by itself."""
-    pack: list[PutEventsRequestEntryTypeDef] = []
+    call: list[PutEventsRequestEntryTypeDef] = []
     total = 0
     for entry in entries:
         size = _size(entry)
-        if pack and (len(pack) == _ENTRIES_AT_ONCE or total + size > _BYTES_AT_ONCE):
-            yield pack
-            pack, total = [], 0
-        pack.append(entry)
+        if call and (len(call) == _ENTRIES_A_CALL or total + size > _BYTES_A_CALL):
+            yield call
+            call, total = [], 0
+        call.append(entry)
         total += size
-    if pack:
-        yield pack
+    if call:
+        yield call
 
 
 def _size(entry: PutEventsRequestEntryTypeDef) -> int:

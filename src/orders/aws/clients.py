@@ -29,11 +29,11 @@ _CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
-    # The type checker has seen every call, and AWS looks, too: 40 % of a large write's CPU.
+    # The type checker and AWS check every call. Without it a large write takes 40 % less CPU.
     parameter_validation=False,
 )
 
-# One session for all clients, so that what they share is read once.
+# One session for all clients, so that their shared data is loaded once.
 _session: Final = botocore.session.get_session()
 
 
@@ -58,10 +58,10 @@ def sqs() -> SQSClient:
     return cast("SQSClient", _client("sqs"))
 
 
-def code_of(error: Exception) -> str:
-    """The code of what AWS answered, or what else went wrong.
+def error_code(error: Exception) -> str:
+    """The error code that AWS answered, or what else went wrong.
 
-    Of what the SDK raises only the code or the name: its texts may quote the request.
+    Of the SDK's errors only the code or the name: their texts may quote the request.
     """
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
@@ -73,8 +73,8 @@ def code_of(error: Exception) -> str:
 def reason(error: Exception) -> str:
     """A short text that says what AWS answered, for a log line."""
     if isinstance(error, ClientError):
-        return f"{code_of(error)} from {error.operation_name}"
-    return code_of(error)
+        return f"{error_code(error)} from {error.operation_name}"
+    return error_code(error)
 
 
 def _client(service: str) -> BaseClient:

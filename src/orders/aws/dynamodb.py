@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from orders.aws.clients import AWS_ERRORS, code_of
+from orders.aws.clients import AWS_ERRORS, error_code
+from orders.aws.items import UnreadableRecordError, to_item
 from orders.aws.patience import UNPROCESSED, try_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from orders.aws.context import Context
+    from orders.aws.items import Item
 
-Item = dict[str, Any]
-"""An item as the low-level API spells it: ``{"order_id": {"S": "order-1"}}``."""
+T = TypeVar("T")
 
 CONFLICT: Final = "somebody else wrote first"
-"""What has become of a write whose condition did not hold."""
+"""Why a write was not made whose condition did not hold."""
 _CONFLICT_CODES: Final = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 
 
@@ -29,6 +30,25 @@ class Statement:
 
     text: str
     parameters: list[Any]
+
+
+class StateRecord(Protocol):
+    """A record of an order of which only the state changes once it is written."""
+
+    @property
+    def order_id(self) -> str:
+        """Whose record it is."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Such as ``charged``."""
+        ...
+
+    @property
+    def at(self) -> str:
+        """Since when it is in this state."""
+        ...
 
 
 def insert(table: str, item: Mapping[str, Any]) -> Statement:
@@ -63,26 +83,43 @@ def update(
     )
 
 
+def change_state(table: str, before: StateRecord | None, now: StateRecord) -> Statement:
+    """Write a record if its state is still what it was.
+
+    Args:
+        table: the table's name; its key is ``order_id``.
+        before: what is on record, if anything.
+        now: what is to be.
+    """
+    if before is None:
+        return insert(table, to_item(now))
+    return update(
+        table,
+        ("order_id", now.order_id),
+        {"state": {"S": now.state}, "at": {"S": now.at}},
+        condition=("state", {"S": before.state}),
+    )
+
+
 def write_all(
-    client: DynamoDBClient, statements: Sequence[Statement], context: Context
-) -> list[str | None]:
+    client: DynamoDBClient, statements: Mapping[str, Statement], context: Context
+) -> dict[str, str]:
     """Make conditional writes in one call, at one write unit each.
 
     The call answers 200 with failures inside, one answer a statement and in their order. What was
-    refused for a passing reason is tried again. A write may have been made all the same: then the
-    next try meets it, and the answer is CONFLICT.
+    refused for a transient reason is tried again. The write may have been made all the same: then
+    the next try meets it, and the answer is CONFLICT.
 
     Args:
         client: a DynamoDB client.
-        statements: at most 25, no two for one item.
+        statements: at most 25, by order id, no two for one item.
         context: the invocation's.
 
     Returns:
-        For each statement None when it was written, CONFLICT when its condition did not hold, or
-        why else it was not written.
+        By order id, CONFLICT when its condition did not hold, or why else it was not written.
     """
     if not statements:
-        return []
+        return {}
 
     def attempt(some: Sequence[Statement]) -> list[str | None]:
         try:
@@ -90,33 +127,37 @@ def write_all(
                 Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in some]
             )
         except AWS_ERRORS as error:
-            return [code_of(error)] * len(some)
+            return [error_code(error)] * len(some)
         return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
 
-    return [_refusal(code) for code in try_all(statements, attempt, context)]
-
-
-def _refusal(code: str | None) -> str | None:
-    if code in _CONFLICT_CODES:
-        return CONFLICT
-    return code and f"{code} from BatchExecuteStatement"
+    codes = try_all(list(statements.values()), attempt, context)
+    return {
+        order_id: CONFLICT if code in _CONFLICT_CODES else f"{code} from BatchExecuteStatement"
+        for order_id, code in zip(statements, codes, strict=True)
+        if code
+    }
 
 
 def read_all(
-    client: DynamoDBClient, table: str, order_ids: Sequence[str], context: Context
-) -> tuple[dict[str, Item], dict[str, str]]:
-    """Read items by order id in one call, as they are now.
+    client: DynamoDBClient,
+    table: str,
+    order_ids: Sequence[str],
+    read: Callable[[Item], T],
+    context: Context,
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Read records by order id in one call, as they are now.
 
     Args:
         client: a DynamoDB client.
         table: a table whose key is ``order_id``.
         order_ids: at most 100, each once.
+        read: makes a record of an item, or raises UnreadableRecordError.
         context: the invocation's. While there is time DynamoDB is asked again for what it left out.
 
     Returns:
-        The items that exist, by order id; and, by order id, why DynamoDB gave no answer.
+        The records that exist, by order id; and, by order id, why one could not be read.
     """
-    items: dict[str, Item] = {}
+    items: list[Item] = []
 
     def attempt(some: Sequence[str]) -> list[str | None]:
         keys = [{"order_id": {"S": order_id}} for order_id in some]
@@ -125,16 +166,23 @@ def read_all(
                 RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
             )
         except AWS_ERRORS as error:
-            return [code_of(error)] * len(some)
-        items.update((item["order_id"]["S"], item) for item in answer["Responses"].get(table, []))
-        left = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
-        left_out = {key["order_id"]["S"] for key in left}
-        return [UNPROCESSED if order_id in left_out else None for order_id in some]
+            return [error_code(error)] * len(some)
+        items.extend(answer["Responses"].get(table, []))
+        left_out = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
+        unprocessed = {key["order_id"]["S"] for key in left_out}
+        return [UNPROCESSED if order_id in unprocessed else None for order_id in some]
 
     codes = try_all(order_ids, attempt, context)
-    reasons = {
+    refusals = {
         order_id: f"{code} from BatchGetItem"
         for order_id, code in zip(order_ids, codes, strict=True)
         if code
     }
-    return items, reasons
+    records: dict[str, T] = {}
+    for item in items:
+        order_id = item["order_id"]["S"]
+        try:
+            records[order_id] = read(item)
+        except UnreadableRecordError as error:
+            refusals[order_id] = f"its record in {table} cannot be read: {error}"
+    return records, refusals

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET
+from msgspec.structs import replace
 
-from orders.aws.dynamodb import Item, Statement, insert, read_all, update, write_all
-from orders.events import OrderLine, OrderPlaced
+from orders.aws.dynamodb import Statement, insert, read_all, update, write_all
+from orders.aws.items import Item, from_values, to_item, values_of
+from orders.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,45 +23,10 @@ if TYPE_CHECKING:
 
     from orders.aws.context import Context
 
-Status = Literal["placed", "confirmed", "cancelled"]
-
 UNFINISHED_SHARDS: Final = 8
 """Over how many keys the index of unfinished orders is spread, so that none gets hot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that happened to an order."""
-
-    type: str
-    at: str
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """How an order stands."""
-
-    order_id: str
-    placed_at: str
-    """When it was first heard of, for an order that another publisher put on the bus."""
-    status: Status = "placed"
-    payment: Literal["charged", "declined", "refunded"] | None = None
-    inventory: Literal["reserved", "rejected", "released"] | None = None
-    reason: str | None = None
-    """Why it was cancelled."""
-    history: tuple[Step, ...] = ()
-    ordered: OrderPlaced | None = None
-    """What was ordered; None for an order that another publisher put on the bus."""
-    version: int = 0
-    """How often it was written; 0 for an order that is not on record."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing more is to happen: decided, money and stock where they belong."""
-        if self.status == "cancelled":
-            return self.payment != "charged" and self.inventory != "reserved"
-        return self.status == "confirmed"
+_CONSTANT: Final = ("order_id", "placed_at")
+"""The attributes of a record that are never changed; nor is what was ordered."""
 
 
 class OrderExistsError(Exception):
@@ -85,6 +50,7 @@ class OrderTable:
 
         Raises:
             OrderExistsError: with the order that is on record under this id.
+            UnreadableRecordError: what is on record under this id cannot be read.
             ClientError, BotoCoreError: the call failed.
         """
         try:
@@ -102,6 +68,7 @@ class OrderTable:
         """Read one order.
 
         Raises:
+            UnreadableRecordError: what is on record cannot be read.
             ClientError, BotoCoreError: the call failed.
         """
         key = {"order_id": {"S": order_id}}
@@ -118,10 +85,9 @@ class OrderTable:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The orders on record, by order id; and, by order id, why DynamoDB gave no answer.
+            The orders on record, by order id; and, by order id, why one could not be read.
         """
-        items, unanswered = read_all(self.client, self.table, order_ids, context)
-        return {order_id: _order(item) for order_id, item in items.items()}, unanswered
+        return read_all(self.client, self.table, order_ids, _order, context)
 
     def count_unfinished(self, placed_before: str) -> int:
         """How many orders placed before a time have not finished yet.
@@ -148,7 +114,7 @@ class OrderTable:
             )
         )
 
-    def write(self, orders: Sequence[Order], context: Context) -> list[str | None]:
+    def write(self, orders: Sequence[Order], context: Context) -> dict[str, str]:
         """Write orders, with one call, each only if nobody wrote it since it was read.
 
         Args:
@@ -156,19 +122,18 @@ class OrderTable:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            For each None, CONFLICT if somebody wrote first, or why else it was not written.
+            By order id, CONFLICT if somebody wrote first, or why else it was not written.
         """
-        return write_all(self.client, [self._statement(order) for order in orders], context)
+        statements = {order.order_id: self._statement(order) for order in orders}
+        return write_all(self.client, statements, context)
 
     def _statement(self, order: Order) -> Statement:
         if order.version == 0:
             return insert(self.table, _item(order))
-        item = _item(order)
-        changing = ("status", "payment", "inventory", "reason", "history", "version", "unfinished")
         return update(
             self.table,
             ("order_id", order.order_id),
-            {name: item[name] for name in changing if name in item},
+            {name: value for name, value in _record(order).items() if name not in _CONSTANT},
             removed=["unfinished"] if order.is_finished else (),
             condition=("version", {"N": str(order.version)}),
         )
@@ -180,71 +145,20 @@ def unfinished_shard(order_id: str) -> str:
 
 
 def _item(order: Order) -> Item:
-    """The item to be written: with the next version, and in the index while unfinished."""
-    texts = {
-        "order_id": order.order_id,
-        "placed_at": order.placed_at,
-        "status": order.status,
-        "payment": order.payment,
-        "inventory": order.inventory,
-        "reason": order.reason,
-        "unfinished": None if order.is_finished else unfinished_shard(order.order_id),
-    }
-    item: Item = {name: {"S": text} for name, text in texts.items() if text is not None}
-    item["history"] = {"L": [_step_value(step) for step in order.history]}
-    item["version"] = {"N": str(order.version + 1)}
-    if order.ordered is not None:
-        item |= _ordered_item(order.ordered)
-    return item
+    """The item to be written: what was ordered stands beside how the order stands."""
+    return {**(to_item(order.ordered) if order.ordered else {}), **_record(order)}
 
 
-def _step_value(step: Step) -> dict[str, Any]:
-    texts = {"type": step.type, "at": step.at, "reason": step.reason}
-    return {"M": {name: {"S": text} for name, text in texts.items() if text is not None}}
-
-
-def _ordered_item(ordered: OrderPlaced) -> Item:
-    lines = [
-        {"M": {"sku": {"S": line.sku}, "quantity": {"N": str(line.quantity)}}}
-        for line in ordered.items
-    ]
-    item: Item = {
-        "amount": {"N": str(ordered.amount)},
-        "currency": {"S": ordered.currency},
-        "items": {"L": lines},
-    }
-    if ordered.customer_id is not UNSET:
-        item["customer_id"] = {"S": ordered.customer_id}
+def _record(order: Order) -> Item:
+    """How the order stands: with the next version, and in the index while unfinished."""
+    item = to_item(replace(order, ordered=None, version=order.version + 1))
+    if not order.is_finished:
+        item["unfinished"] = {"S": unfinished_shard(order.order_id)}
     return item
 
 
 def _order(item: Item) -> Order:
-    def text(name: str) -> Any:  # noqa: ANN401 - one of the attribute's literals
-        return item[name]["S"] if name in item else None
-
-    return Order(
-        order_id=item["order_id"]["S"],
-        placed_at=item["placed_at"]["S"],
-        status=item["status"]["S"],
-        payment=text("payment"),
-        inventory=text("inventory"),
-        reason=text("reason"),
-        history=tuple(_step(value["M"]) for value in item["history"]["L"]),
-        ordered=_ordered(item) if "amount" in item else None,
-        version=int(item["version"]["N"]),
-    )
-
-
-def _step(value: Item) -> Step:
-    return Step(value["type"]["S"], value["at"]["S"], value.get("reason", {}).get("S"))
-
-
-def _ordered(item: Item) -> OrderPlaced:
-    lines = [line["M"] for line in item["items"]["L"]]
-    return OrderPlaced(
-        order_id=item["order_id"]["S"],
-        amount=Decimal(item["amount"]["N"]),
-        currency=item["currency"]["S"],
-        customer_id=item["customer_id"]["S"] if "customer_id" in item else UNSET,
-        items=tuple(OrderLine(line["sku"]["S"], int(line["quantity"]["N"])) for line in lines),
-    )
+    values = values_of(item)
+    # Every order that came through the API has an amount.
+    ordered = values if "amount" in values else None
+    return from_values({**values, "ordered": ordered}, Order)

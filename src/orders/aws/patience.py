@@ -1,4 +1,4 @@
-"""Patience: what AWS refuses for a passing reason is tried again in the same invocation.
+"""Patience: what AWS refuses for a transient reason is tried again in the same invocation.
 
 The SDK repeats calls that failed, and does not look into answers: a call that answers 200 can
 refuse single statements, keys or entries. A table or bus that ramps up does so for seconds, and
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
 
 T = TypeVar("T")
+AnswerT = TypeVar("AnswerT")
 
 TRIES: Final = 5
 """How often something is tried in an invocation, the first time included."""
 _FIRST_PAUSE_SECONDS: Final = 0.1
 """It doubles with each try: in all some 1.5 seconds, as throughput is counted by the second."""
 
-PATIENT_MILLISECONDS: Final = 5000
+SPARED_MILLISECONDS: Final = 5000
 """How long before its timeout a function stops waiting: 2 seconds before it stops taking up work,
 so that waiting for one order leaves the others of the batch their time."""
 
 UNPROCESSED: Final = "UnprocessedKeys"
 """Stands for the code of a key that ``BatchGetItem`` left out."""
 
-PASSING: Final = frozenset(
+TRANSIENT_CODES: Final = frozenset(
     {
         # Statements: BatchStatementError in the DynamoDB API reference. Transactions have some of
         # these as cancellation reasons.
@@ -48,11 +49,11 @@ PASSING: Final = frozenset(
         "ProvisionedThroughputExceededException",
     }
 )
-"""The codes of refusals that a later try may not meet. Some may hide a write that was made."""
+"""The codes of refusals that a later try may not meet. The write may have been made even so."""
 
 
 class Patience:
-    """Waits between the tries of one thing: twice as long each time, at random distances."""
+    """Waits between the tries of one thing: twice as long each time, spread at random."""
 
     def __init__(self, context: Context, first_pause: float = _FIRST_PAUSE_SECONDS) -> None:
         """Begin before the first try.
@@ -69,7 +70,7 @@ class Patience:
         """Wait for a while after a try; False, at once, when tries or time are used up."""
         seconds = self._pause * uniform(0.5, 1.5)  # noqa: S311 - no secret
         left = self._context.get_remaining_time_in_millis() - seconds * 1000
-        if not self._tries_left or left < PATIENT_MILLISECONDS:
+        if not self._tries_left or left < SPARED_MILLISECONDS:
             return False
         sleep(seconds)
         self._tries_left -= 1
@@ -78,21 +79,27 @@ class Patience:
 
 
 def try_all(
-    things: Sequence[T], attempt: Callable[[Sequence[T]], list[str | None]], context: Context
-) -> list[str | None]:
-    """Try things together; then again those that were refused for a passing reason.
+    things: Sequence[T],
+    attempt: Callable[[Sequence[T]], list[AnswerT]],
+    context: Context,
+    first_pause: float = _FIRST_PAUSE_SECONDS,
+) -> list[AnswerT]:
+    """Try things together; then again those that were refused for a transient reason.
 
     Args:
         things: such as the entries of a call.
-        attempt: tries some of them; answers for each None, or the code it was refused with.
+        attempt: tries some of them; answers for each, mostly with None or the code of a refusal.
         context: the invocation's.
+        first_pause: before the second try, in seconds.
 
     Returns:
-        For each thing None, or the code it was refused with the last time.
+        For each thing the last answer; what is no transient code is final.
     """
-    codes = attempt(things)
-    patience = Patience(context)
-    while (left := [n for n, code in enumerate(codes) if code in PASSING]) and patience.wait():
-        for n, code in zip(left, attempt([things[n] for n in left]), strict=True):
-            codes[n] = code
-    return codes
+    answers = attempt(things)
+    patience = Patience(context, first_pause)
+    while (
+        left := [n for n, answer in enumerate(answers) if answer in TRANSIENT_CODES]
+    ) and patience.wait():
+        for n, answer in zip(left, attempt([things[n] for n in left]), strict=True):
+            answers[n] = answer
+    return answers

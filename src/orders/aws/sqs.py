@@ -8,38 +8,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from zlib import crc32
 
 from orders.aws import telemetry
 from orders.aws.clients import AWS_ERRORS, reason
-from orders.events import UnreadableEventError
+from orders.aws.dynamodb import CONFLICT
+from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import msgspec
     from mypy_boto3_sqs import SQSClient
 
     from orders.aws.bus import Bus
     from orders.aws.context import Context
+    from orders.events import Detail
 
 MAX_RETRY_DELAY_SECONDS: Final = 900
-CONFLICTS_BORNE: Final = 3
+MAX_CONFLICTS: Final = 3
 """How often a message that met another writer is taken up again in the same invocation."""
+FAILED: Final = "failed"
+"""What failed messages are counted as, beside the states of records."""
 
-
-class _Detail(Protocol):
-    @property
-    def order_id(self) -> str: ...
-
-
-class _Event(Protocol):
-    @property
-    def detail(self) -> _Detail: ...
-
-
-EventT = TypeVar("EventT", bound=_Event)
+EventT = TypeVar("EventT", bound=Event[Any])
 
 
 class ItemIdentifier(TypedDict):
@@ -67,22 +59,24 @@ class Message(Generic[EventT]):
     @property
     def order_id(self) -> str:
         """The order it is about."""
-        return self.event.detail.order_id
+        order_id: str = self.event.detail.order_id
+        return order_id
 
 
 @dataclass(slots=True)
 class Batch(Generic[EventT]):
-    """The messages of one invocation: which wait, which have failed, and what is to be said."""
+    """The messages of one invocation: which wait, which failed, and what is to be published."""
 
     _waiting: list[Message[EventT]] = field(default_factory=list)
     _failed: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Receipt handle and attempt by message id."""
-    _outcomes: list[tuple[Message[EventT], msgspec.Struct]] = field(default_factory=list)
+    _announcements: list[tuple[Message[EventT], Detail]] = field(default_factory=list)
     _conflicts: Counter[str] = field(default_factory=Counter)
+    _states: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def read(cls, records: list[dict[str, Any]], decode: Callable[[str], EventT]) -> Batch[EventT]:
-        """Decode the records of an SQS event; what nobody can read has failed already.
+        """Decode the records of an SQS event; what cannot be read has failed already.
 
         Args:
             records: ``event["Records"]`` of the invocation.
@@ -104,7 +98,7 @@ class Batch(Generic[EventT]):
         return batch
 
     def rounds(self) -> Iterator[list[Message[EventT]]]:
-        """Take up the messages so that no order stands twice in a round; mostly there is one.
+        """Take up the messages so that no order is twice in a round; mostly there is one round.
 
         A batch can hold the same order twice, and the second message must see what the first did.
         """
@@ -115,7 +109,7 @@ class Batch(Generic[EventT]):
             self._waiting = [m for m in self._waiting if first[m.order_id] is not m]
             yield list(first.values())
 
-    def orders(self) -> Iterator[dict[str, list[Message[EventT]]]]:
+    def rounds_by_order(self) -> Iterator[dict[str, list[Message[EventT]]]]:
         """Take up all messages, grouped by order; again while some met another writer."""
         while self._waiting:
             groups: dict[str, list[Message[EventT]]] = {}
@@ -124,10 +118,24 @@ class Batch(Generic[EventT]):
             self._waiting = []
             yield groups
 
-    def again(self, message: Message[EventT]) -> None:
-        """Take up a message once more, as another writer was quicker: look, and decide anew."""
+    def refuse(self, messages: Sequence[Message[EventT]], what: str, why: str) -> None:
+        """Handle messages of an order whose record was not read or written.
+
+        Args:
+            messages: of this batch.
+            what: the log line's message, such as "payment not recorded".
+            why: CONFLICT, to look and decide anew; or the reason they fail.
+        """
+        if why == CONFLICT:
+            for message in reversed(messages):
+                self._take_up_again(message)
+        else:
+            for message in messages:
+                self.fail(message, what, why)
+
+    def _take_up_again(self, message: Message[EventT]) -> None:
         self._conflicts[message.id] += 1
-        if self._conflicts[message.id] > CONFLICTS_BORNE:
+        if self._conflicts[message.id] > MAX_CONFLICTS:
             self.fail(message, "given up for now", "other writers were quicker each time")
         else:
             self._waiting.insert(0, message)
@@ -143,23 +151,26 @@ class Batch(Generic[EventT]):
         self._failed[message.id] = (message.receipt_handle, message.attempt)
         telemetry.warning(what, order_id=message.order_id, attempt=message.attempt, reason=why)
 
-    def announce(self, message: Message[EventT], outcome: msgspec.Struct) -> None:
+    def announce(self, message: Message[EventT], detail: Detail) -> None:
         """Have an event published when the batch is done: what has become of a message.
 
-        The state it tells of is written already. A redelivered message announces again, so that
+        The state it reports is written already. A redelivered message announces again, so that
         nothing is lost when the function ends between the two.
         """
-        self._outcomes.append((message, outcome))
+        self._announcements.append((message, detail))
 
-    @property
-    def failures(self) -> int:
-        """How many messages have failed so far."""
-        return len(self._failed)
+    def count(self, state: str) -> None:
+        """Count a record that was written with a new state."""
+        self._states[state] += 1
+
+    def counts(self) -> dict[str, int]:
+        """How many records were written with each state, and how many messages failed."""
+        return {**self._states, FAILED: len(self._failed)}
 
     def finish(self, bus: Bus, retry: Retry, context: Context) -> BatchResponse:
         """Publish what was announced, and answer to SQS."""
-        refusals = bus.publish([outcome for _, outcome in self._outcomes], context)
-        for (message, _), refusal in zip(self._outcomes, refusals, strict=True):
+        refusals = bus.publish([detail for _, detail in self._announcements], context)
+        for (message, _), refusal in zip(self._announcements, refusals, strict=True):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
         if self._failed:
@@ -167,11 +178,41 @@ class Batch(Generic[EventT]):
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in self._failed]}
 
 
+def consume(
+    event: dict[str, Any],
+    context: Context,
+    *,
+    decode: Callable[[str], EventT],
+    settle: Callable[[Batch[EventT], Context], None],
+    bus: Bus,
+    retry: Retry,
+    metrics: Mapping[str, str],
+) -> BatchResponse:
+    """Handle an SQS event as every consumer does; only the messages that failed are reported.
+
+    Args:
+        event: the invocation's.
+        context: the invocation's.
+        decode: turns a message's body into an event, or raises UnreadableEventError.
+        settle: handles the messages of a batch.
+        bus: where its announcements go.
+        retry: says when failed messages come again.
+        metrics: the name of the metric for each state that is counted, FAILED among them.
+    """
+    telemetry.begin(context)
+    batch = Batch.read(event["Records"], decode)
+    settle(batch, context)
+    response = batch.finish(bus, retry, context)
+    counts = batch.counts()
+    telemetry.count(**{metric: counts.get(state, 0) for state, metric in metrics.items()})
+    return response
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """When a failed message is delivered again: the delay doubles with each attempt.
 
-    Up to as much is added, by the message's id: what met on its way does not meet again.
+    Up to the same again is added, by the message's id: messages that met once do not meet again.
 
     Without this a failed message stays hidden for the rest of its visibility timeout, which must
     be six times the function's timeout and is far too long for a passing fault.
@@ -184,7 +225,7 @@ class Retry:
     def delay(self, failed: dict[str, tuple[str, int]]) -> None:
         """Set each failed message's visibility timeout.
 
-        If SQS does not take it the messages only come back later, so nothing is raised.
+        If SQS refuses, the messages only come back later, so nothing is raised.
 
         Args:
             failed: receipt handle and attempt by message id; a batch's 10 at most.

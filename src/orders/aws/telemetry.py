@@ -1,4 +1,4 @@
-"""Logs and metrics, to standard output, in the shapes CloudWatch reads.
+"""Logs and metrics, to standard output, in the formats CloudWatch reads.
 
 A log line is a JSON object with the keys that Powertools for AWS Lambda writes, and a metric is an
 embedded metric. Powertools itself costs a cold start more than all our own code, and a line of its
@@ -24,14 +24,14 @@ Level = Literal["INFO", "WARNING", "ERROR"]
 NAMESPACE: Final = "OrderPipeline"
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
-_least = _LEVELS.index(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+_threshold = _LEVELS.index(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
 _service: Final = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "orders")
 _encode: Final = msgspec.json.Encoder().encode
 _request_id = ""
 
 
 def begin(context: Context) -> None:
-    """Start an invocation: what it says of failures carries its request id."""
+    """Start an invocation: log lines about failures carry its request id."""
     global _request_id  # noqa: PLW0603 - an environment runs one invocation at a time
     _request_id = context.aws_request_id
 
@@ -64,7 +64,7 @@ def count(**counts: int) -> None:
 
 
 def gauge(**levels: int) -> None:
-    """Report how many there are now, as one CloudWatch embedded metric line; zero is told, too.
+    """Report how many there are now, as one CloudWatch embedded metric line; zero is reported, too.
 
     Args:
         **levels: the number by metric name.
@@ -79,7 +79,7 @@ def gauge(**levels: int) -> None:
 
 
 def _log(level: Level, message: str, facts: Mapping[str, str | int | None]) -> None:
-    if _LEVELS.index(level) < _least:
+    if _LEVELS.index(level) < _threshold:
         return
     known = {name: value for name, value in facts.items() if value is not None}
     _write({"level": level, "message": message, **known})

@@ -1,1 +1,1 @@
-"""Reserves the stock of each order once, and never more than there is."""
+"""Reserves the stock of each order once, and releases that of a cancelled one."""

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
 
 from orders.events import (
     MAX_REASON,
     Command,
+    Detail,
     InventoryRejected,
     InventoryReleased,
     InventoryReserved,
-    OrderCancelledEvent,
+    OrderCancelled,
     OrderLine,
-    OrderPlacedEvent,
-    fitted,
+    OrderPlaced,
+    fit,
 )
-from orders.inventory.reservations import Reservation
-
-if TYPE_CHECKING:
-    import msgspec
 
 
-def wanted(reservation: Reservation | None, event: Command, *, at: str) -> Reservation:
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order holds of the stock, or why it holds nothing."""
+
+    order_id: str
+    state: Literal["reserved", "rejected", "released", "voided"]
+    at: str
+    """Since when."""
+    lines: tuple[OrderLine, ...] = ()
+    reason: str | None = None
+
+
+def settle(reservation: Reservation | None, event: Command, *, at: str) -> Reservation:
     """The reservation as an event wants it to be.
 
     A cancel that overtakes its own order leaves a voided reservation, so that the late order
@@ -36,29 +46,30 @@ def wanted(reservation: Reservation | None, event: Command, *, at: str) -> Reser
     Returns:
         The very reservation on record when there is nothing to do.
     """
-    order_id = event.detail.order_id
-    if isinstance(event, OrderPlacedEvent):
+    detail = event.detail
+    if isinstance(detail, OrderPlaced):
         if reservation is None:
-            return Reservation(order_id, "reserved", event.detail.items, reason=None, at=at)
+            order_id, lines = detail.order_id, detail.items
+            return Reservation(order_id=order_id, state="reserved", lines=lines, at=at)
     elif reservation is None:
-        return Reservation(order_id, "voided", (), reason=None, at=at)
+        return Reservation(order_id=detail.order_id, state="voided", at=at)
     elif reservation.state == "reserved":
-        return replace(reservation, state="released", at=at)
+        return msgspec.structs.replace(reservation, state="released", at=at)
     return reservation
 
 
-def rejected(reservation: Reservation, available: dict[str, int | None]) -> Reservation:
-    """The reservation that could not be had, with the reason.
+def reject(reservation: Reservation, available: Mapping[str, int | None]) -> Reservation:
+    """Turn down a reservation that the stock does not cover.
 
     Args:
-        reservation: what was wanted.
+        reservation: as it was to be.
         available: what there is of each SKU that fell short; None for a SKU that is not known.
     """
-    reason = fitted(shortage(reservation.lines, available), MAX_REASON)
-    return replace(reservation, state="rejected", reason=reason)
+    reason = fit(describe_shortage(reservation.lines, available), MAX_REASON)
+    return msgspec.structs.replace(reservation, state="rejected", reason=reason)
 
 
-def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> str:
+def describe_shortage(lines: tuple[OrderLine, ...], available: Mapping[str, int | None]) -> str:
     """Say why an order cannot be reserved.
 
     Args:
@@ -74,13 +85,13 @@ def shortage(lines: tuple[OrderLine, ...], available: dict[str, int | None]) -> 
     )
 
 
-def outcome(reservation: Reservation, event: Command) -> msgspec.Struct | None:
-    """The event that tells of a reservation's state; a voided one is nobody's news.
+def outcome(reservation: Reservation, event: Command) -> Detail | None:
+    """The event that reports a reservation's state; nobody needs to hear of a voided one.
 
     A cancel is answered by a release or not at all: the tracker answers a rejection with a
     cancel, and the two would go on for ever.
     """
-    if isinstance(event, OrderCancelledEvent) and reservation.state != "released":
+    if isinstance(event.detail, OrderCancelled) and reservation.state != "released":
         return None
     order_id, lines = reservation.order_id, reservation.lines
     match reservation.state:

@@ -3,68 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from orders.aws.clients import code_of
-from orders.aws.dynamodb import Item, Statement, insert, read_all, update, write_all
-from orders.aws.patience import PASSING
-from orders.events import OrderLine
+from orders.aws.clients import AWS_ERRORS, error_code
+from orders.aws.context import time_is_up
+from orders.aws.dynamodb import CONFLICT, change_state, read_all, write_all
+from orders.aws.items import from_item, to_item
+from orders.aws.patience import TRANSIENT_CODES, try_all
+from orders.inventory.decisions import Reservation, reject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
     from orders.aws.context import Context
 
-ReservationState = Literal["reserved", "rejected", "released", "voided"]
-
-_ACTIONS_AT_ONCE: Final = 100
+_MAX_ACTIONS: Final = 100
 """As many as ``TransactWriteItems`` takes."""
+_FIRST_PAUSE_SECONDS: Final = 0.02
+"""About as long as the transaction takes that holds the same articles."""
+_CANCELLED: Final = "TransactionCanceledException"
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """What an order holds of the stock, or why it holds nothing."""
-
-    order_id: str
-    state: ReservationState
-    lines: tuple[OrderLine, ...]
-    reason: str | None
-    at: str
-    """Since when."""
-
 
 Change = tuple[Reservation | None, Reservation]
 """What is on record for an order (None: nothing), and what is to be."""
 
-
-class ConflictError(Exception):
-    """The reservation is not what it was when it was read; nothing was changed."""
+_reservation = partial(from_item, kind=Reservation)
 
 
-class BusyError(Exception):
-    """The transaction was refused for a passing reason, such as another one at the same items.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shortage:
+    """Some lines of an order cannot be covered."""
 
-    Mostly nothing was changed. If it was, the next try meets it as a conflict.
-    """
-
-
-class TransactionCancelledError(Exception):
-    """Some of several orders could not be written together; nothing was changed."""
+    available: Mapping[str, int | None]
+    """What there is of each SKU that fell short; None for a SKU that is not known."""
 
 
-class OutOfStockError(Exception):
-    """Some lines cannot be covered; nothing was changed."""
-
-    def __init__(self, available: dict[str, int | None]) -> None:
-        super().__init__(str(available))
-        self.available = available
-        """What there is of each SKU that fell short; None for a SKU that is not known."""
+Refusal = str | Shortage
+"""Why a transaction was not made: CONFLICT, an AWS code or another reason; or a shortage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,71 +66,116 @@ class Reservations:
             context: the invocation's, for what is to be tried again.
 
         Returns:
-            The reservations that exist, by order id; and, by order id, why DynamoDB gave no answer.
+            The reservations that exist, by order id; and, by order id, why one could not be read.
         """
-        items, unanswered = read_all(self.client, self.table, order_ids, context)
-        return {order_id: _reservation(item) for order_id, item in items.items()}, unanswered
+        return read_all(self.client, self.table, order_ids, _reservation, context)
 
-    def write(self, changes: Sequence[Change], context: Context) -> list[str | None]:
-        """Write reservations that move no stock, with one call.
+    def write(
+        self, changes: Sequence[Change], context: Context
+    ) -> tuple[dict[str, Reservation], dict[str, str]]:
+        """Write reservations and move the stock as they want it, mostly with one call.
 
-        Each is written only if its record is still what it was.
+        Each is written only if its record is still what it was. One that the stock does not cover
+        is written as rejected.
 
         Args:
-            changes: what is on record (None: nothing), and what is to be.
-            context: the invocation's, for what is to be tried again.
+            changes: what is on record (None: nothing), and what is to be; no order twice.
+            context: the invocation's, for what is to be tried again, and for the time left.
 
         Returns:
-            For each None, CONFLICT if somebody wrote first, or why else it was not written.
+            What was written, by order id; and, by order id, CONFLICT if somebody wrote first, or
+            why else it was not written.
         """
-        return write_all(
-            self.client, [self._statement(before, now) for before, now in changes], context
+        answers = self._write(changes, context)
+        shortages = {id_: why for id_, why in answers.items() if isinstance(why, Shortage)}
+        rejections = [
+            (before, reject(now, shortages[now.order_id].available))
+            for before, now in changes
+            if now.order_id in shortages
+        ]
+        refusals = {id_: why for id_, why in answers.items() if isinstance(why, str)}
+        refusals |= self._record(rejections, context)
+        results = {now.order_id: now for _, now in [*changes, *rejections]}
+        return {id_: now for id_, now in results.items() if id_ not in refusals}, refusals
+
+    def _write(self, changes: Sequence[Change], context: Context) -> Mapping[str, Refusal]:
+        """Write all together: in transactions, if any of them moves stock."""
+        if not any(now.lines for _, now in changes):
+            return self._record(changes, context)
+        refusals: dict[str, Refusal] = {}
+        for part in divide(changes):
+            refusals |= self._move(part, context)
+        return refusals
+
+    def _move(self, changes: Sequence[Change], context: Context) -> Mapping[str, Refusal]:
+        """Write reservations and move their lines, in one transaction; or else one by one.
+
+        A transaction is tried again soon while another one holds the same articles. The SDK does
+        not, and an article in demand would use up a message's few deliveries.
+        """
+        order_ids = [now.order_id for _, now in changes]
+        if time_is_up(context):
+            return dict.fromkeys(order_ids, "the function is about to time out")
+        (refusal,) = try_all([changes], self._attempt, context, _FIRST_PAUSE_SECONDS)
+        if refusal is None:
+            return {}
+        if len(changes) > 1 and (refusal == _CANCELLED or refusal in TRANSIENT_CODES):
+            return self._move_one_by_one(changes, context)
+        if refusal != CONFLICT and isinstance(refusal, str):
+            refusal = f"{refusal} from TransactWriteItems"
+        return dict.fromkeys(order_ids, refusal)
+
+    def _move_one_by_one(
+        self, changes: Sequence[Change], context: Context
+    ) -> Mapping[str, Refusal]:
+        """Give each order a transaction of its own, as one stands in the way of the others."""
+        refusals: dict[str, Refusal] = {}
+        for change in changes:
+            _, now = change
+            if now.lines:
+                refusals |= self._move([change], context)
+        return refusals | self._record(
+            [(was, now) for was, now in changes if not now.lines], context
         )
 
-    def move(self, changes: Sequence[Change]) -> None:
-        """Move the stock as reservations want it and write them, all in one transaction.
+    def _attempt(self, transactions: Sequence[Sequence[Change]]) -> list[Refusal | None]:
+        return [self._transact(changes) for changes in transactions]
 
-        Args:
-            changes: what is on record (None: nothing), and what is to be; no order twice, and
-                together no more than one of ``transactions`` holds.
+    def _transact(self, changes: Sequence[Change]) -> Refusal | None:
+        """Write reservations and move their lines, in one transaction.
 
-        Raises:
-            BusyError: the transaction met another one, or too much was asked of a table.
-            TransactionCancelledError: one of several orders stood in the way; nothing was changed.
-            ConflictError: the order's reservation is not what it was.
-            OutOfStockError: some lines of the order cannot be covered.
-            ClientError, BotoCoreError: the call failed, or would fail again.
+        Returns:
+            None when it was made. For a transient code mostly nothing was changed; if it was, the
+            next try meets it as a conflict. For any other refusal nothing was changed.
         """
-        reservations = [self._write_one(before, now) for before, now in changes]
-        stock = [
-            self._move_one(sku, taken, put_back)
-            for sku, (taken, put_back) in _moved([now for _, now in changes]).items()
+        writes = [self._write_action(before, now) for before, now in changes]
+        moves = [
+            self._stock_action(sku, taken, put_back)
+            for sku, (taken, put_back) in _quantities([now for _, now in changes]).items()
         ]
         try:
-            self.client.transact_write_items(TransactItems=[*reservations, *stock])
+            self.client.transact_write_items(TransactItems=[*writes, *moves])
         except self.client.exceptions.TransactionCanceledException as error:
-            raise _why_canceled([now for _, now in changes], error) from error
-        except ClientError as error:
-            if code_of(error) in PASSING:
-                raise BusyError(code_of(error)) from error
-            raise
+            return _refusal([now for _, now in changes], error)
+        except AWS_ERRORS as error:
+            return error_code(error)
+        return None
 
-    def _statement(self, before: Reservation | None, now: Reservation) -> Statement:
-        if before is None:
-            return insert(self.table, _item(now))
-        return update(
-            self.table,
-            ("order_id", now.order_id),
-            {"state": {"S": now.state}, "at": {"S": now.at}},
-            condition=("state", {"S": before.state}),
-        )
+    def _record(self, changes: Sequence[Change], context: Context) -> dict[str, str]:
+        """Write reservations that move no stock, with one call."""
+        statements = {
+            now.order_id: change_state(self.table, before, now) for before, now in changes
+        }
+        return write_all(self.client, statements, context)
 
-    def _write_one(self, before: Reservation | None, now: Reservation) -> TransactWriteItemTypeDef:
+    def _write_action(
+        self, before: Reservation | None, now: Reservation
+    ) -> TransactWriteItemTypeDef:
         if before is None:
             return {
                 "Put": {
                     "TableName": self.table,
-                    "Item": _item(now),
+                    "Item": to_item(now),
                     "ConditionExpression": "attribute_not_exists(order_id)",
                 }
             }
@@ -168,7 +194,7 @@ class Reservations:
             }
         }
 
-    def _move_one(self, sku: str, taken: int, put_back: int) -> TransactWriteItemTypeDef:
+    def _stock_action(self, sku: str, taken: int, put_back: int) -> TransactWriteItemTypeDef:
         """Change what there is of a SKU: all that is taken must be there already."""
         values = {":change": {"N": str(put_back - taken)}}
         update: UpdateTypeDef = {
@@ -184,72 +210,48 @@ class Reservations:
         return {"Update": update}
 
 
-def transactions(changes: Sequence[Change]) -> list[slice]:
-    """How to divide changes so that each part fits into one transaction; mostly there is one."""
-    parts: list[slice] = []
-    start, skus = 0, set[str]()
-    for number, (_, now) in enumerate(changes):
-        together = skus | {line.sku for line in now.lines}
-        if number - start + 1 + len(together) > _ACTIONS_AT_ONCE:
-            parts.append(slice(start, number))
-            start, together = number, {line.sku for line in now.lines}
-        skus = together
-    return [*parts, slice(start, len(changes))]
+def divide(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Divide changes so that each part fits into one transaction; mostly there is one part."""
+    part: list[Change] = []
+    skus: set[str] = set()
+    for change in changes:
+        _, now = change
+        own = {line.sku for line in now.lines}
+        if part and len(part) + 1 + len(skus | own) > _MAX_ACTIONS:
+            yield part
+            part, skus = [], set()
+        part.append(change)
+        skus |= own
+    if part:
+        yield part
 
 
-def _moved(reservations: Sequence[Reservation]) -> dict[str, tuple[int, int]]:
+def _quantities(reservations: Sequence[Reservation]) -> dict[str, tuple[int, int]]:
     """How much of each SKU is taken and put back: a transaction names an item only once."""
-    moved: dict[str, tuple[int, int]] = {}
+    quantities: dict[str, tuple[int, int]] = {}
     for reservation in reservations:
         for line in reservation.lines:
-            taken, put_back = moved.get(line.sku, (0, 0))
+            taken, put_back = quantities.get(line.sku, (0, 0))
             if reservation.state == "reserved":
                 taken += line.quantity
             else:
                 put_back += line.quantity
-            moved[line.sku] = taken, put_back
-    return moved
+            quantities[line.sku] = taken, put_back
+    return quantities
 
 
-def _item(reservation: Reservation) -> Item:
-    lines = [
-        {"M": {"sku": {"S": line.sku}, "quantity": {"N": str(line.quantity)}}}
-        for line in reservation.lines
-    ]
-    return {
-        "order_id": {"S": reservation.order_id},
-        "state": {"S": reservation.state},
-        "lines": {"L": lines},
-        **({"reason": {"S": reservation.reason}} if reservation.reason else {}),
-        "at": {"S": reservation.at},
-    }
-
-
-def _reservation(item: Item) -> Reservation:
-    lines = [line["M"] for line in item["lines"]["L"]]
-    return Reservation(
-        order_id=item["order_id"]["S"],
-        state=item["state"]["S"],
-        lines=tuple(OrderLine(line["sku"]["S"], int(line["quantity"]["N"])) for line in lines),
-        reason=item["reason"]["S"] if "reason" in item else None,
-        at=item["at"]["S"],
-    )
-
-
-def _why_canceled(reservations: Sequence[Reservation], error: ClientError) -> Exception:
+def _refusal(reservations: Sequence[Reservation], error: ClientError) -> Refusal:
     """Read the reasons of a cancelled transaction: one an action, in their order."""
     reasons = error.response["CancellationReasons"]
     codes = sorted({str(reason["Code"]) for reason in reasons} - {"None"})
-    if PASSING.issuperset(codes):
-        return BusyError(f"transaction cancelled: {', '.join(codes)}")
-    if len(reservations) > 1:
-        return TransactionCancelledError()
-    if _CONDITION_FAILED not in codes:
-        return error
+    if codes and TRANSIENT_CODES.issuperset(codes):
+        return codes[0]
+    if len(reservations) > 1 or _CONDITION_FAILED not in codes:
+        return _CANCELLED
     (reservation,), (own, *lines) = reservations, reasons
     if own["Code"] == _CONDITION_FAILED:
-        return ConflictError(reservation.order_id)
-    return OutOfStockError(
+        return CONFLICT
+    return Shortage(
         {
             line.sku: _available(reason)
             for line, reason in zip(reservation.lines, lines, strict=True)

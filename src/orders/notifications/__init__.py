@@ -1,1 +1,1 @@
-"""Tells the shop's own services what became of an order."""
+"""Tells the shop's own services that an order was placed, and how it ended."""

@@ -11,9 +11,8 @@ from orders.aws import clients, telemetry
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.events import (
     Milestone,
-    OrderCancelledEvent,
-    OrderConfirmedEvent,
-    OrderPlacedEvent,
+    OrderConfirmed,
+    OrderPlaced,
     OrderUpdate,
     UnreadableEventError,
     convert_milestone,
@@ -35,7 +34,7 @@ class NotificationFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Publishes an update for every milestone, in order per order, and once."""
+    """Publishes an update for every milestone, in the order's sequence, and once."""
 
     client: SNSClient
     topic_arn: str
@@ -51,7 +50,7 @@ class Notifications:
         """
         telemetry.begin(context)
         try:
-            updates = updates_of(convert_milestone(event))
+            updates = order_updates(convert_milestone(event))
             for update in updates:
                 self._publish(update)
         except (UnreadableEventError, *AWS_ERRORS) as error:
@@ -72,32 +71,29 @@ class Notifications:
 
 
 def _event_id(event: dict[str, Any]) -> str | None:
-    """EventBridge's id of an event, for the log; None for what no id of EventBridge looks like."""
+    """EventBridge's id of an event, for the log; None for what does not look like one."""
     id_ = event.get("id")
     return id_ if isinstance(id_, str) and _EVENT_ID.fullmatch(id_) else None
 
 
-def updates_of(event: Milestone) -> list[OrderUpdate]:
-    """What a shop's services are told of a milestone: it, and before it what led there.
+def order_updates(event: Milestone) -> list[OrderUpdate]:
+    """The updates that report a milestone: its own, and before it the one that led there.
 
     The function gets events in any order. So each update brings its predecessor along, and the
-    FIFO topic drops what it has had within its five minutes: ``placed`` always comes first.
+    FIFO topic drops what it had in the last five minutes: ``placed`` always comes first.
     """
-    match event:
-        case OrderPlacedEvent(detail=order):
-            return [OrderUpdate(order_id=order.order_id, status="placed", at=event.time)]
-        case OrderConfirmedEvent(detail=confirmed):
-            ended = OrderUpdate(order_id=confirmed.order_id, status="confirmed", at=event.time)
-            placed_at = confirmed.placed_at
-        case OrderCancelledEvent(detail=cancelled):
-            ended = OrderUpdate(
-                order_id=cancelled.order_id,
-                status="cancelled",
-                at=event.time,
-                reason=cancelled.reason,
-            )
-            placed_at = cancelled.placed_at
-    placed = OrderUpdate(order_id=ended.order_id, status="placed", at=placed_at or event.time)
+    detail = event.detail
+    if isinstance(detail, OrderPlaced):
+        return [OrderUpdate(order_id=detail.order_id, status="placed", at=event.time)]
+    placed = OrderUpdate(
+        order_id=detail.order_id, status="placed", at=detail.placed_at or event.time
+    )
+    if isinstance(detail, OrderConfirmed):
+        ended = OrderUpdate(order_id=detail.order_id, status="confirmed", at=event.time)
+    else:
+        ended = OrderUpdate(
+            order_id=detail.order_id, status="cancelled", at=event.time, reason=detail.reason
+        )
     return [placed, ended]
 
 

@@ -1,1 +1,1 @@
-"""`POST /orders`: takes an order and puts `order.placed` on the bus."""
+"""The API: takes orders, shows them, and takes requests to cancel them."""

@@ -18,7 +18,7 @@ from orders.events import CustomerId, OrderPlaced
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orders.aws.order_table import Order
+    from orders.order import Order
 
 # Callers of an API that takes signed requests, or that is open to all, may do everything.
 _WITHOUT_CUSTOMERS: Final = ("AWS_IAM", "NONE")
@@ -43,7 +43,7 @@ class Caller:
         return order.ordered is not None and order.ordered.customer_id == self.customer_id
 
     def claim(self, placed: OrderPlaced) -> OrderPlaced:
-        """The order as this caller may place it: a customer's is the customer's own.
+        """The order as this caller may place it: a customer orders for nobody else.
 
         Raises:
             NotAllowedError: it names another customer.

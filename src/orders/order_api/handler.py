@@ -15,21 +15,22 @@ from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.clock import utc_now
-from orders.aws.order_table import Order, OrderExistsError, OrderTable, Step
-from orders.events import ORDER_PLACED, OrderCancelRequested, OrderPlaced, is_order_id
+from orders.aws.items import UnreadableRecordError
+from orders.aws.order_table import OrderExistsError, OrderTable
+from orders.events import OrderCancelRequested, OrderPlaced, is_order_id
+from orders.order import Order, Step
 from orders.order_api import responses
 from orders.order_api.caller import Caller, Callers, NotAllowedError
 from orders.order_api.responses import Response
 from orders.order_api.validation import Fault, InvalidOrderError, parse_order
 
 if TYPE_CHECKING:
-    import msgspec
-
     from orders.aws.context import Context
+    from orders.events import Detail
 
 
-class NotTakenError(Exception):
-    """AWS did not take it; the same call may be repeated."""
+class NotPublishedError(Exception):
+    """The bus refused the event; the same call may be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ class OrderApi:
                 case "GET":
                     return self._show(order_id, caller)
                 case "DELETE":
-                    return self._cancel(order_id, _orders_from(event), caller, context)
+                    return self._cancel(order_id, _path_to_orders(event), caller, context)
                 case _:
                     return self._place(event, caller, context)
         except NotAllowedError as error:
             telemetry.info("request not allowed", order_id=_loggable(order_id), reason=str(error))
             return responses.forbidden(str(error))
-        except (NotTakenError, *AWS_ERRORS) as error:
+        except (NotPublishedError, UnreadableRecordError, *AWS_ERRORS) as error:
             telemetry.error(
                 "request not served", order_id=_loggable(order_id), reason=reason(error)
             )
@@ -76,47 +77,47 @@ class OrderApi:
         except InvalidOrderError as error:
             telemetry.info("order invalid", reason=str(error))
             telemetry.count(OrdersInvalid=1)
-            return responses.invalid(error.faults)
+            return responses.order_invalid(error.faults)
         try:
             self.orders.create(first_record(placed, self.now()))
         except OrderExistsError as error:
             known = error.order
             if known.ordered != placed:
                 telemetry.info("order id taken", order_id=placed.order_id)
-                return responses.taken(placed.order_id)
+                return responses.order_id_taken(placed.order_id)
             if known.payment or known.inventory or known.status != "placed":
-                return responses.accepted(placed.order_id, _orders_from(event))
+                return responses.order_accepted(placed.order_id, _path_to_orders(event))
         self._publish(placed, context)
         telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
         telemetry.count(OrdersPlaced=1)
-        return responses.accepted(placed.order_id, _orders_from(event))
+        return responses.order_accepted(placed.order_id, _path_to_orders(event))
 
     def _show(self, order_id: str, caller: Caller) -> Response:
         order = self._find(order_id, caller)
-        return responses.shown(order) if order else responses.unknown(order_id)
+        return responses.order_status(order) if order else responses.order_unknown(order_id)
 
     def _cancel(self, order_id: str, orders: str, caller: Caller, context: Context) -> Response:
         """Ask the tracker to cancel an order that it has not decided yet."""
         order = self._find(order_id, caller)
         if order is None:
-            return responses.unknown(order_id)
+            return responses.order_unknown(order_id)
         if order.status == "confirmed":
             return responses.too_late(order_id)
         if order.status == "placed":
             self._publish(OrderCancelRequested(order_id=order_id), context)
             telemetry.info("cancel requested", order_id=order_id)
-        return responses.cancelling(order, orders)
+        return responses.cancel_accepted(order, orders)
 
     def _find(self, order_id: str, caller: Caller) -> Order | None:
-        """An order that the caller may see; somebody else's is as good as unknown."""
+        """An order that the caller may see; anybody else's is unknown."""
         # DynamoDB refuses a key that is too long, and no order has an id outside the contract.
         order = self.orders.get(order_id) if is_order_id(order_id) else None
         return order if order and caller.may_see(order) else None
 
-    def _publish(self, detail: msgspec.Struct, context: Context) -> None:
+    def _publish(self, detail: Detail, context: Context) -> None:
         (refusal,) = self.bus.publish([detail], context)
         if refusal:
-            raise NotTakenError(refusal)
+            raise NotPublishedError(refusal)
 
 
 def first_record(placed: OrderPlaced, at: str) -> Order:
@@ -124,24 +125,24 @@ def first_record(placed: OrderPlaced, at: str) -> Order:
     return Order(
         order_id=placed.order_id,
         placed_at=at,
-        history=(Step(ORDER_PLACED, at),),
+        history=(Step(OrderPlaced.detail_type, at),),
         ordered=placed,
     )
 
 
 def _order_id(event: dict[str, Any]) -> str:
-    """The id in the request's path; what is no character there is shown as ``?``."""
+    """The id in the request's path; an invalid character there becomes ``?``."""
     quoted: str = (event.get("pathParameters") or {}).get("order_id", "")
     return unquote(quoted).encode(errors="replace").decode()
 
 
 def _loggable(order_id: str) -> str | None:
-    """An order's id for the log; None for what is none, as a caller may write anything there."""
+    """An order's id for the log; None for anything else, as a caller may write any text there."""
     return order_id if is_order_id(order_id) else None
 
 
-def _orders_from(event: dict[str, Any]) -> str:
-    """The way to ``/orders`` from the request's address, as a relative reference (RFC 3986, 4.2).
+def _path_to_orders(event: dict[str, Any]) -> str:
+    """The path to ``/orders`` from the request's address, as a relative reference (RFC 3986, 4.2).
 
     Relative, as the function cannot know what the caller has called: an execute-api address has the
     stage in its path, a custom domain its base path, and a CDN in front may have any other.

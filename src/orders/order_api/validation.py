@@ -5,35 +5,51 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, get_args
+from functools import cache
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
+from msgspec import UnsetType
 
 from orders.events import (
     CURRENCIES,
     MAX_LINES,
     Amount,
     Currency,
-    CustomerId,
-    OrderId,
+    OrderLine,
     OrderLines,
     OrderPlaced,
-    Quantity,
-    Sku,
     check_amount,
 )
 
 MAX_BODY_CHARACTERS: Final = 65_536
-_SHOWN_CHARACTERS: Final = 40
+_EXCERPT_CHARACTERS: Final = 40
 
-_ORDER_FIELDS: Final[dict[str, Any]] = {
-    "order_id": OrderId,
-    "amount": Amount,
-    "currency": Currency,
-    "customer_id": CustomerId,
-    "items": OrderLines,
-}
-_LINE_FIELDS: Final[dict[str, Any]] = {"sku": Sku, "quantity": Quantity}
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The fields of a struct of the contract."""
+
+    types: dict[str, Any]
+    required: tuple[str, ...]
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> _Fields:
+    fields = msgspec.structs.fields(struct)
+    return _Fields(
+        {field.name: _value_type(field.type) for field in fields},
+        tuple(field.name for field in fields if field.required),
+    )
+
+
+def _value_type(annotated: Any) -> Any:  # noqa: ANN401 - a type of the contract
+    """The type of a field's value: without UnsetType, which says that it may be absent."""
+    if get_origin(annotated) not in (Union, UnionType):
+        return annotated
+    members = tuple(member for member in get_args(annotated) if member is not UnsetType)
+    return Union[members]  # noqa: UP007 - made of a tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +81,13 @@ class InvalidOrderError(Exception):
     """The body is not an order; the message can be logged."""
 
     def __init__(self, *faults: Fault) -> None:
-        # A caller may send thousands of unknown fields: each text stands once.
+        # A caller may send thousands of unknown fields: each text is logged once.
         super().__init__("; ".join(dict.fromkeys(fault.loggable for fault in faults)))
         self.faults = faults
 
 
 class _DuplicateKeyError(ValueError):
-    """A JSON object names a key twice: its argument."""
+    """A JSON object names a key twice: the error's argument."""
 
 
 def parse_order(body: str, new_order_id: str) -> OrderPlaced:
@@ -85,13 +101,17 @@ def parse_order(body: str, new_order_id: str) -> OrderPlaced:
         InvalidOrderError: with all the faults of the body.
     """
     fields = _parse_object(body)
-    faults = _faults(fields, _ORDER_FIELDS, required=("amount",), prefix="")
+    fields.setdefault("order_id", new_order_id)
+    order = _fields(OrderPlaced)
+    faults = _faults(fields, order, prefix="")
     if isinstance(fields.get("items"), list):
         faults += _line_faults(fields["items"])
     if faults:
         raise InvalidOrderError(*faults)
-    amount = _plain(Decimal(fields["amount"]))
-    return msgspec.convert({"order_id": new_order_id, **fields, "amount": amount}, OrderPlaced)
+    for name, kind in order.types.items():
+        if kind is Amount and name in fields:
+            fields[name] = _normalize(Decimal(fields[name]))
+    return msgspec.convert(fields, OrderPlaced)
 
 
 def _parse_object(body: str) -> dict[str, Any]:
@@ -108,14 +128,14 @@ def _parse_object(body: str) -> dict[str, Any]:
         )
     except _DuplicateKeyError as error:
         (name,) = error.args
-        is_known = name in _ORDER_FIELDS or name in _LINE_FIELDS
+        is_known = name in _fields(OrderPlaced).types or name in _fields(OrderLine).types
         raise InvalidOrderError(
             Fault(_clip(name), "must be named only once", is_known=is_known)
         ) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidOrderError(Fault("", f"must be JSON: {error or 'empty'}")) from error
     if not isinstance(value, dict):
-        raise InvalidOrderError(Fault("", "must be a JSON object", _shown(value)))
+        raise InvalidOrderError(Fault("", "must be a JSON object", _excerpt(value)))
     return value
 
 
@@ -131,21 +151,20 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _faults(
-    value: dict[str, Any], kinds: dict[str, Any], *, required: tuple[str, ...], prefix: str
-) -> list[Fault]:
+def _faults(value: dict[str, Any], fields: _Fields, *, prefix: str) -> list[Fault]:
     """The faults of one object: what is missing, what is unknown, what does not fit."""
     faults = [
-        Fault(prefix + name, f"is required: {_rule(kinds[name])}")
-        for name in required
+        Fault(prefix + name, f"is required: {_rule(fields.types[name])}")
+        for name in fields.required
         if name not in value
     ]
     for name, field in value.items():
-        if name not in kinds:
-            rule = f"is not a known field; known: {', '.join(kinds)}"
+        if name not in fields.types:
+            rule = f"is not a known field; known: {', '.join(fields.types)}"
             faults.append(Fault(prefix + _clip(name), rule, is_known=False))
-        elif not _fits(field, kinds[name]):
-            faults.append(Fault(prefix + name, f"must be {_rule(kinds[name])}", _shown(field)))
+        elif not _fits(field, fields.types[name]):
+            rule = f"must be {_rule(fields.types[name])}"
+            faults.append(Fault(prefix + name, rule, _excerpt(field)))
     return faults
 
 
@@ -155,9 +174,9 @@ def _line_faults(lines: list[Any]) -> list[Fault]:
     for index, line in enumerate(lines[:MAX_LINES]):
         where = f"items[{index}]"
         if not isinstance(line, dict):
-            faults.append(Fault(where, "must be an object {sku, quantity}", _shown(line)))
+            faults.append(Fault(where, "must be an object {sku, quantity}", _excerpt(line)))
             continue
-        faults += _faults(line, _LINE_FIELDS, required=("sku", "quantity"), prefix=f"{where}.")
+        faults += _faults(line, _fields(OrderLine), prefix=f"{where}.")
         sku = line.get("sku")
         if isinstance(sku, str) and seen.setdefault(sku, index) != index:
             faults.append(Fault(f"{where}.sku", f"must not repeat items[{seen[sku]}].sku"))
@@ -188,19 +207,21 @@ def _is_amount(value: object) -> bool:
     return True
 
 
-def _plain(amount: Decimal) -> Decimal:
-    """The same amount without an exponent or a negative zero: 1E+2 is 100, 1.50 stays 1.50."""
+def _normalize(amount: Decimal) -> Decimal:
+    """Write an amount without an exponent or a negative zero: 1E+2 is 100, 1.50 stays 1.50."""
     digits = 0 if amount == amount.to_integral_value() else 2
     return abs(round(amount, digits))
 
 
 def _rule(kind: Any) -> str:  # noqa: ANN401 - a type of the contract
     """What a field must be, in the contract's own words."""
-    description: str = get_args(kind)[1].description
-    return description
+    for meta in getattr(kind, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and meta.description:
+            return meta.description
+    return f"of type {getattr(kind, '__name__', kind)}"
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     """A value as the caller wrote it, cut short and safe to print."""
     if isinstance(value, Decimal):
         return _clip(str(value))
@@ -209,4 +230,8 @@ def _shown(value: object) -> str:
 
 def _clip(text: str) -> str:
     printable = text.encode("ascii", "backslashreplace").decode()
-    return printable if len(printable) <= _SHOWN_CHARACTERS else printable[:_SHOWN_CHARACTERS] + "…"
+    return (
+        printable
+        if len(printable) <= _EXCERPT_CHARACTERS
+        else printable[:_EXCERPT_CHARACTERS] + "…"
+    )

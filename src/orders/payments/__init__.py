@@ -1,1 +1,1 @@
-"""Charges each order once."""
+"""Charges each order once, and gives the money of a cancelled one back."""

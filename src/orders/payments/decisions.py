@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from decimal import Decimal
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import Literal
+
+import msgspec
 
 from orders.events import (
     MAX_CHARGE_ID,
     MAX_REASON,
     Command,
-    OrderCancelledEvent,
+    Detail,
+    OrderCancelled,
     OrderPlaced,
-    OrderPlacedEvent,
     PaymentCharged,
     PaymentDeclined,
     PaymentRefunded,
-    fitted,
+    fit,
 )
-from orders.payments.ledger import Payment
 from orders.payments.provider import Charged, Declined
 
-if TYPE_CHECKING:
-    import msgspec
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an order's payment stands."""
+
+    order_id: str
+    state: Literal["charged", "declined", "refunded", "voided"]
+    at: str
+    """Since when."""
+    amount: Decimal | None = None
+    """None, as are the following, for a payment that was voided before its order came."""
+    currency: str | None = None
+    charge_id: str | None = None
+    reason: str | None = None
+    attempt: int | None = None
+    """The delivery that brought the answer: 1 unless earlier attempts failed."""
 
 
-class Step(Enum):
+class Action(Enum):
     """What to ask of the card processor."""
 
     CHARGE = auto()
@@ -33,24 +47,24 @@ class Step(Enum):
     NOTHING = auto()
 
 
-def next_step(payment: Payment | None, event: Command) -> Step:
-    """The step an event calls for.
+def next_action(payment: Payment | None, event: Command) -> Action:
+    """What an event calls for.
 
     Args:
         payment: what is on record for the order, if anything.
         event: the order was placed, or it was cancelled.
     """
     state = payment.state if payment else None
-    if isinstance(event, OrderPlacedEvent):
+    if isinstance(event.detail, OrderPlaced):
         if state is None:
-            return Step.CHARGE
+            return Action.CHARGE
         # The cancel came first, but a charge may have been on its way then: it must not stand.
-        return Step.CANCEL if state == "voided" else Step.NOTHING
-    return Step.CANCEL if state in (None, "charged") else Step.NOTHING
+        return Action.CANCEL if state == "voided" else Action.NOTHING
+    return Action.CANCEL if state in (None, "charged") else Action.NOTHING
 
 
-def answered(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at: str) -> Payment:
-    """The payment that a final answer of the card processor makes of an order."""
+def settle(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at: str) -> Payment:
+    """Make a payment of a final answer of the card processor."""
     charged = isinstance(answer, Charged)
     return Payment(
         order_id=order.order_id,
@@ -58,14 +72,14 @@ def answered(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at
         at=at,
         amount=order.amount,
         currency=order.currency,
-        charge_id=fitted(answer.charge_id, MAX_CHARGE_ID) if isinstance(answer, Charged) else None,
-        reason=fitted(answer.reason, MAX_REASON) if isinstance(answer, Declined) else None,
+        charge_id=fit(answer.charge_id, MAX_CHARGE_ID) if isinstance(answer, Charged) else None,
+        reason=fit(answer.reason, MAX_REASON) if isinstance(answer, Declined) else None,
         attempt=attempt,
     )
 
 
-def cancelled(payment: Payment | None, order_id: str, *, at: str) -> Payment:
-    """The payment after the card processor has cancelled it.
+def cancel(payment: Payment | None, order_id: str, *, at: str) -> Payment:
+    """Note that the card processor has cancelled a payment.
 
     A cancel that overtakes its own order leaves a voided payment, so that the late charge does
     nothing.
@@ -73,17 +87,17 @@ def cancelled(payment: Payment | None, order_id: str, *, at: str) -> Payment:
     if payment is None:
         return Payment(order_id=order_id, state="voided", at=at)
     if payment.state == "charged":
-        return replace(payment, state="refunded", at=at)
+        return msgspec.structs.replace(payment, state="refunded", at=at)
     return payment
 
 
-def outcome(payment: Payment, event: Command) -> msgspec.Struct | None:
-    """The event that tells of a payment's state; a voided payment is nobody's news.
+def outcome(payment: Payment, event: Command) -> Detail | None:
+    """The event that reports a payment's state; nobody needs to hear of a voided payment.
 
     A cancel is answered by a refund or not at all: the tracker answers a decline with a cancel,
     and the two would go on for ever.
     """
-    if isinstance(event, OrderCancelledEvent) and payment.state != "refunded":
+    if isinstance(event.detail, OrderCancelled) and payment.state != "refunded":
         return None
     order_id, amount, currency = payment.order_id, payment.amount, payment.currency
     if payment.state == "declined":

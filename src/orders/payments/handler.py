@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clock import utc_now
 from orders.aws.context import time_is_up
-from orders.aws.dynamodb import CONFLICT
-from orders.aws.sqs import Batch, BatchResponse, Message, Retry
-from orders.events import Command, OrderPlacedEvent, decode_command
-from orders.payments.decisions import Step, answered, cancelled, next_step, outcome
-from orders.payments.ledger import Ledger, Payment
+from orders.aws.sqs import FAILED, Batch, BatchResponse, Message, Retry, consume
+from orders.events import Command, OrderPlaced, decode_command
+from orders.payments.decisions import Action, Payment, cancel, next_action, outcome, settle
+from orders.payments.ledger import Ledger
 from orders.payments.provider import (
     CardProcessor,
     ProcessorFailedError,
@@ -27,6 +25,14 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
 
 _Change = tuple[Message[Command], Payment | None, Payment]
+"""A message, what was on record for its order, and what is to be."""
+
+_METRICS: Final = {
+    "charged": "PaymentsCharged",
+    "declined": "PaymentsDeclined",
+    "refunded": "PaymentsRefunded",
+    FAILED: "PaymentsFailed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +47,28 @@ class PaymentsProcessor:
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
-        telemetry.begin(context)
-        batch = Batch.read(event["Records"], decode_command)
-        settled: Counter[str] = Counter()
-        for messages in batch.rounds():
-            settled += self._settle(batch, messages, context)
-        response = batch.finish(self.bus, self.retry, context)
-        telemetry.count(
-            PaymentsCharged=settled["charged"],
-            PaymentsDeclined=settled["declined"],
-            PaymentsRefunded=settled["refunded"],
-            PaymentsFailed=batch.failures,
+        return consume(
+            event,
+            context,
+            decode=decode_command,
+            settle=self._settle,
+            bus=self.bus,
+            retry=self.retry,
+            metrics=_METRICS,
         )
-        return response
 
-    def _settle(
+    def _settle(self, batch: Batch[Command], context: Context) -> None:
+        for messages in batch.rounds():
+            self._record(batch, self._decide(batch, messages, context), context)
+
+    def _decide(
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context
-    ) -> Counter[str]:
-        """Look, ask the card processor, record. No order stands twice in ``messages``."""
-        payments, unanswered = self.ledger.find([message.order_id for message in messages], context)
+    ) -> list[_Change]:
+        """Look, and ask the card processor. No order is twice in ``messages``."""
+        payments, refusals = self.ledger.find([message.order_id for message in messages], context)
         changes: list[_Change] = []
         for message in messages:
-            if why := unanswered.get(message.order_id):
+            if why := refusals.get(message.order_id):
                 batch.fail(message, "payment not settled", why)
                 continue
             if time_is_up(context):
@@ -70,48 +76,36 @@ class PaymentsProcessor:
                 continue
             before = payments.get(message.order_id)
             try:
-                payment = self._ask(message, before)
+                changes.append((message, before, self._ask(message, before)))
             except ProcessorFailedError as error:
-                placed = isinstance(message.event, OrderPlacedEvent)
+                placed = isinstance(message.event.detail, OrderPlaced)
                 batch.fail(message, "charge failed" if placed else "refund failed", str(error))
-            else:
-                changes.append((message, before, payment))
-        return self._record(batch, changes, context)
+        return changes
 
     def _ask(self, message: Message[Command], before: Payment | None) -> Payment:
         """The payment as it is to be, after what the card processor had to do for it."""
-        step = next_step(before, message.event)
-        if step is Step.CHARGE and isinstance(message.event, OrderPlacedEvent):
-            order = message.event.detail
+        action, order = next_action(before, message.event), message.event.detail
+        if action is Action.CHARGE and isinstance(order, OrderPlaced):
             answer = self.processor.charge(order.order_id, order.amount, order.currency)
-            return answered(order, answer, attempt=message.attempt, at=self.now())
-        if step is Step.CANCEL or before is None:
+            return settle(order, answer, attempt=message.attempt, at=self.now())
+        if action is Action.CANCEL or before is None:
             self.processor.cancel(message.order_id)
-            return cancelled(before, message.order_id, at=self.now())
+            return cancel(before, message.order_id, at=self.now())
         return before
 
-    def _record(
-        self, batch: Batch[Command], changes: list[_Change], context: Context
-    ) -> Counter[str]:
+    def _record(self, batch: Batch[Command], changes: list[_Change], context: Context) -> None:
         """Write what is new, then announce what is on record, new or not."""
-        recorded: Counter[str] = Counter()
-        new = [change for change in changes if change[1] != change[2]]
-        refusals = self.ledger.write([(before, payment) for _, before, payment in new], context)
-        refused = {message.id: why for (message, _, _), why in zip(new, refusals, strict=True)}
+        new = [(before, payment) for _, before, payment in changes if payment != before]
+        refusals = self.ledger.write(new, context)
         for message, before, payment in changes:
-            why = refused.get(message.id)
-            if why == CONFLICT:
-                batch.again(message)
-                continue
-            if why:
-                batch.fail(message, "payment not recorded", why)
+            if why := refusals.get(payment.order_id):
+                batch.refuse([message], "payment not recorded", why)
                 continue
             if payment != before:
                 _log(message, payment)
-                recorded[payment.state] += 1
+                batch.count(payment.state)
             if event := outcome(payment, message.event):
                 batch.announce(message, event)
-        return recorded
 
 
 def _log(message: Message[Command], payment: Payment) -> None:

@@ -1,1 +1,1 @@
-"""Counts the orders that should have ended by now."""
+"""Counts the orders that should have ended by now, for the alarm to see."""

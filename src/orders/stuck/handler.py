@@ -22,16 +22,16 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class StuckOrders:
-    """Reports how many orders are older than an order should get before it ends."""
+    """Reports how many unfinished orders are older than they should be."""
 
     orders: OrderTable
-    after: timedelta
+    max_age: timedelta
     now: Callable[[], datetime] = _now
 
     def __call__(self, event: dict[str, Any], context: Context) -> None:
-        """Count, and report the metric the alarm looks at; zero is reported, too."""
+        """Count, and report the metric the alarm looks at, zero included."""
         telemetry.begin(context)
-        stuck = self.orders.count_unfinished(timestamp(self.now() - self.after))
+        stuck = self.orders.count_unfinished(timestamp(self.now() - self.max_age))
         telemetry.gauge(StuckOrders=stuck)
         if stuck:
             telemetry.warning("orders are stuck", orders=stuck)
@@ -39,5 +39,5 @@ class StuckOrders:
 
 handler = StuckOrders(
     orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
-    after=timedelta(minutes=float(os.environ["STUCK_AFTER_MINUTES"])),
+    max_age=timedelta(minutes=float(os.environ["STUCK_AFTER_MINUTES"])),
 )

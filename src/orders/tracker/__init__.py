@@ -1,1 +1,1 @@
-"""Follows every order and decides, once, how it ends."""
+"""Follows every order, decides once how it ends, and announces the decision."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from orders.aws.order_table import Order, Status, Step
 from orders.events import (
-    INVENTORY_REJECTED,
     MAX_REASON,
-    ORDER_CANCEL_REQUESTED,
-    ORDER_CANCELLED,
-    ORDER_CONFIRMED,
-    PAYMENT_DECLINED,
-    ROUTING,
+    Detail,
     InventoryRejected,
     InventoryReleased,
     InventoryReserved,
@@ -26,45 +21,59 @@ from orders.events import (
     PaymentCharged,
     PaymentDeclined,
     PaymentRefunded,
-    fitted,
+    fit,
     is_time,
 )
-
-if TYPE_CHECKING:
-    import msgspec
+from orders.order import Order, Status, Step
 
 # What settles an order as cancelled, and how its reason begins.
 _CANCELS: Final = {
-    PAYMENT_DECLINED: "payment declined: ",
-    INVENTORY_REJECTED: "out of stock: ",
-    ORDER_CANCEL_REQUESTED: "",
+    PaymentDeclined.detail_type: "payment declined: ",
+    InventoryRejected.detail_type: "out of stock: ",
+    OrderCancelRequested.detail_type: "",
 }
 
 
+def follow_all(order: Order, events: Sequence[Outcome]) -> tuple[Order, Detail | None]:
+    """Follow several events of an order.
+
+    Returns:
+        The order after them, and what is to be published, if anything.
+    """
+    published = None
+    for event in events:
+        after = follow(order, event)
+        if after.status != order.status:
+            published = None  # overtaken by a cancel from outside
+        published = announcement(order, after, event) or published
+        order = after
+    return order, published
+
+
 def follow(order: Order, event: Outcome) -> Order:
-    """The order after an event: what it tells is noted, and the order decided if that settles it.
+    """Note what an event says, and decide the order if that settles it.
 
     A decision stands. Only ``order.cancelled`` itself, from a publisher that is not the tracker,
     is a fact and no question: money and stock go back whatever was decided.
 
     Returns:
-        An equal order when the event tells nothing new.
+        An equal order when the event says nothing new.
     """
     noted = _note(order, event)
     if noted.status != "placed" or noted == order:
         return noted
     if noted.payment == "charged" and noted.inventory == "reserved":
-        return _decided(noted, "confirmed", event.time)
+        return _decide(noted, "confirmed", event.time)
     step = noted.history[-1]
     if step.type in _CANCELS:
-        return _decided(noted, "cancelled", event.time, _CANCELS[step.type] + (step.reason or ""))
+        return _decide(noted, "cancelled", event.time, _CANCELS[step.type] + (step.reason or ""))
     return noted
 
 
-def news(before: Order, after: Order, event: Outcome) -> msgspec.Struct | None:
-    """What is to be published after an event was followed.
+def announcement(before: Order, after: Order, event: Outcome) -> Detail | None:
+    """The event to be published after another one was followed.
 
-    The decision, when it was made; and once more when an event that may have led to it tells
+    The decision, when it was made; and once more when an event that may have led to it says
     nothing new: the function may have ended before the decision was published.
     """
     if isinstance(event.detail, PaymentRefunded | InventoryReleased | OrderCancelled):
@@ -75,21 +84,21 @@ def news(before: Order, after: Order, event: Outcome) -> msgspec.Struct | None:
     placed_at = after.placed_at if is_time(after.placed_at) else UNSET
     if after.status == "confirmed":
         return OrderConfirmed(order_id=after.order_id, placed_at=placed_at)
-    reason = fitted(after.reason or "", MAX_REASON)
+    reason = fit(after.reason or "", MAX_REASON)
     return OrderCancelled(order_id=after.order_id, reason=reason, placed_at=placed_at)
 
 
 def cause(order: Order) -> str | None:
     """The type of the event that had an order cancelled; None if it is not cancelled."""
     types = [step.type for step in order.history]
-    if ORDER_CANCELLED not in types:
+    if OrderCancelled.detail_type not in types:
         return None
-    before = types[types.index(ORDER_CANCELLED) - 1]
-    return before if before in _CANCELS else ORDER_CANCELLED
+    before = types[types.index(OrderCancelled.detail_type) - 1]
+    return before if before in _CANCELS else OrderCancelled.detail_type
 
 
 def _note(order: Order, event: Outcome) -> Order:
-    """The order with what an event tells, if that is new; what is known already stays."""
+    """Note what an event says, if that is new; what is known already stays."""
     detail = event.detail
     match detail:
         case PaymentCharged() if order.payment is None:
@@ -107,14 +116,14 @@ def _note(order: Order, event: Outcome) -> Order:
         case OrderCancelRequested() if order.status == "placed":
             pass
         case OrderCancelled() if order.status != "cancelled":
-            return _decided(order, "cancelled", event.time, detail.reason)
+            return _decide(order, "cancelled", event.time, detail.reason)
         case _:
             return order
-    step = Step(ROUTING[type(detail)][1], event.time, getattr(detail, "reason", None))
+    step = Step(detail.detail_type, event.time, getattr(detail, "reason", None))
     return replace(order, history=(*order.history, step))
 
 
-def _decided(order: Order, status: Status, at: str, reason: str | None = None) -> Order:
-    name = ORDER_CONFIRMED if status == "confirmed" else ORDER_CANCELLED
-    history = (*order.history, Step(name, at, reason))
+def _decide(order: Order, status: Status, at: str, reason: str | None = None) -> Order:
+    event = OrderConfirmed if status == "confirmed" else OrderCancelled
+    history = (*order.history, Step(event.detail_type, at, reason))
     return replace(order, status=status, reason=reason, history=history)

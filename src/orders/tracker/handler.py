@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.dynamodb import CONFLICT
-from orders.aws.order_table import Order, OrderTable
-from orders.aws.sqs import Batch, BatchResponse, Message, Retry
-from orders.events import Outcome, decode_outcome
-from orders.tracker.decisions import cause, follow, news
+from orders.aws.order_table import OrderTable
+from orders.aws.sqs import FAILED, Batch, BatchResponse, Message, Retry, consume
+from orders.events import Detail, Outcome, decode_outcome
+from orders.order import Order
+from orders.tracker.decisions import cause, follow_all
 
 if TYPE_CHECKING:
-    import msgspec
-
     from orders.aws.context import Context
 
-_Messages = list[Message[Outcome]]
+_Change = tuple[list[Message[Outcome]], Order, Order, Detail | None]
+"""An order's messages, how it stood, how it stands after them, and what is to be published."""
+
+_METRICS: Final = {
+    "confirmed": "OrdersConfirmed",
+    "cancelled": "OrdersCancelled",
+    FAILED: "OutcomesFailed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,78 +38,51 @@ class OrderTracker:
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
         """Handle one SQS event; only the messages that failed are reported."""
-        telemetry.begin(context)
-        batch = Batch.read(event["Records"], decode_outcome)
-        decided: Counter[str] = Counter()
-        for groups in batch.orders():
-            decided += self._follow(batch, groups, context)
-        response = batch.finish(self.bus, self.retry, context)
-        telemetry.count(
-            OrdersConfirmed=decided["confirmed"],
-            OrdersCancelled=decided["cancelled"],
-            OutcomesFailed=batch.failures,
+        return consume(
+            event,
+            context,
+            decode=decode_outcome,
+            settle=self._settle,
+            bus=self.bus,
+            retry=self.retry,
+            metrics=_METRICS,
         )
-        return response
 
-    def _follow(
-        self, batch: Batch[Outcome], groups: dict[str, _Messages], context: Context
-    ) -> Counter[str]:
-        """Look, follow each order's events, record, announce what was decided."""
-        found, unanswered = self.orders.find(list(groups), context)
-        changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]] = []
-        for order_id, messages in groups.items():
-            if why := unanswered.get(order_id):
-                _fail(batch, messages, why)
-                continue
-            before = found.get(order_id) or Order(
-                order_id=order_id, placed_at=messages[0].event.time
-            )
-            after, tell = _after(before, [message.event for message in messages])
-            if after != before:
-                changed.append((before, after, messages, tell))
-            elif tell:
-                batch.announce(messages[0], tell)
-        return self._record(batch, changed, context)
+    def _settle(self, batch: Batch[Outcome], context: Context) -> None:
+        for messages_by_order in batch.rounds_by_order():
+            self._record(batch, self._decide(batch, messages_by_order, context), context)
 
-    def _record(
+    def _decide(
         self,
         batch: Batch[Outcome],
-        changed: list[tuple[Order, Order, _Messages, msgspec.Struct | None]],
+        messages_by_order: Mapping[str, list[Message[Outcome]]],
         context: Context,
-    ) -> Counter[str]:
-        decided: Counter[str] = Counter()
-        refusals = self.orders.write([after for _, after, _, _ in changed], context)
-        for (before, after, messages, tell), why in zip(changed, refusals, strict=True):
-            if why == CONFLICT:
-                for message in reversed(messages):
-                    batch.again(message)
+    ) -> list[_Change]:
+        """Look, and follow each order's events."""
+        orders, refusals = self.orders.find(list(messages_by_order), context)
+        changes: list[_Change] = []
+        for order_id, messages in messages_by_order.items():
+            if why := refusals.get(order_id):
+                batch.refuse(messages, "order not followed", why)
                 continue
-            if why:
-                _fail(batch, messages, why)
+            events = [message.event for message in messages]
+            before = orders.get(order_id) or Order(order_id=order_id, placed_at=events[0].time)
+            changes.append((messages, before, *follow_all(before, events)))
+        return changes
+
+    def _record(self, batch: Batch[Outcome], changes: list[_Change], context: Context) -> None:
+        """Write what is new, then announce what was decided, now or before."""
+        new = [after for _, before, after, _ in changes if after != before]
+        refusals = self.orders.write(new, context)
+        for messages, before, after, announcement in changes:
+            if why := refusals.get(after.order_id):
+                batch.refuse(messages, "order not followed", why)
                 continue
-            if before.status != after.status:
+            if after.status != before.status:
                 telemetry.info(after.status, order_id=after.order_id, cause=cause(after))
-                decided[after.status] += 1
-            if tell:
-                batch.announce(messages[0], tell)
-        return decided
-
-
-def _after(before: Order, events: list[Outcome]) -> tuple[Order, msgspec.Struct | None]:
-    """The order after its events of this batch, and what is to be published of them."""
-    order, tell = before, None
-    for event in events:
-        after = follow(order, event)
-        if after.status != order.status:
-            tell = None  # overtaken by a cancel from outside
-        tell = news(order, after, event) or tell
-        order = after
-    return order, tell
-
-
-def _fail(batch: Batch[Outcome], messages: _Messages, why: str) -> None:
-    for message in messages:
-        batch.fail(message, "order not followed", why)
+                batch.count(after.status)
+            if announcement:
+                batch.announce(messages[0], announcement)
 
 
 handler = OrderTracker(

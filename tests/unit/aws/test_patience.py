@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orders.aws.patience import PASSING, TRIES, Patience, try_all
+from orders.aws.patience import TRANSIENT_CODES, TRIES, Patience, try_all
 from support.lambdas import Context
 
 
@@ -44,7 +44,7 @@ def test_a_second_try_may_be_refused_for_another_reason() -> None:
     assert try_all("a", attempt, Context()) == ["DuplicateItem"]
 
 
-@pytest.mark.parametrize("code", sorted(PASSING))
+@pytest.mark.parametrize("code", sorted(TRANSIENT_CODES))
 def test_what_is_refused_for_long_is_given_up_for_now(code: str, pauses: list[float]) -> None:
     attempt = Refusing(*[{"a": code}] * 100)
     assert try_all("a", attempt, Context()) == [code]

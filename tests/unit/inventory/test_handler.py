@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.events import OrderLine
+from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
-from orders.inventory.reservations import Reservation, Reservations, transactions
+from orders.inventory.reservations import Reservations, divide
 from support.aws import refuse
 from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
@@ -333,9 +334,11 @@ class TestTogether:
         lines = [
             tuple(OrderLine(f"{number}-{sku}", 1) for sku in range(20)) for number in range(10)
         ]
-        changes = [(None, Reservation("o", "reserved", line, None, "")) for line in lines]
-        parts = [len(changes[part]) for part in transactions(changes)]
-        assert parts == [4, 4, 2]
+        changes = [
+            (None, Reservation(order_id="o", state="reserved", at="", lines=order_lines))
+            for order_lines in lines
+        ]
+        assert [len(part) for part in divide(changes)] == [4, 4, 2]
 
 
 class TestOutcomes:

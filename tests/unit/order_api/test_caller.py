@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from orders.aws.order_table import Order, OrderTable
+from orders.aws.order_table import OrderTable
 from orders.events import OrderPlaced
+from orders.order import Order
 from orders.order_api.caller import Caller, Callers, NotAllowedError
 from orders.order_api.handler import OrderApi
 from support.lambdas import Context
@@ -175,7 +176,7 @@ class TestOrdersOfCustomers:
         call(api, ALICE, "POST", "a")
         order = api.orders.get("a")
         assert order is not None
-        api.orders.write([replace(order, status=status)], Context())  # type: ignore[arg-type]
+        api.orders.write([replace(order, status=status)], Context())
         tap.take()
         code, problem = call(api, BOB, method, "a")
         assert code == 404

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orders.aws.clock import timestamp
-from orders.aws.order_table import Order, OrderTable
+from orders.aws.order_table import OrderTable
+from orders.order import Order
 from orders.stuck.handler import StuckOrders
 from support.lambdas import Context
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from orders.aws.order_table import Order
 from orders.events import (
     MAX_REASON,
     OrderCancelled,
@@ -14,7 +13,8 @@ from orders.events import (
     decode_outcome,
     encode,
 )
-from orders.tracker.decisions import cause, follow, news
+from orders.order import Order
+from orders.tracker.decisions import announcement, cause, follow
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -43,7 +43,7 @@ def told(*events: dict[str, Any]) -> Any:  # noqa: ANN401
     """What the last of the events has published."""
     before = after(*events[:-1])
     last = outcome(events[-1])
-    return news(before, follow(before, last), last)
+    return announcement(before, follow(before, last), last)
 
 
 @pytest.mark.parametrize("events", [[CHARGED, RESERVED], [RESERVED, CHARGED]])
@@ -123,7 +123,7 @@ def test_a_long_reason_is_cut_when_it_is_told() -> None:
 def test_what_is_told_of_an_old_record_fits_the_contract() -> None:
     """Records were written before the contract bounded times and reasons."""
     old = Order(order_id="order-1", placed_at="no time", status="cancelled", reason="x" * 9999)
-    cancelled = news(old, old, outcome(DECLINED))
+    cancelled = announcement(old, old, outcome(DECLINED))
     assert isinstance(cancelled, OrderCancelled)
     event = event_of("order.cancelled", **json.loads(encode(cancelled)))
     assert decode_outcome(json.dumps(event)).detail == cancelled

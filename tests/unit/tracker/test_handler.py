@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orders.aws.order_table import Order, OrderTable, Step
+from orders.aws.order_table import OrderTable
+from orders.order import Order, Step
 from orders.tracker.handler import OrderTracker
 from support.lambdas import Context, event_of, failed, sqs_event
 

@@ -1,0 +1,44 @@
+"""How an order stands: the values that ``order-api`` and ``order-tracker`` share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from orders.events import OrderPlaced
+
+Status = Literal["placed", "confirmed", "cancelled"]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something that happened to an order."""
+
+    type: str
+    at: str
+    reason: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order stands."""
+
+    order_id: str
+    placed_at: str
+    """When it was first heard of, for an order that another publisher put on the bus."""
+    status: Status = "placed"
+    payment: Literal["charged", "declined", "refunded"] | None = None
+    inventory: Literal["reserved", "rejected", "released"] | None = None
+    reason: str | None = None
+    """Why it was cancelled."""
+    history: tuple[Step, ...] = ()
+    ordered: OrderPlaced | None = None
+    """What was ordered; None for an order that another publisher put on the bus."""
+    version: int = 0
+    """How often it was written; 0 for an order that is not on record."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is to happen: decided, money and stock where they belong."""
+        if self.status == "cancelled":
+            return self.payment != "charged" and self.inventory != "reserved"
+        return self.status == "confirmed"
