@@ -24,7 +24,7 @@ NEW = (
 
 SCRIPT = """
 import json
-from orderctl.commands import orders as order_command, schemas
+from orderctl.commands import order as order_command, schemas
 from orders.aws.order_table import OrderTable
 from orders.order_api.handler import OrderApi
 from orders.tracker.handler import OrderTracker
