@@ -49,7 +49,7 @@ format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 SEEDS ?= 2000
-simulate: setup ## run the handlers through SEEDS random schedules of faults; SEED=7 shows one schedule
+simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
