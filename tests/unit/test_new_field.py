@@ -34,8 +34,8 @@ from support.lambdas import Context, event_of, failed, sqs_event
 client, tap = dynamodb(), TappedBus()
 api = OrderApi(OrderTable(client, "orders"), tap.bus)
 context = Context()
-body = {"order_id": "a", "amount": 5, "trial_note": "Happy birthday", "trial_amount": 1.5, "is_trial": True}
-new = {name: body[name] for name in ("trial_note", "trial_amount", "is_trial")}
+new = {"trial_note": "Happy birthday", "trial_amount": 1.5, "is_trial": True}
+body = {"order_id": "a", "amount": 5, **new}
 
 def post(**changes):
     return api({"httpMethod": "POST", "body": json.dumps({**body, **changes})}, context)

@@ -139,7 +139,8 @@ def test_an_order_is_the_item_it_always_was(dynamodb: DynamoDBClient) -> None:
     written = dynamodb.get_item(TableName="orders", Key={"order_id": {"S": "a"}})["Item"]
     assert written.pop("amount") in ({"N": "12.50"}, {"N": "12.5"})
     expected = {name: value for name, value in ORDER_ITEM.items() if name != "amount"}
-    assert written == expected | {"unfinished": written["unfinished"]}
+    assert written.items() >= expected.items()
+    assert "unfinished" in written
 
 
 def test_no_field_of_an_order_has_the_name_of_one_of_its_record() -> None:
