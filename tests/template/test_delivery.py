@@ -86,6 +86,8 @@ HANDLERS = {
     "AWS::SQS::Queue": "sqs: CreateQueue DeleteQueue GetQueueAttributes GetQueueUrl "
     "ListQueueTags SetQueueAttributes TagQueue UntagQueue",
     "AWS::SQS::QueuePolicy": "sqs: SetQueueAttributes",
+    "AWS::WAFv2::WebACL": "wafv2: CreateWebACL DeleteWebACL GetWebACL ListTagsForResource "
+    "TagResource UntagResource UpdateWebACL",
     "AWS::WAFv2::WebACLAssociation": "apigateway: SetWebACL; wafv2: AssociateWebACL "
     "DisassociateWebACL GetWebACL GetWebACLForResource",
     "AWS::XRay::SamplingRule": "xray: CreateSamplingRule DeleteSamplingRule GetSamplingRules "
