@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except Exception as fault:  # a defect; whoever typed sees no traceback
-        console.unexpected(fault)
+        console.report_defect(fault)
         return 1
     return 0
 

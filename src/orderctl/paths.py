@@ -20,7 +20,7 @@ def state_directory() -> Path:
     return Path(chosen).absolute() if chosen else ROOT / ".orderctl"
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """A path as one would type it: relative where that is shorter."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -30,4 +30,4 @@ def orderctl() -> str:
     """This program as one would type it here."""
     script = Path(sys.prefix, "bin", "orderctl")
     on_path = shutil.which("orderctl")
-    return "orderctl" if on_path and Path(on_path) == script else shown(script)
+    return "orderctl" if on_path and Path(on_path) == script else display_path(script)

@@ -31,7 +31,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> processes.Code:
 
 @pytest.fixture(scope="module")
 def measured(code: processes.Code) -> dict[str, Any]:
-    with emulator.running() as aws:
+    with emulator.start() as aws:
         prepare(aws.endpoint, STOCK)
         return warm.measure(code, aws, CONSUMERS, 1, silent, versions=[OURS])
 

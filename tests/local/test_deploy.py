@@ -14,8 +14,7 @@ from typing import Any, Literal
 import pytest
 from botocore.exceptions import WaiterError
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -116,7 +115,7 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
     )
     client.get_waiter("stack_create_complete").wait(StackName="delivery", WaiterConfig={"Delay": 1})
-    outputs = stack.outputs_of(client, "delivery")
+    outputs = deploying.outputs_of(client, "delivery")
     role = outputs["RoleArn"].rpartition("/")[2]
     trust = cloud.session().client("iam").get_role(RoleName=role)["Role"]
     assert subjects(trust["AssumeRolePolicyDocument"]) == [

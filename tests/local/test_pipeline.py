@@ -274,7 +274,7 @@ def answer(
     pipeline: PipelineUnderTest, method: str, url: str, body: bytes | None = None
 ) -> BaseHTTPResponse:
     """What the API answers to a signed request, with its headers."""
-    headers = pipeline.api._authorized(method, url, body, {"Content-Type": "application/json"})
+    headers = pipeline.api._authorize(method, url, body, {"Content-Type": "application/json"})
     return pipeline.api._pool.request(method, url, body=body, headers=headers)
 
 

@@ -71,7 +71,7 @@ repeat = {"httpMethod": "POST", "body": '{"order_id":"old","amount":5}'}
 assert api(repeat, context)["statusCode"] == 202
 
 for name in ("order.placed", "place-order"):
-    assert schemas.documents()[name]["properties"].keys() >= new.keys()
+    assert schemas.build_schemas()[name]["properties"].keys() >= new.keys()
 order_command.show(get("a"))
 """
 

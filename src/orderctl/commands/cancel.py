@@ -12,7 +12,7 @@ from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.waiting import wait_until
 
@@ -43,11 +43,11 @@ def cancel(
         OrderctlError: It is not cancelled; while waiting, also if that is not decided in time.
     """
     check_order_id(order_id)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         status = pipeline.api.cancel(order_id).status
         order: dict[str, Any] = {}
         if status == HTTPStatus.ACCEPTED:
-            order = _decided(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
+            order = _wait_for_decision(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
     if as_json:
         console.json_document(
             {
@@ -80,7 +80,7 @@ def refusal_of(status: int, order_id: str) -> str | None:
         case HTTPStatus.NOT_FOUND:
             return f"There is no order {order_id}."
         case HTTPStatus.UNAUTHORIZED:
-            return tokens.NOT_KNOWN
+            return tokens.UNAUTHORIZED
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return "The request was not served. Try again in a few seconds: it takes effect once."
         case _:
@@ -118,7 +118,9 @@ def success_of(order: dict[str, Any], order_id: str) -> str:
     return f"Requested the cancellation of {order_id}."
 
 
-def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict[str, Any]:
+def _wait_for_decision(
+    pipeline: Pipeline, order_id: str, patience_seconds: float
+) -> dict[str, Any]:
     """How the order stands when it is decided, or when that takes too long."""
 
     def look() -> dict[str, Any]:

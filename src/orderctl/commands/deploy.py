@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.commands import DEPLOYING, app
 from orderctl.deploying import LeftTables, Plan, Template, package
 from orderctl.deploying.deployment import Change, clear_away, describe, is_rolled_back
@@ -24,16 +23,16 @@ from orderctl.localcloud.state import StateDirectory
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline.stack import reachable
 from orderctl.terminal import console
-from orderctl.terminal.confirming import check_somebody_answers
-from orderctl.terminal.connection import Account, account, explained
+from orderctl.terminal.confirming import check_can_ask
+from orderctl.terminal.connection import Account, choose_account, explain_errors
 from orderctl.terminal.deployments import (
     Progress,
     name_held,
-    noted_when_interrupted,
+    note_when_interrupted,
     poll_seconds,
     show_account,
 )
-from orderctl.terminal.options import Json, Params, Target, Yes, parameters
+from orderctl.terminal.options import Json, Params, Target, Yes, parse_parameters
 
 if TYPE_CHECKING:
     pass
@@ -86,24 +85,24 @@ def deploy(
         OrderctlError: It was not confirmed, the parameters do not fit the template, or it could
             not be deployed; then the message has the first cause.
     """
-    given: Mapping[str, str] = parameters(param)
+    given: Mapping[str, str] = parse_parameters(param)
     console.out().quiet = as_json
     template = Template.load()
     if prefix is not None:
         given = {**given, _PREFIX: prefix}
     template.check(given)
-    where = account(target, local=target.local)
-    name = target.stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    where = choose_account(target, local=target.local)
+    name = target.stack or f"{prefix or ''}{deploying.DEFAULT_NAME}"
     if where.local:
         given = with_user_pool(where.session, name, given)
-    check_somebody_answers(yes=yes or plan_only)
+    check_can_ask(yes=yes or plan_only)
     show_account(where, name)
     cleared = is_rolled_back(where.session, name)
     if cleared:
         _say_rolled_back(name)
         if not plan_only:
             _clear_away(where, name, yes=yes, as_json=as_json)
-    free_at = stack.queue_names_free_at(where.session, name, name_held(where))
+    free_at = deploying.queue_names_free_at(where.session, name, name_held(where))
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **given}, name, poll_seconds(where))
     if left.names:
@@ -116,7 +115,7 @@ def deploy(
     plan = _plan(where, name, template, given)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is like this already.")
-        outputs = stack.outputs_of(where.session.client("cloudformation"), name)
+        outputs = deploying.outputs_of(where.session.client("cloudformation"), name)
         _report(name, None, outputs, changed=False, as_json=as_json)
         return
     with plan:
@@ -172,7 +171,7 @@ def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool
         raise OrderctlError("Nothing was changed. Another --prefix gets tables of its own.")
     tables = ", ".join(left.names.values())
     with (
-        noted_when_interrupted(name),
+        note_when_interrupted(name),
         console.step("Taking the tables in", "Took the tables in") as step,
     ):
         left.adopt(Progress(step))
@@ -191,7 +190,7 @@ def _plan(
             "bytecode for Lambda: each cold start compiles what it imports."
         )
     with console.step("Comparing with the stack", "Compared with the stack") as step:
-        plan = stack.prepare(
+        plan = deploying.prepare(
             where.session,
             artifact,
             template=template,
@@ -210,7 +209,7 @@ def _package(
     """The functions' package, for the processor that the stack's functions run on."""
     if where.local:
         return package.build(Machine.this_machine())
-    with explained():
+    with explain_errors():
         existing = describe(where.session.client("cloudformation"), name)
     present = existing.get("Parameters", []) if existing else []
     values = {
@@ -282,7 +281,7 @@ def _wait_for_names(seconds: float) -> None:
 
 def _execute(plan: Plan) -> dict[str, str]:
     title = f"Deploying {plan.stack_name}", f"Deployed {plan.stack_name}"
-    with noted_when_interrupted(plan.stack_name), console.step(*title) as step:
+    with note_when_interrupted(plan.stack_name), console.step(*title) as step:
         progress = Progress(step)
         deployment = plan.execute(progress)
         step.detail = f"{progress.done} resources"

@@ -12,11 +12,11 @@ from orderctl.deploying.destruction import Resource
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
-from orderctl.terminal.confirming import check_somebody_answers
-from orderctl.terminal.connection import account
+from orderctl.terminal.confirming import check_can_ask
+from orderctl.terminal.connection import choose_account
 from orderctl.terminal.deployments import (
     Progress,
-    noted_when_interrupted,
+    note_when_interrupted,
     poll_seconds,
     show_account,
 )
@@ -40,16 +40,16 @@ def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = T
         OrderctlError: It was not confirmed, there is no such stack, or something could not be
             deleted.
     """
-    where = account(target, local=target.local)
+    where = choose_account(target, local=target.local)
     name = target.stack_name
-    check_somebody_answers(yes=yes)
+    check_can_ask(yes=yes)
     show_account(where, name)
     destruction = Destruction(where.session, name, poll_seconds(where))
     _show(destruction, delete_tables)
     if not yes and console.prompt("Type the stack's name to destroy it") != name:
         raise OrderctlError("That is not its name. Nothing was deleted.")
     with (
-        noted_when_interrupted(name),
+        note_when_interrupted(name),
         console.step(f"Destroying {name}", f"Destroyed {name}") as step,
     ):
         progress = Progress(step)

@@ -18,7 +18,7 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked
 from orderctl.pipeline.dead_letters import (
     DeadLetterQueue,
-    Redriven,
+    RedriveResult,
     UndeliverableError,
     order_id_in,
     reason,
@@ -27,9 +27,9 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, QueueError
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
 
 _NOTHING = "-"
@@ -63,7 +63,7 @@ def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
         as_json: Print JSON instead.
         target: Which stack.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         alarms = pipeline.alarms.of_queues()
         rows = []
         for queue in pipeline.dead_letters.queues():
@@ -127,9 +127,9 @@ def show(
     """
     now = datetime.now(UTC)
     found: list[Parked] = []
-    with connected(target) as pipeline:
-        for queue in _chosen(pipeline, names):
-            with parked.looked_at(pipeline, queue, most=limit) as messages:
+    with connect(target) as pipeline:
+        for queue in _choose_queues(pipeline, names):
+            with parked.peek(pipeline, queue, most=limit) as messages:
                 found += messages[:limit]
             if len(messages) >= limit and (more := queue.depth() - limit) > 0:
                 console.note(f"{queue.name} has {more} more; --limit shows them.")
@@ -165,7 +165,7 @@ def facts_of(each: Parked) -> dict[str, Any]:
         "message_id": each.message.id,
         "order_id": each.order_id,
         "event": each.event,
-        "sent_at": shown(each.message.sent_at),
+        "sent_at": format_time(each.message.sent_at),
         "reason": each.reason.text,
         "failed_at": each.reason.at,
         "attributes": dict(each.message.attributes),
@@ -174,7 +174,7 @@ def facts_of(each: Parked) -> dict[str, Any]:
 
 
 def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
-    with connected(target) as pipeline, _found(pipeline, names, message_id) as (queue, message):
+    with connect(target) as pipeline, _receive_one(pipeline, names, message_id) as (queue, message):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
@@ -216,14 +216,14 @@ def purge(
         OrderctlError: There is no such queue or message, nobody confirmed, or not everything
             could be deleted.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if message_id is not None:
-            with _found(pipeline, names, message_id) as (queue, message):
+            with _receive_one(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
                 queue.delete([message])
             deleted = {queue.name: 1}
         else:
-            queues = [queue for queue in _chosen(pipeline, names) if queue.depth()]
+            queues = [queue for queue in _choose_queues(pipeline, names) if queue.depth()]
             if queues:
                 _ask(queues, _first(queues), yes)
             deleted = {queue.name: _purge(queue, quiet=as_json) for queue in queues}
@@ -243,7 +243,7 @@ def _first(queues: Sequence[DeadLetterQueue]) -> list[Message]:
     """Some of the messages in these queues, to say what they are about."""
     found: list[Message] = []
     for queue in queues:
-        with queue.peeked(_ORDERS_IN_A_QUESTION) as messages:
+        with queue.peek(_ORDERS_IN_A_QUESTION) as messages:
             found += messages
     return found
 
@@ -286,7 +286,7 @@ def _purge(queue: DeadLetterQueue, *, quiet: bool) -> int:
 
 
 @contextlib.contextmanager
-def _found(
+def _receive_one(
     pipeline: Pipeline, names: Sequence[str], message_id: str
 ) -> Iterator[tuple[DeadLetterQueue, Message]]:
     """One parked message, received and put back afterwards unless it was deleted.
@@ -299,8 +299,8 @@ def _found(
     with contextlib.ExitStack() as looking:
         matches = [
             (queue, message)
-            for queue in _chosen(pipeline, names)
-            for message in looking.enter_context(queue.peeked())
+            for queue in _choose_queues(pipeline, names)
+            for message in looking.enter_context(queue.peek())
             if message.id.startswith(message_id)
         ]
         if not matches:
@@ -315,7 +315,7 @@ def _found(
         yield matches[0]
 
 
-def _chosen(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
+def _choose_queues(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
     """The queues that were named; all when none was.
 
     Raises:
@@ -358,10 +358,10 @@ def redrive(
     if message_id is not None:
         _redrive_message(names, message_id, as_json, target)
         return
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         results = [
             (queue.name, _redrive(queue, quiet=as_json))
-            for queue in _chosen(pipeline, names)
+            for queue in _choose_queues(pipeline, names)
             if queue.depth()
         ]
     if as_json:
@@ -400,17 +400,17 @@ def find(name: str, known: Sequence[str], prefix: str) -> str:
     )
 
 
-def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> Redriven:
+def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> RedriveResult:
     if quiet:
         return queue.redrive()
     with console.waiting(f"Redriving {queue.name}") as progress:
         result = queue.redrive(progress)
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")
-    console.out().print(Text.assemble(mark, f"{queue.name}: {told(result)}"))
+    console.out().print(Text.assemble(mark, f"{queue.name}: {describe(result)}"))
     return result
 
 
-def told(result: Redriven) -> str:
+def describe(result: RedriveResult) -> str:
     """What became of a queue's messages, in words."""
     moved = [
         f"moved {count} message{'s' if count > 1 else ''} to {where}"

@@ -46,7 +46,7 @@ def env(*, as_json: Json = False) -> None:
         as_json: Print JSON instead.
     """
     directory = paths.state_directory()
-    state = lifecycle.running(StateDirectory(directory))
+    state = lifecycle.find_running(StateDirectory(directory))
     exported = exports(state, os.environ)
     if as_json:
         console.json_document(exported)

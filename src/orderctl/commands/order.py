@@ -10,7 +10,7 @@ from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading, tokens
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.order_texts import amount, items
 
@@ -37,12 +37,12 @@ def order(order_id: str, /, *, as_json: Json = False, target: Target = Target())
         OrderctlError: There is no such order, or the API did not answer the question.
     """
     check_order_id(order_id)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         answer = pipeline.api.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise OrderctlError(f"There is no order {order_id}.")
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        raise OrderctlError(tokens.NOT_KNOWN)
+        raise OrderctlError(tokens.UNAUTHORIZED)
     if answer.status != HTTPStatus.OK:
         raise OrderctlError(f"The API answered {answer.status}. Try again in a few seconds.")
     if not isinstance(answer.body, dict):
@@ -66,12 +66,12 @@ def show(shown: Mapping[str, Any]) -> None:
         "customer": shown.get("customer_id"),
         **{name: value for name, value in shown.items() if name not in _NAMED},
     }
-    console.summary([(name, reading.shown(fact)) for name, fact in facts.items() if fact])
+    console.summary([(name, reading.to_text(fact)) for name, fact in facts.items() if fact])
     console.out().print()
     console.table(
         ("time", "event", "reason"),
         [
-            [reading.shown(step.get(name) or "") for name in ("at", "type", "reason")]
+            [reading.to_text(step.get(name) or "") for name in ("at", "type", "reason")]
             for step in reading.maps(shown.get("history"))
         ],
     )

@@ -14,7 +14,7 @@ from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 
 _HEADER = ("order", "age", "status", "payment", "inventory", "missing", "parked in")
@@ -42,7 +42,7 @@ def orders(
     """
     stuck = stuck or minutes is not None
     now = datetime.now(UTC)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if stuck and minutes is None:
             minutes = float(pipeline.stack.parameter("StuckAfterMinutes"))
         older_than = timedelta(minutes=minutes if stuck and minutes else 0)
@@ -83,7 +83,7 @@ def _parked(pipeline: Pipeline) -> dict[str, list[str]]:
     """The dead-letter queues that have a message of an order, by order id."""
     queues: dict[str, list[str]] = defaultdict(list)
     for queue in pipeline.dead_letters.queues():
-        with queue.peeked() as messages:
+        with queue.peek() as messages:
             ids = {order_id_in(message.body) for message in messages}
         for order_id in filter(None, ids):
             queues[order_id].append(queue.name)
@@ -117,7 +117,7 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
 
 def age_seconds(order: Mapping[str, Any], now: datetime) -> int | None:
     """How long ago an order was placed; None when its time cannot be read."""
-    placed_at = reading.time(order.get("placed_at"))
+    placed_at = reading.parse_time(order.get("placed_at"))
     return int((now - placed_at).total_seconds()) if placed_at else None
 
 
@@ -126,9 +126,9 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     return (
         row["order_id"],
         reading.UNREADABLE if age is None else console.duration(timedelta(seconds=age)),
-        reading.shown(row["status"] or reading.UNREADABLE),
-        reading.shown(row["payment"] or _NOTHING),
-        reading.shown(row["inventory"] or _NOTHING),
+        reading.to_text(row["status"] or reading.UNREADABLE),
+        reading.to_text(row["payment"] or _NOTHING),
+        reading.to_text(row["inventory"] or _NOTHING),
         ", ".join(row["missing"]),
         ", ".join(row["parked_in"]) or _NOTHING,
     )

@@ -10,7 +10,7 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 
 ConsumerName = Annotated[str, Parameter(choices=tuple(CONSUMERS))]
@@ -45,7 +45,7 @@ def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target =
 
 
 def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         consumer = pipeline.consumer(name)
         with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
             changed = consumer.switch(on=on)

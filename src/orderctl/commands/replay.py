@@ -16,10 +16,10 @@ from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.replay import Archive, Progress, too_old
 from orderctl.pipeline.steps import RULES
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Target, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Target, parse_moment
 
 _POLL_SECONDS = 0.5
 _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
@@ -72,11 +72,11 @@ def replay(
         OrderctlError: The times do not make a replay, there is no such rule, or EventBridge gave
             the replay up.
     """
-    start, end = moment(from_, "--from"), moment(to, "--to")
+    start, end = parse_moment(from_, "--from"), parse_moment(to, "--to")
     now = datetime.now(UTC)
     start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # as events have them
     check(start, end, now)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         archive = pipeline.archive
         chosen = archive.rules(rule)
         if too_old(start, now, timedelta(days=archive.retention_days)):
@@ -91,27 +91,29 @@ def replay(
             console.summary(
                 [
                     ("Replay", name),
-                    ("Events", f"from {shown(start)} to {shown(end)}"),
+                    ("Events", f"from {format_time(start)} to {format_time(end)}"),
                     ("To rules", ", ".join(chosen)),
                 ]
             )
-        progress = _watched(archive, name, start, end, quiet=as_json) if wait else None
+        progress = _watch(archive, name, start, end, quiet=as_json) if wait else None
     if as_json:
         last = progress and progress.last_replayed
         console.json_document(
             {
                 "replay": name,
-                "from": shown(start),
-                "to": shown(end),
+                "from": format_time(start),
+                "to": format_time(end),
                 "rules": chosen,
                 "state": progress.state if progress else "STARTING",
-                "last_replayed": last and shown(last),
+                "last_replayed": last and format_time(last),
             }
         )
     if progress and progress.state != "COMPLETED":
         raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
     if progress and not as_json:
-        what = f"up to {shown(progress.last_replayed)}" if progress.last_replayed else "no event"
+        what = (
+            f"up to {format_time(progress.last_replayed)}" if progress.last_replayed else "no event"
+        )
         console.out().print(f"Replayed {what}. What becomes of it: orderctl status")
 
 
@@ -123,15 +125,14 @@ def check(start: datetime, end: datetime, now: datetime) -> None:
     """
     if start >= end:
         raise OrderctlError(
-            f"--from ({shown(start)}) must be before --to ({shown(end)}). Times are UTC."
+            f"--from ({format_time(start)}) must be before --to ({format_time(end)}). "
+            "Times are UTC."
         )
     if end > now:
-        raise OrderctlError(f"--to ({shown(end)}) is in the future. Times are UTC.")
+        raise OrderctlError(f"--to ({format_time(end)}) is in the future. Times are UTC.")
 
 
-def _watched(
-    archive: Archive, name: str, start: datetime, end: datetime, *, quiet: bool
-) -> Progress:
+def _watch(archive: Archive, name: str, start: datetime, end: datetime, *, quiet: bool) -> Progress:
     """Wait for a replay's end; it is cancelled when that is broken off, by Ctrl-C or otherwise."""
     try:
         with _bar(start, end, quiet=quiet) as show:
@@ -158,7 +159,7 @@ def _bar(start: datetime, end: datetime, *, quiet: bool) -> Iterator[Show]:
 
         def show(progress: Progress) -> None:
             at = progress.last_replayed
-            what = f"at {shown(at)}" if at else progress.state.lower()
+            what = f"at {format_time(at)}" if at else progress.state.lower()
             bar.update(task, completed=progress.share(start, end), description=what)
 
         yield show

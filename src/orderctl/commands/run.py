@@ -14,14 +14,14 @@ from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
-from orderctl import deploying as stack
+from orderctl import deploying
 from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parameters
+from orderctl.terminal.options import Params, parse_parameters
 from orderctl.waiting import wait_until
 
 _STOCK = {"mug": 100, "tea": 100}
@@ -91,8 +91,8 @@ def run(
     Raises:
         OrderctlError: Something did not hold; what is on the screen says what.
     """
-    given = parameters(param)
-    template = stack.Template.load()
+    given = parse_parameters(param)
+    template = deploying.Template.load()
     template.check(given)
     with ExitStack() as running:
         cloud = LocalCloud()
@@ -112,7 +112,7 @@ class _Run:
         for sku, available in _STOCK.items():
             self._pipeline.stock.put(sku, available)
         started = time.monotonic()
-        with _shown(self._table) as refresh:
+        with _live_table(self._table) as refresh:
             for order in self._orders:
                 order.answer = str(self._pipeline.api.place(order.body).status)
                 self._look()
@@ -149,7 +149,7 @@ class _Run:
         updates = self._pipeline.updates.take()
         for order in self._orders:
             if payment := payments.get(order.id):
-                order.payment = payment_told(payment)
+                order.payment = describe_payment(payment)
             if reservation := reservations.get(order.id):
                 order.reservation = reservation["state"]
             if tracked := orders.get(order.id):
@@ -175,7 +175,7 @@ class _Run:
         self._count("accepted with 202", [order.answer == "202" for order in orders])
         statuses = Counter(order.status for order in orders)
         self._count(
-            f"ended: {_listed(statuses)}"
+            f"ended: {_join(statuses)}"
             + (f"; {again} charged after a failed try" if again else ""),
             [order.status in ("confirmed", "cancelled") for order in orders],
         )
@@ -191,10 +191,10 @@ class _Run:
         parked = {
             name: depth for name, depth in self._pipeline.dead_letters.depths().items() if depth
         }
-        self._say(not parked, f"dead-letter queues: {_listed(parked) or 'all empty'}")
+        self._say(not parked, f"dead-letter queues: {_join(parked) or 'all empty'}")
         self._wait_for(lambda: not self._ringing())
         ringing = self._ringing()
-        self._say(not ringing, f"alarms: {_listed(ringing) or 'all OK'}")
+        self._say(not ringing, f"alarms: {_join(ringing) or 'all OK'}")
         console.out().print(Text(f"\n{len(orders)} orders in {took:.1f} s.", style="dim"))
 
     def _count(self, what: str, holds: list[bool]) -> None:
@@ -231,13 +231,13 @@ class _Run:
                 order.id,
                 f"{order.body['amount']:.2f}",
                 ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
-                *map(_styled, (order.answer, order.payment, order.reservation, order.status)),
+                *map(_style, (order.answer, order.payment, order.reservation, order.status)),
             )
         return table
 
 
 @contextmanager
-def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
+def _live_table(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
     """Show a table that changes: in place in a terminal, at the end elsewhere.
 
     Yields:
@@ -253,7 +253,7 @@ def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
         console.out().print(table())
 
 
-def payment_told(payment: Mapping[str, Any]) -> str:
+def describe_payment(payment: Mapping[str, Any]) -> str:
     """A payment's state, and at which try it got there; a voided one was never tried."""
     attempt = int(payment.get("attempt", 1))
     return str(payment["state"]) + (f" (try {attempt})" if attempt > 1 else "")
@@ -270,9 +270,9 @@ def _make_order(number: int) -> dict[str, Any]:
     return order
 
 
-def _styled(text: str) -> Text:
+def _style(text: str) -> Text:
     return Text(text, style=_STYLES.get(text.partition(" ")[0], "dim"))
 
 
-def _listed(things: Mapping[str, object]) -> str:
+def _join(things: Mapping[str, object]) -> str:
     return ", ".join(f"{what} {name}" for name, what in things.items())

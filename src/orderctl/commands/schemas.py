@@ -32,9 +32,9 @@ def schemas(*, check: bool = False) -> None:
     Raises:
         OrderctlError: With --check, some are not.
     """
-    texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
-    outdated = drifted(texts, DIRECTORY)
-    where = paths.shown(DIRECTORY)
+    texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
+    outdated = find_outdated(texts, DIRECTORY)
+    where = paths.display_path(DIRECTORY)
     if check and outdated:
         raise OrderctlError(
             f"Not as src/orders/events.py has it: {', '.join(outdated)} in {where}. "
@@ -51,7 +51,7 @@ def schemas(*, check: bool = False) -> None:
     console.out().print(f"{len(texts)} schemas in {where} are up to date{changed}.")
 
 
-def drifted(texts: Mapping[str, str], directory: Path) -> list[str]:
+def find_outdated(texts: Mapping[str, str], directory: Path) -> list[str]:
     """The files that are not as they should be, are missing, or should not be there.
 
     Args:
@@ -69,7 +69,7 @@ def text(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def documents() -> dict[str, dict[str, Any]]:
+def build_schemas() -> dict[str, dict[str, Any]]:
     """Every schema, by its name: the detail of each event, the order update, the API's body."""
     found = {
         detail_type: _document(detail_type, detail_type, detail, f"Source: `{source}`.")

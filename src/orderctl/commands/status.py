@@ -17,8 +17,8 @@ from orderctl.pipeline import health, reading
 from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Target, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Target, parse_moment
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")
@@ -44,7 +44,7 @@ def status(*, since: Window = "10m", as_json: Json = False, target: Target = Tar
         target: Which stack.
     """
     window = _window(since)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         seen = health.look(pipeline, datetime.now(UTC), window)
         name = pipeline.stack.name
     if as_json:
@@ -75,7 +75,7 @@ def watch(
         target: Which stack.
     """
     window = _window(since)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if as_json:
             _repeat(
                 pipeline,
@@ -100,7 +100,7 @@ def watch(
 
 
 def _window(since: str) -> timedelta:
-    window = datetime.now(UTC) - moment(since, "--since")
+    window = datetime.now(UTC) - parse_moment(since, "--since")
     window = timedelta(seconds=round(window.total_seconds()))
     if not timedelta(minutes=1) <= window <= timedelta(days=15):
         raise UsageError("--since goes back from one minute to 15 days.")

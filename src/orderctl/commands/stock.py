@@ -15,7 +15,7 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.events import Sku
 
@@ -51,7 +51,7 @@ def list_stock(
     Raises:
         OrderctlError: There is no such SKU.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         available = pipeline.stock.levels()
         held, unreadable = pipeline.stock.reserved() if reserved else ({}, [])
     if unreadable:
@@ -187,7 +187,7 @@ def _change(
     """Change one SKU after the other, and say what each was and is."""
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         for sku in skus:
             try:
                 before, now = change(pipeline, sku)

@@ -26,10 +26,10 @@ from orderctl import paths
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import order_files
-from orderctl.pipeline.order_files import Outgoing, outgoing
+from orderctl.pipeline.order_files import Outgoing, prepare
 from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.order_api.validation import InvalidOrderError
 
@@ -93,10 +93,10 @@ def submit(
     """
     fields = {
         "order_id": order_id,
-        "amount": None if amount is None else _decimal(amount),
+        "amount": None if amount is None else _parse_decimal(amount),
         "currency": currency,
         "customer_id": customer,
-        "items": [_line(text) for text in item] if item else None,
+        "items": [_parse_item(text) for text in item] if item else None,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     sending = _Sending(target, rate, as_json)
@@ -129,9 +129,9 @@ class _Sending:
 
 def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
     try:
-        order = outgoing(dict(fields))
+        order = prepare(dict(fields))
     except InvalidOrderError as error:
-        raise _no_order(error) from error
+        raise _invalid_order(error) from error
     result = _send([order], 1, sending)
     (sent,) = result.sent
     if sending.as_json:
@@ -151,29 +151,29 @@ def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
 
 def _submit_file(path: str, sending: _Sending) -> None:
     """Submit the orders of a file; nothing is sent when one of them is faulty."""
-    orders = order_files.read(_text(path), "standard input" if path == "-" else path)
+    orders = order_files.read(_read_text(path), "standard input" if path == "-" else path)
     _report(_send(orders, len(orders), sending), len(orders), sending.as_json)
 
 
 def _submit_made_up(count: int, fields: Mapping[str, Any], sending: _Sending) -> None:
     """Submit made-up orders; the amount is random unless it is among the fields."""
     try:
-        outgoing(_made_up(fields, "load"))
+        prepare(_make_up(fields, "load"))
     except InvalidOrderError as error:
-        raise _no_order(error) from error
+        raise _invalid_order(error) from error
     run = f"load-{secrets.token_hex(3)}"
-    orders = (outgoing(_made_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
+    orders = (prepare(_make_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
     _report(_send(orders, count, sending), count, sending.as_json)
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError:
         raise UsageError(f"--amount {text!r} is not a number.") from None
 
 
-def _line(text: str) -> dict[str, Any]:
+def _parse_item(text: str) -> dict[str, Any]:
     """An order's line from what stands behind --item."""
     sku, equals, number = text.rpartition("=")
     if not equals:
@@ -184,16 +184,18 @@ def _line(text: str) -> dict[str, Any]:
         raise UsageError(f"--item {text!r} is not SKU=N.") from None
 
 
-def _no_order(error: InvalidOrderError) -> OrderctlError:
-    return OrderctlError("\n  ".join(["Nothing was sent.", *map(order_files.told, error.faults)]))
+def _invalid_order(error: InvalidOrderError) -> OrderctlError:
+    return OrderctlError(
+        "\n  ".join(["Nothing was sent.", *map(order_files.describe_fault, error.faults)])
+    )
 
 
-def _made_up(fields: Mapping[str, Any], order_id: str) -> dict[str, Any]:
+def _make_up(fields: Mapping[str, Any], order_id: str) -> dict[str, Any]:
     amount = random.randrange(_RANDOM_AMOUNT_BELOW)  # noqa: S311
     return {"order_id": order_id, "amount": amount, **fields}
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         if path == "-":
             if sys.stdin.isatty():
@@ -210,7 +212,7 @@ def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
     """Send orders; what was done is shown even when it is broken off by Ctrl-C."""
     result = Result(sending.rate)
     at_once = _AT_ONCE_FOR_A_RATE if sending.rate else _AT_ONCE
-    with connected(sending.target) as pipeline:
+    with connect(sending.target) as pipeline:
         sender = Sender(pipeline.api_client(at_once).post, at_once)
         try:
             with _progress(count, shown=count > 1 and not sending.as_json) as advance:
@@ -245,7 +247,7 @@ def _report(result: Result, count: int, as_json: bool) -> None:
     refused = [sent for sent in result.sent if not sent.taken]
     if refused:
         refused.sort(key=lambda sent: sent.began)
-        lines = [_told(sent) for sent in refused[:_SHOWN_REFUSALS]]
+        lines = [_describe(sent) for sent in refused[:_SHOWN_REFUSALS]]
         if more := len(refused) - len(lines):
             lines.append(f"… and {more} more; --json lists them all")
         orders = "1 order was" if len(refused) == 1 else f"{len(refused)} orders were"
@@ -254,7 +256,7 @@ def _report(result: Result, count: int, as_json: bool) -> None:
         raise OrderctlError("\n  ".join([f"{orders} not taken.{open_}", *lines]))
 
 
-def _told(sent: Sent) -> str:
+def _describe(sent: Sent) -> str:
     where = f"{sent.order.where}, " if sent.order.where else ""
     return f"{where}{sent.order.order_id}: {sent.why}"
 
@@ -275,7 +277,7 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         else "",
     ]
     console.out().print(Text.assemble(mark, "; ".join([line, *filter(None, facts)])))
-    if text := rate_told(result):
+    if text := describe_rate(result):
         console.out().print(Text(f"  {text}", style="" if result.rate_was_kept else "yellow"))
     if result.sent:
         console.out().print()
@@ -285,7 +287,7 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         )
 
 
-def rate_told(result: Result) -> str:
+def describe_rate(result: Result) -> str:
     """What to say of the rate: how it was, and whether it was what was asked for."""
     achieved = result.achieved_rate
     if result.rate is None or achieved is None:

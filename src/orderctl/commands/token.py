@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from orderctl.commands import ORDERS, app
 from orderctl.pipeline import tokens
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Target
 
 
@@ -37,8 +37,8 @@ def token(
     Raises:
         OrderctlError: The stack is on AWS, or its API takes no tokens.
     """
-    with connected(target) as pipeline:
-        made = tokens.made_up(
+    with connect(target) as pipeline:
+        made = tokens.issue(
             pipeline.session,
             pipeline.stack.outputs["ApiUrl"],
             pipeline.stack.parameters(),

@@ -11,12 +11,11 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline import trace as story
-from orderctl.pipeline.times import shown
-from orderctl.pipeline.trace import Entry, Story
+from orderctl.pipeline.times import format_time
+from orderctl.pipeline.trace import Entry, Story, tell
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Since, Target, check_order_id, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Since, Target, check_order_id, parse_moment
 from orderctl.terminal.order_texts import amount, items
 
 _HEADER = ("time", "where", "what", "facts")
@@ -44,32 +43,32 @@ def trace(
     Raises:
         OrderctlError: There is no trace of it.
     """
-    start = moment(since, "--since")
+    start = parse_moment(since, "--since")
     check_order_id(order_id)
     with (
-        connected(target) as pipeline,
+        connect(target) as pipeline,
         console.waiting("Reading tables, queues and logs", shown=not as_json),
     ):
-        told = story.tell(pipeline, order_id, start)
-    if not told.is_known:
+        story = tell(pipeline, order_id, start)
+    if not story.is_known:
         raise OrderctlError(
             f"There is no trace of an order {order_id}: not in the tables, not in a dead-letter "
-            f"queue, and not in the logs since {shown(start)}. --since looks further back."
+            f"queue, and not in the logs since {format_time(start)}. --since looks further back."
         )
     if as_json:
-        console.json_document(facts(order_id, told))
+        console.json_document(facts(order_id, story))
         return
-    for line in screen(order_id, told):
+    for line in screen(order_id, story):
         console.out().print(line)
 
 
-def screen(order_id: str, told: Story) -> list[Text]:
+def screen(order_id: str, story: Story) -> list[Text]:
     """The story line by line."""
-    lines = [Text.assemble((order_id, "bold"), "   ", *_standing(told.order)), Text()]
-    lines += console.table_lines(_HEADER, [_row(entry) for entry in told.entries])
-    if told.parked:
+    lines = [Text.assemble((order_id, "bold"), "   ", *_standing(story.order)), Text()]
+    lines += console.table_lines(_HEADER, [_row(entry) for entry in story.entries])
+    if story.parked:
         lines.append(Text())
-    for each in told.parked:
+    for each in story.parked:
         lines.append(
             Text.assemble(
                 ("parked   ", "bold red"),
@@ -77,9 +76,9 @@ def screen(order_id: str, told: Story) -> list[Text]:
                 f"{paths.orderctl()} dlq redrive --message {each.message.id}",
             )
         )
-    if told.may_wait_in:
+    if story.may_wait_in:
         lines.append(Text())
-    for queue in told.may_wait_in:
+    for queue in story.may_wait_in:
         paused = " (its consumer is paused)" if queue.paused else ""
         lines.append(
             Text(
@@ -94,12 +93,12 @@ def _standing(order: Mapping[str, Any]) -> list[Text]:
     if not order:
         return [Text("is in no table of orders", style="yellow")]
     parts = [
-        reading.shown(order.get("status", reading.UNREADABLE)),
-        f"payment {reading.shown(order.get('payment', '-'))}",
-        f"inventory {reading.shown(order.get('inventory', '-'))}",
+        reading.to_text(order.get("status", reading.UNREADABLE)),
+        f"payment {reading.to_text(order.get('payment', '-'))}",
+        f"inventory {reading.to_text(order.get('inventory', '-'))}",
         amount(order),
         items(order),
-        reading.shown(order.get("reason", "")),
+        reading.to_text(order.get("reason", "")),
     ]
     return [console.text("   ".join(filter(None, parts)))]
 
@@ -119,25 +118,25 @@ def _row(entry: Entry) -> tuple[Text, ...]:
 def _time(entry: Entry) -> str:
     if entry.at is None:
         return f"({reading.UNREADABLE})"
-    return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else shown(entry.at)
+    return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else format_time(entry.at)
 
 
-def facts(order_id: str, told: Story) -> dict[str, Any]:
+def facts(order_id: str, story: Story) -> dict[str, Any]:
     """The story for a script."""
     return {
         "order_id": order_id,
-        "status": told.order.get("status"),
-        "payment": told.order.get("payment"),
-        "inventory": told.order.get("inventory"),
-        "reason": told.order.get("reason"),
+        "status": story.order.get("status"),
+        "payment": story.order.get("payment"),
+        "inventory": story.order.get("inventory"),
+        "reason": story.order.get("reason"),
         "story": [
             {
-                "at": entry.at and shown(entry.at),
+                "at": entry.at and format_time(entry.at),
                 "where": entry.where,
                 "what": entry.what,
                 "facts": dict(entry.facts),
             }
-            for entry in told.entries
+            for entry in story.entries
         ],
         "parked": [
             {
@@ -146,7 +145,7 @@ def facts(order_id: str, told: Story) -> dict[str, Any]:
                 "event": each.event,
                 "reason": each.reason.text,
             }
-            for each in told.parked
+            for each in story.parked
         ],
         "may_wait_in": [
             {
@@ -155,6 +154,6 @@ def facts(order_id: str, told: Story) -> dict[str, Any]:
                 "at_work": queue.at_work,
                 "paused": queue.paused,
             }
-            for queue in told.may_wait_in
+            for queue in story.may_wait_in
         ],
     }

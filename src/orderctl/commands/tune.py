@@ -13,7 +13,7 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.tuning import Trial, Tuner
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
 
 # Those that orders pass.
@@ -56,7 +56,7 @@ def tune(
     Raises:
         OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         question = (
             f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
             f"memory of {function} meanwhile?"
@@ -65,14 +65,14 @@ def tune(
             raise OrderctlError("Nothing was changed.")
         tuner = Tuner(pipeline, pipeline.stack.prefix + function)
         with tuner.restored():
-            trials = [_shown(tuner, size, orders, as_json) for size in memory]
+            trials = [_run_trial(tuner, size, orders, as_json) for size in memory]
     if as_json:
         console.json_document([asdict(trial) for trial in trials])
     else:
         _show(trials)
 
 
-def _shown(tuner: Tuner, size: int, orders: int, as_json: bool) -> Trial:
+def _run_trial(tuner: Tuner, size: int, orders: int, as_json: bool) -> Trial:
     if as_json:
         return tuner.trial(size, orders)
     with console.step(f"Trying {size} MB", f"Tried {size} MB"):

@@ -14,7 +14,7 @@ from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.events import OrderUpdate
 
@@ -46,7 +46,7 @@ def updates(
     if follow and peek:
         raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         queue = pipeline.updates
         if peek:
             _peek(queue, printer)
@@ -72,7 +72,7 @@ def _batches(queue: Queue, follow: bool) -> Iterator[list[Message]]:
 
 def _peek(queue: Queue, printer: Printer) -> None:
     last = queue.last_receive()
-    with queue.peeked() as messages:
+    with queue.peek() as messages:
         printer.show(messages)
     if last and any(message.receive_count >= last for message in messages):
         console.note(
@@ -96,7 +96,7 @@ class Printer:
         for message in messages:
             try:
                 update = msgspec.json.decode(message.body, type=OrderUpdate)
-                reading.parsed(message.body)  # what msgspec skips can be too deep to be shown
+                reading.parse_json(message.body)  # what msgspec skips can be too deep to be shown
             except (ValueError, RecursionError):  # msgspec's own errors among them
                 self.unreadable[message.id] = None
             else:
@@ -118,4 +118,4 @@ class Printer:
         for line in lines:
             self._widths = [max(w, c.cell_len) for w, c in zip(self._widths, line, strict=True)]
         for line in lines:
-            console.out().print(console.aligned(line, self._widths))
+            console.out().print(console.align(line, self._widths))

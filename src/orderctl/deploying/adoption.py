@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orderctl.deploying import change_sets
-from orderctl.deploying.deployment import describe, explained, is_to_be_created
+from orderctl.deploying.deployment import describe, explain_errors, is_to_be_created
 from orderctl.deploying.errors import StackError
 from orderctl.deploying.events import Observer
 from orderctl.deploying.template import Template
@@ -55,7 +55,7 @@ class LeftTables:
         self._stack_name = stack_name
         self._poll = poll_seconds
         self.names: dict[str, str] = {}
-        with explained(stack_name, "looked at"):
+        with explain_errors(stack_name, "looked at"):
             if is_to_be_created(describe(self._client, stack_name)):
                 self.names = self._existing(session.client("dynamodb"))
 
@@ -65,12 +65,12 @@ class LeftTables:
         Raises:
             StackError: CloudFormation did not take them in.
         """
-        with explained(self._stack_name, "given its tables"):
+        with explain_errors(self._stack_name, "given its tables"):
             change_set = change_sets.create(
                 self._client, self._stack_name, "IMPORT", self._arguments(), self._poll
             )
             if change_set["Status"] == "FAILED":
-                reason = change_sets.why_failed(self._client, change_set)
+                reason = change_sets.failure_reason(self._client, change_set)
                 self._client.delete_stack(StackName=self._stack_name)
                 raise StackError(
                     f"The tables {', '.join(self.names.values())} cannot be taken into stack "
@@ -86,13 +86,13 @@ class LeftTables:
         values |= self._parameters
         resources = self._template.resources()
         names = {
-            logical_id: _resolved(resource["Properties"]["TableName"], values)
+            logical_id: _resolve(resource["Properties"]["TableName"], values)
             for logical_id, resource in resources.items()
             if resource["Type"] == _TABLE
         }
         found = {}
         for logical_id, name in names.items():
-            if name and (table := _described(dynamodb, name)):
+            if name and (table := _describe_table(dynamodb, name)):
                 if differences := _differences(resources[logical_id]["Properties"], table):
                     raise StackError(
                         f"There is a table {name} already, and it is not this pipeline's. "
@@ -124,13 +124,13 @@ class LeftTables:
         }
 
 
-def _resolved(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a template's value
+def _resolve(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a template's value
     """A name with the parameters' values in it."""
     text = name.get("Fn::Sub", "") if isinstance(name, dict) else str(name)
     return _PARAMETER.sub(lambda match: values.get(match[1], ""), text)
 
 
-def _described(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
+def _describe_table(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
     """The table; None when there is none of this name."""
     try:
         return dynamodb.describe_table(TableName=name)["Table"]

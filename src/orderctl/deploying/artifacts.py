@@ -75,7 +75,7 @@ def upload(
     s3 = session.client("s3")
     key = f"{stack_name}/functions/{artifact.sha256}.zip"
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
-    version = _stored(s3, bucket, key, digest)
+    version = _find_stored(s3, bucket, key, digest)
     if version is None:
         put = s3.put_object(Bucket=bucket, Key=key, Body=artifact.content, ChecksumSHA256=digest)
         version = put.get("VersionId", _UNVERSIONED)
@@ -87,7 +87,7 @@ def upload(
     return {CODE_BUCKET: bucket, CODE_KEY: key, CODE_VERSION: version}
 
 
-def _stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
+def _find_stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
     """The version under a key that has this checksum; None when there is none."""
     try:
         head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")

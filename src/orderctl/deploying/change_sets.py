@@ -56,7 +56,7 @@ def create(
         time.sleep(poll_seconds)
 
 
-def why_failed(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
+def failure_reason(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
     """Why a change set could not be made: the causes that its events have, or its own reason.
 
     What fails early validation stands in the events alone, and those go with the change set

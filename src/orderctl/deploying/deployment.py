@@ -157,14 +157,14 @@ class Plan:
             StackError: It failed; the message has the first cause.
         """
         self._open = False
-        with explained(self.stack_name, "deployed"):
+        with explain_errors(self.stack_name, "deployed"):
             change_sets.execute(self._client, self._described, observer, self._poll)
             return Deployment(changed=True, outputs=outputs_of(self._client, self.stack_name))
 
     def discard(self) -> None:
         """Leave everything as it is: no change set remains, and no empty stack."""
         self._open = False
-        with explained(self.stack_name, "left as it is"):
+        with explain_errors(self.stack_name, "left as it is"):
             self._client.delete_change_set(
                 StackName=self.stack_name, ChangeSetName=self._described["ChangeSetName"]
             )
@@ -202,7 +202,7 @@ def prepare(
             rolled back must be cleared away before.
     """
     template.check(parameters)
-    with explained(stack_name, "deployed"):
+    with explain_errors(stack_name, "deployed"):
         client = session.client("cloudformation")
         existing = _changeable(client, stack_name)
         if existing is None:
@@ -223,7 +223,7 @@ def prepare(
             return plan
         said = described.get("StatusReason", "")
         is_needless = any(phrase in said for phrase in _NOTHING_TO_CHANGE)
-        reason = "" if is_needless else change_sets.why_failed(client, described)
+        reason = "" if is_needless else change_sets.failure_reason(client, described)
         plan.discard()
         if is_needless:
             return None
@@ -272,7 +272,7 @@ def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
     Raises:
         StackError: AWS could not be asked.
     """
-    with explained(stack_name, "looked at"):
+    with explain_errors(stack_name, "looked at"):
         stack = describe(session.client("cloudformation"), stack_name)
     return stack is not None and stack["StackStatus"] == _ROLLED_BACK
 
@@ -296,7 +296,7 @@ def queue_names_free_at(
     Raises:
         StackError: AWS could not be asked.
     """
-    with explained(stack_name, "looked at"):
+    with explain_errors(stack_name, "looked at"):
         client = session.client("cloudformation")
         pages = client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
         deleted = [
@@ -334,7 +334,7 @@ def clear_away(session: boto3.Session, stack_name: str, poll_seconds: float = 2.
     Raises:
         StackError: It could not be deleted.
     """
-    with explained(stack_name, "cleared away"):
+    with explain_errors(stack_name, "cleared away"):
         client = session.client("cloudformation")
         stack_id = client.describe_stacks(StackName=stack_name)["Stacks"][0]["StackId"]
         client.delete_stack(StackName=stack_name)
@@ -376,7 +376,7 @@ def outputs_of(client: CloudFormationClient, stack_name: str) -> dict[str, str]:
 
 
 @contextmanager
-def explained(stack_name: str, verb: str) -> Iterator[None]:
+def explain_errors(stack_name: str, verb: str) -> Iterator[None]:
     """Turn what AWS refuses into an error that says what was to be done to which stack."""
     try:
         yield

@@ -56,7 +56,7 @@ class Destruction:
         self._session = session
         self._client = session.client("cloudformation")
         self._poll = poll_seconds
-        with self._explained():
+        with self._explain_errors():
             stack = describe(self._client, stack_name)
             if stack is None:
                 raise StackError(f"There is no stack {stack_name} in {session.region_name}.")
@@ -74,7 +74,7 @@ class Destruction:
 
     def artifact_bucket(self) -> str:
         """The bucket that stays, as other stacks of the account have their code in it."""
-        with self._explained():
+        with self._explain_errors():
             account = self._session.client("sts").get_caller_identity()["Account"]
         return bucket_name(account, self._session.region_name)
 
@@ -90,10 +90,10 @@ class Destruction:
         if self._is_empty:
             clear_away(self._session, self.stack_name, self._poll)
             return
-        with self._explained():
+        with self._explain_errors():
             events = self._delete(observer)
             for _ in range(_TRIES):
-                if not _passes(events):
+                if not _may_pass(events):
                     break
                 time.sleep(self._poll * _POLLS_BETWEEN_TRIES)
                 events = self._delete(observer)
@@ -113,7 +113,7 @@ class Destruction:
     def delete_tables(self) -> None:
         """Delete the tables that the stack has left, protected ones too."""
         dynamodb = self._session.client("dynamodb")
-        with self._explained():
+        with self._explain_errors():
             for table in (resource for resource in self.retained if resource.is_table):
                 dynamodb.update_table(TableName=table.physical_id, DeletionProtectionEnabled=False)
                 dynamodb.get_waiter("table_exists").wait(TableName=table.physical_id)
@@ -143,7 +143,7 @@ class Destruction:
                     )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
@@ -152,7 +152,7 @@ class Destruction:
             ) from error
 
 
-def _passes(events: list[StackEvent]) -> bool:
+def _may_pass(events: list[StackEvent]) -> bool:
     """Whether everything that could not be deleted can be in a while."""
     failed = [event for event in events if event.failed and not event.is_of_stack]
     return bool(failed) and all(_PASSES in event.reason for event in failed)

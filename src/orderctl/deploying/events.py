@@ -62,7 +62,7 @@ def follow(
     """
     seen: set[str] = set()
     while True:
-        for event_id, event in _recorded(client, stack_id, token):
+        for event_id, event in _read_events(client, stack_id, token):
             if event_id in seen:
                 continue
             seen.add(event_id)
@@ -72,7 +72,7 @@ def follow(
         time.sleep(poll_seconds)
 
 
-def _recorded(
+def _read_events(
     client: CloudFormationClient, stack_id: str, token: str
 ) -> list[tuple[str, StackEvent]]:
     """The change's events so far, oldest first, with their ids."""

@@ -31,7 +31,7 @@ _REGULAR_FILE_0644 = 0o100644 << 16
 _UNIX = 3
 
 # What pip writes beside the libraries, and what only type checkers and browsers read.
-_left_out = shutil.ignore_patterns(
+_ignored = shutil.ignore_patterns(
     *("__pycache__", "*.dist-info", "tests", "swagger_ui", "bin"),
     *(".*", "*.pyc", "*.pyi", "py.typed"),
 )
@@ -130,7 +130,7 @@ def build(
     libraries = _libraries(target, lock, build_directory)
     with tempfile.TemporaryDirectory(dir=build_directory, prefix=".incomplete-") as scratch:
         own = Path(scratch) / "own"
-        shutil.copytree(functions, own / functions.name, ignore=_left_out)
+        shutil.copytree(functions, own / functions.name, ignore=_ignored)
         _compile(target, own)
         zipped = Path(scratch) / "zip"
         _write(_files(libraries) | _files(own), zipped)
@@ -154,7 +154,7 @@ def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".incomplete-") as scratch:
         _install(target, lock, Path(scratch) / "installed")
         incomplete = Path(scratch) / "libraries"
-        shutil.copytree(Path(scratch) / "installed", incomplete, ignore=_left_out)
+        shutil.copytree(Path(scratch) / "installed", incomplete, ignore=_ignored)
         _compile(target, incomplete)
         try:
             incomplete.rename(installed)
@@ -187,7 +187,7 @@ def _install(target: Target, lock: Path, directory: Path) -> None:
             f"pip could not install the functions' libraries for {target.name}:\n"
             f"{_pip_errors(result.stderr)}\n"
             "Check that a package index can be reached, then try again; "
-            f"the libraries are those in {paths.shown(lock)}."
+            f"the libraries are those in {paths.display_path(lock)}."
         )
 
 

@@ -27,7 +27,7 @@ class _Loader(yaml.CSafeLoader):
     """Reads a template; short forms such as !Ref are spelled out."""
 
 
-def _spelled_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _spell_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     if isinstance(node, yaml.ScalarNode):
         value: Any = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
@@ -39,7 +39,7 @@ def _spelled_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _spelled_out)
+_Loader.add_multi_constructor("!", _spell_out)
 
 
 def parse(body: str) -> Mapping[str, Any]:
@@ -76,9 +76,9 @@ class Template:
             body = path.read_text(encoding="utf-8")
             parameters = parse(body).get("Parameters", {})
         except OSError as error:
-            raise StackError(f"{paths.shown(path)}: {error.strerror}.") from error
+            raise StackError(f"{paths.display_path(path)}: {error.strerror}.") from error
         except (yaml.YAMLError, AttributeError) as error:
-            raise StackError(f"{paths.shown(path)} is not a template: {error}") from error
+            raise StackError(f"{paths.display_path(path)} is not a template: {error}") from error
         return cls(body, parameters)
 
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
@@ -102,8 +102,8 @@ class Template:
         for name, value in given.items():
             if name not in known:
                 raise OrderctlError(_unknown_parameter(name, known))
-            if wanted := _wanted(self.parameters[name], value):
-                raise OrderctlError(f"The parameter {name} must be {wanted}; it is {value!r}.")
+            if rule := _violated_rule(self.parameters[name], value):
+                raise OrderctlError(f"The parameter {name} must be {rule}; it is {value!r}.")
         for name in known:
             if name not in given and "Default" not in self.parameters[name]:
                 raise OrderctlError(
@@ -111,7 +111,7 @@ class Template:
                 )
 
 
-def _wanted(declared: Mapping[str, Any], value: str) -> str | None:
+def _violated_rule(declared: Mapping[str, Any], value: str) -> str | None:
     """What the template wants a parameter to be; None when it is."""
     allowed = declared.get("AllowedValues")
     if allowed and value not in map(str, allowed):
@@ -120,11 +120,11 @@ def _wanted(declared: Mapping[str, Any], value: str) -> str | None:
     if pattern and not re.fullmatch(pattern, value):
         return str(declared.get("ConstraintDescription", pattern)).rstrip(".")
     if declared.get("Type") == "Number":
-        return _wanted_number(declared, value)
+        return _violated_bounds(declared, value)
     return None
 
 
-def _wanted_number(declared: Mapping[str, Any], value: str) -> str | None:
+def _violated_bounds(declared: Mapping[str, Any], value: str) -> str | None:
     low, high = declared.get("MinValue", "-Infinity"), declared.get("MaxValue", "Infinity")
     try:
         fits = Decimal(str(low)) <= Decimal(value) <= Decimal(str(high))

@@ -98,7 +98,7 @@ class ApiClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        authorized = self._authorized(method, url, body, headers or {})
+        authorized = self._authorize(method, url, body, headers or {})
         try:
             answer = self._pool.request(method, url, body=body, headers=authorized)
         except urllib3.exceptions.NewConnectionError as error:
@@ -111,9 +111,9 @@ class ApiClient:
             raise NoAnswerError(
                 f"The order API did not answer at {url}: {_cause(error)}"
             ) from error
-        return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
+        return Reply(answer.status, _parse(answer.data), _retry_after(answer.headers))
 
-    def _authorized(
+    def _authorize(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> dict[str, str]:
         """The headers with a token or a signature; an API that is open to all looks at neither."""
@@ -151,15 +151,15 @@ def _cause(error: Exception) -> str:
     return str(error)
 
 
-def _parsed(body: bytes) -> object:
+def _parse(body: bytes) -> object:
     try:
-        parsed: object = reading.parsed(body)
+        parsed: object = reading.parse_json(body)
     except ValueError:
         return None
     return parsed
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds; its other form, a date, is not ours."""
     try:
         seconds = float(headers.get("Retry-After", ""))

@@ -39,17 +39,17 @@ class Consumer:
         """
         wanted = "Enabled" if on else "Disabled"
         # A mapping that is being changed takes no other change.
-        if self._settled() == wanted:
+        if self._wait_until_settled() == wanted:
             return False
         self._functions.update_event_source_mapping(UUID=self._mapping, Enabled=on)
-        state = self._settled()
+        state = self._wait_until_settled()
         if state != wanted:
             raise OrderctlError(
                 f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, and not {wanted} yet."
             )
         return True
 
-    def _settled(self) -> str:
+    def _wait_until_settled(self) -> str:
         return wait_until(
             self.state,
             patience_seconds=_PATIENCE_SECONDS,

@@ -71,12 +71,12 @@ class Clients:
         return self._session.client("cloudwatch")
 
 
-def _unheard(_done: int, _total: int) -> None:
+def _ignore_progress(_done: int, _total: int) -> None:
     """Progress that nobody follows."""
 
 
 @dataclass(slots=True)
-class Redriven:
+class RedriveResult:
     """What became of the messages of a dead-letter queue."""
 
     moved: Counter[str] = field(default_factory=Counter)
@@ -94,18 +94,18 @@ class DeadLetterQueue(Queue):
         self.step = step
         self._clients = clients
 
-    def redrive(self, progress: Progress = _unheard) -> Redriven:
+    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
         """Have SQS move everything back, and wait until it has.
 
         Args:
             progress: is told how far it is.
         """
-        result = Redriven()
+        result = RedriveResult()
         try:
             arn, source = self._arns()
             # Named, as SNS parks here too, and SQS does not know where that came from.
             self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
-            task = self._moved(arn, progress)
+            task = self._wait_for_move(arn, progress)
         except (QueueError, ClientError, BotoCoreError) as error:
             result.failures.append(reason(error))
             return result
@@ -159,7 +159,7 @@ class DeadLetterQueue(Queue):
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self._url, AttributeNames=["QueueArn", "RedriveAllowPolicy"]
         )["Attributes"]
-        policy = reading.parsed_object(attributes.get("RedriveAllowPolicy", ""))
+        policy = reading.parse_json_object(attributes.get("RedriveAllowPolicy", ""))
         match policy.get("sourceQueueArns"):
             case [str(source)]:
                 return attributes["QueueArn"], source
@@ -168,7 +168,9 @@ class DeadLetterQueue(Queue):
             "back. Deploy the template again with another PolicyRevision."
         )
 
-    def _moved(self, arn: str, progress: Progress) -> ListMessageMoveTasksResultEntryTypeDef:
+    def _wait_for_move(
+        self, arn: str, progress: Progress
+    ) -> ListMessageMoveTasksResultEntryTypeDef:
         """The task that moves the messages, when it has ended."""
         while True:
             for task in self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]:
@@ -186,13 +188,13 @@ class UndeliverableError(Exception):
 class _DeliveredFromHere(DeadLetterQueue):
     """A dead-letter queue whose messages came from no queue."""
 
-    def redrive(self, progress: Progress = _unheard) -> Redriven:
+    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
         """Deliver every message once more, and delete those that were taken.
 
         Args:
             progress: is told how far it is.
         """
-        result = Redriven()
+        result = RedriveResult()
         total, done = self.depth(), 0
         stay: list[Message] = []
         try:
@@ -248,14 +250,14 @@ class UndeliveredEvents(_DeliveredFromHere):
             case ["arn", _, "sqs", _, _, _]:
                 return self._send(target, message)
             case ["arn", _, "lambda", *_]:
-                return self._invoke(without_qualifier(target), _bytes(message.body))
+                return self._invoke(without_qualifier(target), _encode(message.body))
             case _:
                 raise UndeliverableError(
                     f"Its TARGET_ARN is neither a queue's nor a function's: {target or 'none'}"
                 )
 
 
-def _bytes(body: str) -> bytes:
+def _encode(body: str) -> bytes:
     try:
         return body.encode()
     except UnicodeError as error:
@@ -273,7 +275,9 @@ class DeadLetters:
     def queues(self) -> list[DeadLetterQueue]:
         """The dead-letter queues, each of the kind that knows the way back."""
         return [
-            _kind(step)(self._clients, self._outputs[url_output(step.dead_letter_queue)], step)
+            _queue_class(step)(
+                self._clients, self._outputs[url_output(step.dead_letter_queue)], step
+            )
             for step in STEPS
             if step.dead_letter_queue
         ]
@@ -308,7 +312,7 @@ class DeadLetters:
         return timedelta(seconds=newest["Maximum"])
 
 
-def _kind(step: Step) -> type[DeadLetterQueue]:
+def _queue_class(step: Step) -> type[DeadLetterQueue]:
     """Who parks there decides how a message gets back: SQS moves only what came from a queue."""
     if step.queue:
         return DeadLetterQueue
@@ -334,7 +338,7 @@ def order_id_in(body: str) -> str | None:
 
 def event_in(body: str) -> dict[str, Any]:
     """The event or order update in a message, whoever sent or parked it; empty for none."""
-    parked = reading.parsed_object(body)
+    parked = reading.parse_json_object(body)
     inner = parked.get("requestPayload", parked)
     return inner if isinstance(inner, dict) else {}
 

@@ -113,8 +113,10 @@ class FunctionLog:
 def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
     """A line as CloudWatch Logs has it."""
     text = event["message"].rstrip("\n")
-    fields = reading.parsed_object(text) if text.startswith("{") else {}
-    at = reading.time(fields.get("timestamp")) or reading.milliseconds(event["timestamp"])
+    fields = reading.parse_json_object(text) if text.startswith("{") else {}
+    at = reading.parse_time(fields.get("timestamp")) or reading.from_milliseconds(
+        event["timestamp"]
+    )
     return LogLine(event["eventId"], at, function, text, fields)
 
 

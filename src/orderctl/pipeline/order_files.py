@@ -26,7 +26,7 @@ class Outgoing:
     """Where it stands, such as `line 3`."""
 
 
-def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
+def prepare(fields: dict[str, Any], where: str = "") -> Outgoing:
     """An order by its fields, with an id of its own: then it can be posted again without harm.
 
     It is checked as the API checks it, so that a file is refused before any of it is sent.
@@ -42,7 +42,7 @@ def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
     return Outgoing(parse_order(body, named["order_id"]).order_id, body.encode(), where)
 
 
-def told(fault: Fault) -> str:
+def describe_fault(fault: Fault) -> str:
     """A fault as one line."""
     return f"{fault.field}: {fault.detail}" if fault.field else fault.detail
 
@@ -60,7 +60,7 @@ def read(text: str, name: str) -> list[Outgoing]:
     orders: list[Outgoing] = []
     faults: list[str] = []
     first: dict[str, str] = {}
-    for where, value in _values(text, name):
+    for where, value in _read_values(text, name):
         try:
             if isinstance(value, Exception):
                 faults.append(f"{where}: is not JSON: {value}")
@@ -68,15 +68,15 @@ def read(text: str, name: str) -> list[Outgoing]:
             if not isinstance(value, dict):
                 faults.append(f"{where}: must be a JSON object {{…}}")
                 continue
-            order = outgoing(value, where)
+            order = prepare(value, where)
         except InvalidOrderError as error:
-            faults += [f"{where}: {told(fault)}" for fault in error.faults]
+            faults += [f"{where}: {describe_fault(fault)}" for fault in error.faults]
             continue
         if first.setdefault(order.order_id, where) != where:
             faults.append(f"{where}: order_id: {order.order_id} is that of {first[order.order_id]}")
         orders.append(order)
     if faults:
-        raise OrderctlError("\n  ".join([f"Nothing was sent. {name} has faults:", *_some(faults)]))
+        raise OrderctlError("\n  ".join([f"Nothing was sent. {name} has faults:", *_limit(faults)]))
     if not orders:
         raise OrderctlError(
             f"{name} has no orders. Write one JSON object a line, or one JSON array of them."
@@ -84,10 +84,10 @@ def read(text: str, name: str) -> list[Outgoing]:
     return orders
 
 
-def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
+def _read_values(text: str, name: str) -> Iterator[tuple[str, Any]]:
     """Every order's place and value; an exception in the place of one that is not JSON."""
     if text.lstrip().startswith("["):
-        array = _parsed(text)
+        array = _parse(text)
         if isinstance(array, Exception):
             raise OrderctlError(f"{name} is not JSON: {array}")
         for number, value in enumerate(array, 1):
@@ -95,10 +95,10 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield f"line {number}", _parsed(line)
+            yield f"line {number}", _parse(line)
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         # An amount is exact to the digit.
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
@@ -116,6 +116,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _some(faults: list[str]) -> list[str]:
+def _limit(faults: list[str]) -> list[str]:
     more = len(faults) - _SHOWN_FAULTS
     return faults[:_SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])

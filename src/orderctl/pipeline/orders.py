@@ -48,7 +48,7 @@ class Orders:
         ids = [
             item["order_id"]["S"]
             for item in self._unfinished("order_id, placed_at")
-            if (reading.time(item["placed_at"]["S"]) or placed_before) <= placed_before
+            if (reading.parse_time(item["placed_at"]["S"]) or placed_before) <= placed_before
         ]
         # The index lags behind the table.
         orders = [order for order in self.find(ids).values() if "unfinished" in order]
@@ -56,7 +56,9 @@ class Orders:
 
     def count_unfinished(self) -> tuple[int, datetime | None]:
         """How many orders are not finished, and when the oldest was placed, as far as they say."""
-        times = [reading.time(item["placed_at"]["S"]) for item in self._unfinished("placed_at")]
+        times = [
+            reading.parse_time(item["placed_at"]["S"]) for item in self._unfinished("placed_at")
+        ]
         return len(times), min(filter(None, times), default=None)
 
     def _unfinished(self, attributes: str) -> Iterator[Item]:

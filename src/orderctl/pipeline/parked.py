@@ -34,7 +34,7 @@ class Parked:
 
 
 @contextmanager
-def looked_at(
+def peek(
     pipeline: Pipeline,
     queue: DeadLetterQueue,
     *,
@@ -51,7 +51,7 @@ def looked_at(
         most: look at about so many messages.
         wanted: leaves out others.
     """
-    with queue.peeked(most) as messages:
+    with queue.peek(most) as messages:
         yield _with_reasons(pipeline, queue, [m for m in messages if wanted(m)])
 
 

@@ -113,7 +113,7 @@ class Pipeline:
         if self.stack.outputs.get("ApiAuthorization") != tokens.JWT:
             return None
         url = self.stack.outputs["ApiUrl"]
-        return tokens.for_orderctl(self.session, url, self.stack.parameters())
+        return tokens.issue_for_orderctl(self.session, url, self.stack.parameters())
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:

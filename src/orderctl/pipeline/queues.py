@@ -96,7 +96,7 @@ class Queue:
             yield messages
 
     @contextmanager
-    def peeked(self, most: int | None = None) -> Iterator[list[Message]]:
+    def peek(self, most: int | None = None) -> Iterator[list[Message]]:
         """Look at messages; they are visible to others again after the block.
 
         Args:
@@ -166,6 +166,6 @@ def _message(received: MessageTypeDef) -> Message:
             if "StringValue" in attribute
         },
         receive_count=int(attributes["ApproximateReceiveCount"]),
-        sent_at=reading.milliseconds(int(attributes["SentTimestamp"])),
+        sent_at=reading.from_milliseconds(int(attributes["SentTimestamp"])),
         group=attributes.get("MessageGroupId"),
     )

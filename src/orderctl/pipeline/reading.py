@@ -24,7 +24,7 @@ _LONGEST = 1000
 _MOST_DIGITS = 130
 
 
-def parsed(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
     """The value of a JSON text, which can be written as JSON again.
 
     Raises:
@@ -56,16 +56,16 @@ def _number(text: str) -> float:
     return number
 
 
-def parsed_object(text: str | bytes) -> dict[str, Any]:
+def parse_json_object(text: str | bytes) -> dict[str, Any]:
     """The fields of a JSON object; none when the text is not one."""
     try:
-        value = parsed(text)
+        value = parse_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def time(value: object) -> datetime | None:
+def parse_time(value: object) -> datetime | None:
     """A point in time from ISO 8601, in UTC also where it does not say so.
 
     None when it is no time, or one that cannot be counted with: before 1970, or at the end of 9999.
@@ -80,13 +80,13 @@ def time(value: object) -> datetime | None:
     return moment if FIRST <= moment <= LAST else None
 
 
-def milliseconds(value: int) -> datetime:
+def from_milliseconds(value: int) -> datetime:
     """A point in time from milliseconds since 1970; the nearest that can be counted with."""
     first, last = (round(bound.timestamp() * 1000) for bound in (FIRST, LAST))
     return datetime.fromtimestamp(min(max(value, first), last) / 1000, UTC)
 
 
-def whole(value: object) -> int | None:
+def whole_number(value: object) -> int | None:
     """A whole number from one of DynamoDB; None when it is none."""
     if not isinstance(value, Decimal | str | int):
         return None
@@ -106,7 +106,7 @@ def maps(value: object) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
-def shown(value: object) -> str:
+def to_text(value: object) -> str:
     """Any value as a text: as it is, if it is one, and cut where it gets too long."""
     try:
         text = value if isinstance(value, str) else str(value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.logs import LogLine
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,7 +43,7 @@ def of_undelivered(attributes: Mapping[str, str]) -> Reason:
 
 def of_invocation(body: str) -> Reason:
     """Why Lambda gave an event up: its record of the invocation."""
-    record = reading.parsed_object(body)
+    record = reading.parse_json_object(body)
     context: Any = record.get("requestContext")
     answer = record.get("responsePayload")
     arn = context.get("functionArn") if isinstance(context, dict) else None
@@ -51,11 +51,13 @@ def of_invocation(body: str) -> Reason:
         return Reason("Lambda did not park it: it is no record of an invocation")
     function = arn.split(":")[_COLONS_BEFORE_A_NAME]
     said = answer.get("errorMessage") if isinstance(answer, dict) else None
-    count = reading.shown(context.get("approximateInvokeCount", "?"))
-    condition = reading.shown(context.get("condition", "failed"))
-    why = f": {reading.shown(said)}" if said else ""
-    at = reading.time(record.get("timestamp"))
-    return Reason(f"{function} failed ({condition}, {count} tries){why}", shown(at) if at else None)
+    count = reading.to_text(context.get("approximateInvokeCount", "?"))
+    condition = reading.to_text(context.get("condition", "failed"))
+    why = f": {reading.to_text(said)}" if said else ""
+    at = reading.parse_time(record.get("timestamp"))
+    return Reason(
+        f"{function} failed ({condition}, {count} tries){why}", format_time(at) if at else None
+    )
 
 
 def of_update(attributes: Mapping[str, str]) -> Reason:
@@ -79,9 +81,9 @@ def of_consumed(message: Message, failures: Sequence[LogLine], function: str) ->
         if of_this or (order_id is not None and line.fields.get("order_id") == order_id):
             why = line.fields.get("reason")
             attempt = line.fields.get("attempt")
-            text = line.message + (f": {reading.shown(why)}" if why else "")
-            tries = f" (try {reading.shown(attempt)})" if attempt else ""
-            return Reason(text + tries, shown(line.at))
+            text = line.message + (f": {reading.to_text(why)}" if why else "")
+            tries = f" (try {reading.to_text(attempt)})" if attempt else ""
+            return Reason(text + tries, format_time(line.at))
     return Reason(
         f"{function} has logged nothing of it: it may have been killed, timed out, or never run"
     )
@@ -98,5 +100,5 @@ def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
 def event_name(event: Mapping[str, Any]) -> str:
     """What a message is: the event's detail-type, or the update's status; `?` for neither."""
     if name := event.get("detail-type"):
-        return reading.shown(name)
-    return f"update {reading.shown(event['status'])}" if "status" in event else "?"
+        return reading.to_text(name)
+    return f"update {reading.to_text(event['status'])}" if "status" in event else "?"

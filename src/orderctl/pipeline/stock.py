@@ -36,7 +36,7 @@ class Stock:
             TableName=self._table, ConsistentRead=True
         )
         return {
-            item["sku"]["S"]: reading.whole(item.get("available", {}).get("N"))
+            item["sku"]["S"]: reading.whole_number(item.get("available", {}).get("N"))
             for page in pages
             for item in page["Items"]
         }
@@ -145,7 +145,7 @@ def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
     for line in lines if isinstance(lines, list) else [None]:
         match line:
             case {"sku": str(sku), "quantity": quantity}:
-                number = reading.whole(quantity)
+                number = reading.whole_number(quantity)
             case _:
                 return None
         if number is None:
@@ -155,7 +155,9 @@ def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def _available(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB
-    return reading.whole(item["available"].get("N")) if item and "available" in item else None
+    return (
+        reading.whole_number(item["available"].get("N")) if item and "available" in item else None
+    )
 
 
 def _is(quantity: int | None) -> str:

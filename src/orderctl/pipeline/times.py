@@ -28,7 +28,7 @@ def parse(text: str, now: datetime) -> datetime:
         if length > now - reading.FIRST:
             raise ValueError(f"{text!r} is before all time that counts: name one after 1970")
         return now - length
-    moment = reading.time(text)
+    moment = reading.parse_time(text)
     if moment is None:
         raise ValueError(
             f"{text!r} is no time: write 10m, 2h or 3d for so long ago, or ISO 8601 such as "
@@ -37,6 +37,6 @@ def parse(text: str, now: datetime) -> datetime:
     return moment
 
 
-def shown(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """A point in time as the tables and the logs write it: UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

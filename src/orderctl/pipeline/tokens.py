@@ -28,7 +28,7 @@ JWT: Final = "JWT"
 VARIABLE: Final = "ORDERCTL_TOKEN"
 # The one that Cognito gives to whoever signs in through its API.
 API_SCOPE: Final = "aws.cognito.signin.user.admin"
-NOT_KNOWN: Final = (
+UNAUTHORIZED: Final = (
     "The API does not let this caller in (401). If it takes tokens, sign in again and put the new "
     f"one into {VARIABLE}."
 )
@@ -38,7 +38,7 @@ _APP_CLIENT: Final = "orderctl"
 _ORDERCTL: Final = "orderctl"
 
 
-def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
+def issue_for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
     """The token with which the tool's own commands call the API.
 
     Args:
@@ -51,13 +51,13 @@ def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, 
     """
     given = os.environ.get(VARIABLE)
     if not given:
-        return made_up(session, api_url, parameters, customer=_ORDERCTL, staff=True)
+        return issue(session, api_url, parameters, customer=_ORDERCTL, staff=True)
     if not _TOKEN.fullmatch(given):
         raise OrderctlError(f"{VARIABLE} holds no token: three parts with dots between them.")
     return given
 
 
-def made_up(
+def issue(
     session: boto3.Session,
     api_url: str,
     parameters: Mapping[str, str],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
-from orderctl.pipeline.parked import Parked, looked_at
+from orderctl.pipeline.parked import Parked, peek
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.stock import reserved_lines
 
@@ -94,17 +94,19 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
     order = pipeline.orders.find([order_id]).get(order_id, {})
     payment = pipeline.orders.payments([order_id]).get(order_id)
     reservation = pipeline.orders.reservations([order_id]).get(order_id)
-    entries = [*of_order(order)]
-    entries += of_record("table payments", payment) if payment else []
-    entries += of_record("table reservations", reservation) if reservation else []
+    entries = [*order_entries(order)]
+    entries += record_entries("table payments", payment) if payment else []
+    entries += record_entries("table reservations", reservation) if reservation else []
     first, last = _span(entries, since)
     finished = bool(order) and "unfinished" not in order
     until = last + _AFTER_ITS_END if finished else None
     for function in pipeline.functions.names():
         lines = pipeline.functions.log(function).read(first - _BEFORE, until, order_id)
-        entries += of_log(line for line in lines if line.is_about(order_id) and not line.is_noise)
+        entries += log_entries(
+            line for line in lines if line.is_about(order_id) and not line.is_noise
+        )
     parked = _parked(pipeline, order_id)
-    entries += of_parked(parked)
+    entries += parked_entries(parked)
     waits = not finished and not parked and bool(entries)
     return Story(
         order=order,
@@ -114,7 +116,7 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
     )
 
 
-def of_order(order: Item) -> list[Entry]:
+def order_entries(order: Item) -> list[Entry]:
     """What the tracker knows."""
     return [_entry("table orders", step, "type", step) for step in _history(order)]
 
@@ -126,7 +128,7 @@ def _history(order: Item) -> list[Item]:
     return [step if isinstance(step, Mapping) else {"found": step} for step in steps]
 
 
-def of_record(where: str, record: Item) -> list[Entry]:
+def record_entries(where: str, record: Item) -> list[Entry]:
     """What a record of a payment or a reservation says: its present state, and since when."""
     facts = {name: value for name, value in record.items() if name not in ("order_id", "lines")}
     if record.get("lines"):
@@ -141,16 +143,16 @@ def of_record(where: str, record: Item) -> list[Entry]:
 
 def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Entry:
     """What a table says; a time that cannot be read is shown among the facts."""
-    at = reading.time(record.get("at"))
+    at = reading.parse_time(record.get("at"))
     return Entry(
         at,
         where,
-        reading.shown(record.get(kind, reading.UNREADABLE)),
+        reading.to_text(record.get(kind, reading.UNREADABLE)),
         _texts(facts, (kind, "at") if at else (kind,)),
     )
 
 
-def of_log(lines: Iterable[LogLine]) -> list[Entry]:
+def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
     """What functions have logged."""
     return [
         Entry(
@@ -163,11 +165,11 @@ def of_log(lines: Iterable[LogLine]) -> list[Entry]:
     ]
 
 
-def of_parked(parked: Sequence[Parked]) -> list[Entry]:
+def parked_entries(parked: Sequence[Parked]) -> list[Entry]:
     """What is parked, at the time of its last failure as far as that is known."""
     return [
         Entry(
-            reading.time(each.reason.at) or each.message.sent_at,
+            reading.parse_time(each.reason.at) or each.message.sent_at,
             each.queue,
             f"{each.event} is parked here",
             {"message": each.message.id, "reason": each.reason.text},
@@ -181,7 +183,7 @@ def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
     for queue in pipeline.dead_letters.queues():
         if not queue.depth():
             continue
-        with looked_at(
+        with peek(
             pipeline, queue, wanted=lambda message: order_id_in(message.body) == order_id
         ) as messages:
             found += messages
@@ -204,7 +206,7 @@ def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime
 
 def _texts(fields: Mapping[str, Any], but: Sequence[str]) -> dict[str, str]:
     return {
-        reading.shown(n): reading.shown(value)
+        reading.to_text(n): reading.to_text(value)
         for n, value in fields.items()
         if n not in but and value not in (None, "")
     }

@@ -5,7 +5,7 @@ import sys
 from orderctl.errors import OrderctlError
 
 
-def check_somebody_answers(*, yes: bool) -> None:
+def check_can_ask(*, yes: bool) -> None:
     """Find out whether somebody can be asked, before anything is begun.
 
     Args:

@@ -41,7 +41,7 @@ class Account:
         return self.session.client("cloudformation").meta.endpoint_url
 
 
-def account(target: Target, *, local: bool) -> Account:
+def choose_account(target: Target, *, local: bool) -> Account:
     """The account that was chosen.
 
     Args:
@@ -57,7 +57,7 @@ def account(target: Target, *, local: bool) -> Account:
         return Account(state.session(), state)
     import boto3  # noqa: PLC0415 — slow to load, and not every command needs it
 
-    with explained():
+    with explain_errors():
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
         session.client("sts")  # finds out whether there is a region
     return Account(session, None)
@@ -65,7 +65,7 @@ def account(target: Target, *, local: bool) -> Account:
 
 def _running(target: Target) -> LocalState:
     try:
-        return lifecycle.running(StateDirectory(paths.state_directory()))
+        return lifecycle.find_running(StateDirectory(paths.state_directory()))
     except NotRunningError as error:
         if target.local:
             raise
@@ -75,7 +75,7 @@ def _running(target: Target) -> LocalState:
 
 
 @contextmanager
-def explained(log: str | None = None) -> Iterator[None]:
+def explain_errors(log: str | None = None) -> Iterator[None]:
     """Turn what AWS refuses, or the way to it, into an error that says what to do.
 
     Args:
@@ -87,12 +87,12 @@ def explained(log: str | None = None) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        more = f"\nThe log of the local cloud: {paths.shown(Path(log))}" if log else ""
+        more = f"\nThe log of the local cloud: {paths.display_path(Path(log))}" if log else ""
         raise OrderctlError(f"{deploying.explain(error)}{more}") from error
 
 
 @contextmanager
-def connected(target: Target) -> Iterator[Pipeline]:
+def connect(target: Target) -> Iterator[Pipeline]:
     """The pipeline that was chosen.
 
     Raises:
@@ -100,8 +100,8 @@ def connected(target: Target) -> Iterator[Pipeline]:
         NoStackError: There is no such stack.
         OrderctlError: A call to AWS failed.
     """
-    where = account(target, local=target.is_local)
-    with explained(where.local.log if where.local else None):
+    where = choose_account(target, local=target.is_local)
+    with explain_errors(where.local.log if where.local else None):
         try:
             pipeline = Pipeline(where.session, target.stack_name)
         except NoStackError as error:

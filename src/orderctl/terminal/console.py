@@ -74,10 +74,10 @@ class _Clean(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_lines(segment.text))
+            yield segment if segment.control else segment._replace(text=_clean_lines(segment.text))
 
 
-def _lines(value: str) -> str:
+def _clean_lines(value: str) -> str:
     return "\n".join(clean(line) for line in value.split("\n"))
 
 
@@ -101,15 +101,15 @@ def err() -> Console:
 
 def note(text: str) -> None:
     """Say something that is not the command's result."""
-    err().print(Text.assemble(("note: ", "yellow"), _indented(text)))
+    err().print(Text.assemble(("note: ", "yellow"), _indent(text)))
 
 
 def error(text: str) -> None:
     """Say what went wrong and what to do."""
-    err().print(Text.assemble(("error: ", "bold red"), _indented(text)))
+    err().print(Text.assemble(("error: ", "bold red"), _indent(text)))
 
 
-def _indented(value: str) -> str:
+def _indent(value: str) -> str:
     """A text whose further lines are seen to belong to the first, whatever is quoted in it."""
     first, *others = value.split("\n")
     return "\n".join([first, *(f"  {line.strip()}" for line in others)])
@@ -126,17 +126,17 @@ def usage_error(message: str, command: Sequence[str]) -> None:
     err().print(f"Try '{' '.join(('orderctl', *command))} --help' for help.")
 
 
-def unexpected(fault: BaseException | None) -> None:
+def report_defect(fault: BaseException | None) -> None:
     """Say that there is a defect in the program itself, and how to see more of it."""
     error(
-        f"Something unexpected went wrong in orderctl itself: {_named(fault)}. "
+        f"Something unexpected went wrong in orderctl itself: {_describe_exception(fault)}. "
         f"Run it again with {DEBUG_VARIABLE}=1 in the environment to see where, and report that."
     )
     if os.environ.get(DEBUG_VARIABLE) and fault is not None:
         err().print(Text("".join(traceback.format_exception(fault))))
 
 
-def _named(fault: BaseException | None) -> str:
+def _describe_exception(fault: BaseException | None) -> str:
     words = " ".join(str(fault).split())
     return f"{type(fault).__name__}{': ' if words else ''}{words}"
 
@@ -152,8 +152,8 @@ def listen() -> None:
     """Have what libraries and threads say by themselves shown here, too."""
     logging.getLogger().addHandler(_Notes(logging.WARNING))
     warnings.showwarning = lambda message, *_: note(f"{type(message).__name__}: {message}")
-    threading.excepthook = lambda raised: unexpected(raised.exc_value)
-    sys.unraisablehook = lambda raised: unexpected(raised.exc_value)
+    threading.excepthook = lambda raised: report_defect(raised.exc_value)
+    sys.unraisablehook = lambda raised: report_defect(raised.exc_value)
 
 
 def json_document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
@@ -240,10 +240,10 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> 
     cells = [[text(cell) for cell in row] for row in rows]
     lines = [[Text(name, style="bold") for name in header], *cells]
     widths = [max(line[column].cell_len for line in lines) for column in range(len(header))]
-    return [aligned(line, widths) for line in lines]
+    return [align(line, widths) for line in lines]
 
 
-def aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+def align(cells: Sequence[Text], widths: Sequence[int]) -> Text:
     """Cells side by side, each filled up to its width."""
     line = Text()
     for cell, width in zip(cells, widths, strict=True):

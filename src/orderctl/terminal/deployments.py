@@ -12,7 +12,7 @@ from orderctl.deploying.package import Target as Machine
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.terminal import console
-from orderctl.terminal.connection import Account, explained
+from orderctl.terminal.connection import Account, explain_errors
 
 _VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "taken in"}
 _POLL_SECONDS = 2.0
@@ -75,7 +75,7 @@ def show_account(where: Account, stack_name: str) -> None:
     Raises:
         OrderctlError: The credentials do not work.
     """
-    with explained():
+    with explain_errors():
         identity = where.session.client("sts").get_caller_identity()
     cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
     console.summary(
@@ -99,7 +99,7 @@ def name_held(where: Account) -> timedelta:
 
 
 @contextmanager
-def noted_when_interrupted(stack_name: str) -> Iterator[None]:
+def note_when_interrupted(stack_name: str) -> Iterator[None]:
     """Say that CloudFormation carries on, when the command is ended in the middle."""
     try:
         yield

@@ -56,7 +56,7 @@ class Target:
         return self.stack or deploying.DEFAULT_NAME
 
 
-def parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
     """The template's parameters from what stands behind --param.
 
     Raises:
@@ -71,7 +71,7 @@ def parameters(pairs: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
-def moment(text: str, option: str) -> datetime:
+def parse_moment(text: str, option: str) -> datetime:
     """The point in time that stands behind an option, such as 10m, 2h ago, or ISO 8601.
 
     Raises:

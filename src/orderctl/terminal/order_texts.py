@@ -16,12 +16,12 @@ def amount(order: Mapping[str, Any]) -> str:
     number = order["amount"]
     if not isinstance(number, Decimal | int | float):
         return f"amount {reading.UNREADABLE}"
-    return f"{number:.2f} {reading.shown(order.get('currency', ''))}"
+    return f"{number:.2f} {reading.to_text(order.get('currency', ''))}"
 
 
 def items(order: Mapping[str, Any]) -> str:
     """What was ordered, as it is shown."""
     return ", ".join(
-        f"{reading.shown(line.get('quantity'))} {reading.shown(line.get('sku'))}"
+        f"{reading.to_text(line.get('quantity'))} {reading.to_text(line.get('sku'))}"
         for line in reading.maps(order.get("items"))
     )

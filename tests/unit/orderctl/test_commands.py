@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
-from orderctl.commands.run import payment_told
+from orderctl.commands.run import describe_payment
 from orderctl.errors import OrderctlError
-from orderctl.pipeline.dead_letters import Redriven, order_id_in, without_qualifier
+from orderctl.pipeline.dead_letters import RedriveResult, order_id_in, without_qualifier
 from orderctl.pipeline.queues import Message
 from support.lambdas import order_placed
 
@@ -28,7 +28,7 @@ QUEUES = ("blue-payments-dlq", "blue-inventory-dlq", "blue-order-updates-dlq.fif
     ],
 )
 def test_a_run_tells_a_payment(payment: dict[str, Any], told: str) -> None:
-    assert payment_told(payment) == told
+    assert describe_payment(payment) == told
 
 
 class TestCancel:
@@ -135,11 +135,11 @@ class TestDlq:
         )
 
     def test_says_what_went_where_and_what_did_not(self) -> None:
-        result = Redriven(Counter({"payments": 2, "inventory": 1}), ["AccessDenied"])
-        assert dlq.told(result) == (
+        result = RedriveResult(Counter({"payments": 2, "inventory": 1}), ["AccessDenied"])
+        assert dlq.describe(result) == (
             "moved 2 messages to payments, moved 1 message to inventory, 1 failed"
         )
-        assert dlq.told(Redriven()) == "nothing was there any more"
+        assert dlq.describe(RedriveResult()) == "nothing was there any more"
 
 
 def message(body: str) -> Message:

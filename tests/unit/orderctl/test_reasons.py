@@ -12,8 +12,7 @@ import pytest
 from orderctl.commands.replay import check
 from orderctl.commands.trace import facts, screen
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import reasons
-from orderctl.pipeline import trace as story
+from orderctl.pipeline import reasons, trace
 from orderctl.pipeline.dead_letters import event_in
 from orderctl.pipeline.logs import LogLine
 from orderctl.pipeline.parked import Parked
@@ -132,7 +131,7 @@ class TestStory:
     }
 
     def test_an_events_whole_second_comes_after_what_is_known_better(self) -> None:
-        entries = sorted(story.of_order(self.order), key=lambda entry: entry.place)
+        entries = sorted(trace.order_entries(self.order), key=lambda entry: entry.place)
         assert [entry.what for entry in entries] == ["order.placed", "inventory.reserved"]
         assert [entry.is_to_the_second for entry in entries] == [False, True]
 
@@ -143,14 +142,14 @@ class TestStory:
             "at": "2026-11-24T12:30:00.700Z",
             "lines": [{"sku": "mug", "quantity": Decimal(2)}, {"sku": "tea", "quantity": 1}],
         }
-        (entry,) = story.of_record("table reservations", record)
+        (entry,) = trace.record_entries("table reservations", record)
         assert (entry.where, entry.what) == ("table reservations", "reserved")
         assert entry.facts == {"lines": "2 mug, 1 tea"}
 
     def test_a_log_line_tells_its_level_unless_that_is_normal(self) -> None:
         failed = line(1, "charge failed", order_id="a", level="WARNING", attempt=1)
         charged = line(2, "charged", order_id="a", level="INFO", request_id="r")
-        assert [(entry.what, entry.facts) for entry in story.of_log([failed, charged])] == [
+        assert [(entry.what, entry.facts) for entry in trace.log_entries([failed, charged])] == [
             ("WARNING charge failed", {"attempt": "1"}),
             ("charged", {}),
         ]
@@ -163,11 +162,11 @@ class TestStory:
             "order.placed",
             Reason("charge failed: busy", "2026-11-24T12:30:03.000Z"),
         )
-        entries = story.of_parked([parked])
+        entries = trace.parked_entries([parked])
         assert entries[0].at == datetime(2026, 11, 24, 12, 30, 3, tzinfo=UTC)
         told = Story(
             self.order,
-            (*story.of_order(self.order), *entries),
+            (*trace.order_entries(self.order), *entries),
             (parked,),
             (Waiting("payments", 3, 1, paused=True),),
         )
