@@ -18,18 +18,16 @@ from orderctl.errors import OrderctlError
 from orderctl.localcloud import processes
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.processes import any_free_port, is_running
+from orderctl.waiting import wait_until
 
 PATIENCE_SECONDS = 60.0
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:  # noqa: ANN401 - what it waits for
     """Wait until something is there."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come in {PATIENCE_SECONDS} s")
+    found = wait_until(condition, patience_seconds=PATIENCE_SECONDS, poll_seconds=0.01)
+    assert found, f"{what} did not come in {PATIENCE_SECONDS} s"
+    return found
 
 
 class Orderctl:

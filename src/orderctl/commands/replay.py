@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -20,6 +19,7 @@ from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, parse_moment
+from orderctl.waiting import wait_until
 
 _POLL_SECONDS = 0.5
 _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
@@ -136,15 +136,20 @@ def _watch(archive: Archive, name: str, start: datetime, end: datetime, *, quiet
     """Wait for a replay's end; it is cancelled when that is broken off, by Ctrl-C or otherwise."""
     try:
         with _bar(start, end, quiet=quiet) as show:
-            while not (progress := archive.progress(name)).ended:
+
+            def look() -> Progress:
+                progress = archive.progress(name)
                 show(progress)
-                time.sleep(_POLL_SECONDS)
+                return progress
+
+            return wait_until(
+                look, poll_seconds=_POLL_SECONDS, enough=lambda progress: progress.ended
+            )
     except BaseException:  # Ctrl-C is none of Exception
         with contextlib.suppress(ClientError, BotoCoreError):
             archive.cancel(name)
             console.note(f"Cancelled the replay {name}: what was replayed by now stays replayed.")
         raise
-    return progress
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from orderctl.deploying.errors import StackError
 from orderctl.deploying.events import Observer, StackEvent, failure, follow
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -44,16 +44,15 @@ def create(
         Capabilities=["CAPABILITY_NAMED_IAM"],
         **arguments,
     )
-    while True:
-        pages = client.get_paginator("describe_change_set").paginate(
-            StackName=stack_name, ChangeSetName=name
-        )
-        first, *others = list(pages)
-        if first["Status"] in ("CREATE_COMPLETE", "FAILED"):
-            for page in others:
-                first["Changes"].extend(page["Changes"])
-            return first
-        time.sleep(poll_seconds)
+    paginator = client.get_paginator("describe_change_set")
+    first, *others = wait_until(
+        lambda: list(paginator.paginate(StackName=stack_name, ChangeSetName=name)),
+        poll_seconds=poll_seconds,
+        enough=lambda pages: pages[0]["Status"] in ("CREATE_COMPLETE", "FAILED"),
+    )
+    for page in others:
+        first["Changes"].extend(page["Changes"])
+    return first
 
 
 def failure_reason(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:

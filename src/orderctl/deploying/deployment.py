@@ -49,8 +49,8 @@ _JWT = "JWT"
 _OF_TOKENS = ("UserPoolArn", "ApiScope")
 
 
-class Silent:
-    """An observer that wants to know nothing."""
+class _NullObserver:
+    """An observer that does nothing."""
 
     def planned(self, resources: int) -> None:
         """Do nothing."""
@@ -263,7 +263,7 @@ def deploy(
         client = session.client("cloudformation")
         return Deployment(changed=False, outputs=outputs_of(client, stack_name))
     time.sleep(plan.seconds_until(free_at))
-    return plan.execute(observer or Silent())
+    return plan.execute(observer or _NullObserver())
 
 
 def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:

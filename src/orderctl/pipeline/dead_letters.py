@@ -7,7 +7,6 @@ between the two delivers twice, which every function of the pipeline takes.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue, QueueError
 from orderctl.pipeline.steps import STEPS, Step, url_output
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     import boto3
@@ -172,13 +172,15 @@ class DeadLetterQueue(Queue):
         self, arn: str, progress: Progress
     ) -> ListMessageMoveTasksResultEntryTypeDef:
         """The task that moves the messages, when it has ended."""
-        while True:
-            for task in self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]:
+
+        def ended_tasks() -> list[ListMessageMoveTasksResultEntryTypeDef]:
+            tasks = self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]
+            for task in tasks:
                 moved = task["ApproximateNumberOfMessagesMoved"]
                 progress(moved, task.get("ApproximateNumberOfMessagesToMove", moved))
-                if task["Status"] not in _MOVING:
-                    return task
-            time.sleep(_POLL_SECONDS)
+            return [task for task in tasks if task["Status"] not in _MOVING]
+
+        return wait_until(ended_tasks, poll_seconds=_POLL_SECONDS)[0]
 
 
 class UndeliverableError(Exception):

@@ -16,10 +16,12 @@ from botocore.exceptions import BotoCoreError
 from orderctl.pipeline import reading
 from orderctl.pipeline.api import NoAnswerError, Reply
 from orderctl.pipeline.order_files import Outgoing
+from orderctl.waiting import wait_until
 
 NO_ANSWER = "no answer"
 _TRIES = 4
 _FIRST_PAUSE_SECONDS = 0.5
+_POLL_SECONDS = 0.01
 # What says nothing about the order: the same call may be made again, and takes effect once.
 _NOT_SERVED = frozenset({429, 500, 502, 503, 504})
 # How far the last order may be behind its time for the rate to count as kept.
@@ -130,9 +132,9 @@ class Sender:
     def break_off(self, result: Result, patience_seconds: float) -> None:
         """Try nothing again, and wait a little for the answers that are still to come."""
         self._broken_off.set()
-        deadline = time.monotonic() + patience_seconds
-        while result.open and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(
+            lambda: not result.open, patience_seconds=patience_seconds, poll_seconds=_POLL_SECONDS
+        )
         result.seconds = time.monotonic() - self._started
 
     def _send(self, order: Outgoing, result: Result, done: Callable[[], None]) -> None:
