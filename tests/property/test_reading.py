@@ -236,6 +236,7 @@ def test_an_unfinished_order(order: Mapping[str, Any]) -> None:
         st.fixed_dictionaries({"errors": entries("field", "detail")}),
     )
 )
+@example({"amount": 10**400})
 def test_what_the_api_answers(body: object) -> None:
     printed(refusal(Reply(400, body)))
     if isinstance(body, dict):

@@ -16,7 +16,10 @@ def amount(order: Mapping[str, Any]) -> str:
     number = order["amount"]
     if not isinstance(number, Decimal | int | float):
         return f"amount {reading.UNREADABLE}"
-    return f"{number:.2f} {reading.to_text(order.get('currency', ''))}"
+    try:
+        return f"{number:.2f} {reading.to_text(order.get('currency', ''))}"
+    except OverflowError:  # a whole number that no float holds
+        return f"amount {reading.UNREADABLE}"
 
 
 def items(order: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def after(*events: dict[str, Any]) -> Order:
     return order
 
 
-def told(*events: dict[str, Any]) -> Any:  # noqa: ANN401
+def published(*events: dict[str, Any]) -> Any:  # noqa: ANN401
     """What the last of the events has published."""
     before = after(*events[:-1])
     last = outcome(events[-1])
@@ -49,8 +49,8 @@ def told(*events: dict[str, Any]) -> Any:  # noqa: ANN401
 @pytest.mark.parametrize("events", [[CHARGED, RESERVED], [RESERVED, CHARGED]])
 def test_charged_and_reserved_is_confirmed(events: list[dict[str, Any]]) -> None:
     assert after(*events).status == "confirmed"
-    assert told(events[0]) is None
-    assert told(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT)
+    assert published(events[0]) is None
+    assert published(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,9 @@ def test_a_decline_a_rejection_and_a_request_cancel(
     events: list[dict[str, Any]], reason: str
 ) -> None:
     assert (after(*events).status, after(*events).reason) == ("cancelled", reason)
-    assert told(*events) == OrderCancelled(order_id="order-1", reason=reason, placed_at=PLACED_AT)
+    assert published(*events) == OrderCancelled(
+        order_id="order-1", reason=reason, placed_at=PLACED_AT
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,27 +97,27 @@ def test_what_is_known_already_changes_nothing() -> None:
 
 
 def test_a_decision_is_told_again_when_its_cause_comes_again() -> None:
-    assert told(CHARGED, RESERVED, RESERVED) == told(CHARGED, RESERVED)
-    assert told(DECLINED, DECLINED) == told(DECLINED)
-    assert told(REQUESTED, REQUESTED) == told(REQUESTED)
+    assert published(CHARGED, RESERVED, RESERVED) == published(CHARGED, RESERVED)
+    assert published(DECLINED, DECLINED) == published(DECLINED)
+    assert published(REQUESTED, REQUESTED) == published(REQUESTED)
 
 
 @pytest.mark.parametrize("event", [REFUNDED, RELEASED, CANCELLED], ids=lambda e: e["detail-type"])
 def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> None:
     """Otherwise tracker and processors would answer each other for ever."""
-    assert told(DECLINED, event) is None
-    assert told(DECLINED, event, event) is None
+    assert published(DECLINED, event) is None
+    assert published(DECLINED, event, event) is None
 
 
 def test_a_cancel_by_another_publisher_is_a_fact() -> None:
     assert after(CANCELLED).status == "cancelled"
     assert after(CHARGED, RESERVED, CANCELLED).status == "cancelled"
-    assert told(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
+    assert published(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
 
 
-def test_a_long_reason_is_cut_when_it_is_told() -> None:
+def test_a_long_reason_is_cut_when_it_is_published() -> None:
     long = {**DECLINED, "detail": {"order_id": "order-1", "reason": "x" * MAX_REASON}}
-    cancelled = told(long)
+    cancelled = published(long)
     assert len(cancelled.reason) == MAX_REASON
     assert cancelled.reason.endswith("x…")
 
