@@ -192,7 +192,9 @@ def test_killed_owner_takes_its_cloud_along(orderctl: Orderctl, moment: str) -> 
     wait_for(lambda: is_gone(state), "the end of the server")
     code, output = orderctl.run("up", "--detach", "--port", orderctl.port)
     assert code == 0
-    assert f"The local cloud of {state['started_at']} was not stopped; cleared away." in output
+    assert (
+        f"The local cloud of {state['started_at']} was not stopped; removed what it left." in output
+    )
 
 
 def test_what_a_killed_detaching_owner_leaves_is_ended_by_the_next_up(orderctl: Orderctl) -> None:

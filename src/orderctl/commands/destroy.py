@@ -1,4 +1,4 @@
-"""`orderctl destroy`: the end of a stack."""
+"""`orderctl destroy`: deletes a stack."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from orderctl.terminal.options import Target, Yes
 def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = Target()) -> None:
     """Delete a stack on AWS, or with --local in the running local cloud.
 
-    Says what goes and what stays, and asks. The tables stay unless told otherwise.
+    Shows what is deleted and what stays, then asks. Tables stay unless --delete-tables is given.
 
     Args:
-        delete_tables: The tables too, with all that is in them.
+        delete_tables: Also delete the tables with all their data.
         yes: Do not ask.
         target: Which stack.
 
@@ -47,7 +47,7 @@ def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = T
     destruction = Destruction(where.session, name, poll_seconds(where))
     _show(destruction, delete_tables)
     if not yes and console.prompt("Type the stack's name to destroy it") != name:
-        raise OrderctlError("That is not its name. Nothing was deleted.")
+        raise OrderctlError("That is not the stack's name. Nothing was deleted.")
     with (
         note_when_interrupted(name),
         console.step(f"Destroying {name}", f"Destroyed {name}") as step,
@@ -70,8 +70,8 @@ def _show(destruction: Destruction, delete_tables: bool) -> None:
     stays = ("" if delete_tables else _stays(tables)) + _shared(shared)
     console.summary(
         [
-            ("Goes", f"{len(destruction.deleted)} resources" + _and(tables, delete_tables)),
-            ("Stays", stays + _bucket(destruction)),
+            ("Deleted", f"{len(destruction.deleted)} resources" + _and(tables, delete_tables)),
+            ("Kept", stays + _bucket(destruction)),
         ]
     )
     console.out().print()
@@ -82,20 +82,20 @@ def _ids(resources: Iterable[Resource]) -> str:
 
 
 def _and(tables: str, deleted: bool) -> str:
-    return f", and the tables {tables} with all that is in them" if deleted and tables else ""
+    return f", and the tables {tables} with all their data" if deleted and tables else ""
 
 
 def _stays(tables: str) -> str:
     return (
-        f"the tables {tables} with all that is in them "
-        "(a later stack of the same names takes them in; --delete-tables deletes them); "
+        f"the tables {tables} with all their data "
+        "(a later deployment can import them; --delete-tables deletes them); "
         if tables
         else ""
     )
 
 
 def _shared(others: str) -> str:
-    return f"{others} (other stacks may use that); " if others else ""
+    return f"{others} (other stacks may use it); " if others else ""
 
 
 def _bucket(destruction: Destruction) -> str:

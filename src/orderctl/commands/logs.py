@@ -1,4 +1,4 @@
-"""`orderctl logs`: what a function has logged, readable."""
+"""`orderctl logs`: a function's log, formatted for reading."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def logs(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Print what a function has logged: time, level, message, and the facts behind it.
+    """Print a function's log: time, level, message, and the other fields.
 
     Args:
-        function: Such as payments-processor; without the stack's prefix, too.
-        follow: Wait for more, until Ctrl-C.
+        function: A function, such as payments-processor; the stack's prefix may be left out.
+        follow: Keep printing new lines, until Ctrl-C.
         order_id: Only lines about this order.
-        since: From when on: 10m, 2h or 3d ago, or ISO 8601 (UTC).
-        everything: Print Lambda's own lines (START, REPORT) and metrics, too.
-        as_json: Print each line as it is.
+        since: How far back to start: 10m, 2h, 3d, or an ISO 8601 time (UTC).
+        everything: Also print Lambda's own lines (START, REPORT) and metrics.
+        as_json: Print each line as JSON.
         target: Which stack.
 
     Raises:
@@ -68,14 +68,14 @@ def logs(
             log.follow(start, order_id or "") if follow else [log.read(start, None, order_id or "")]
         )
         for lines in batches:
-            wanted = [
+            selected = [
                 line
                 for line in lines
                 if (everything or not line.is_noise)
                 and (order_id is None or line.is_about(order_id))
             ]
-            _print(wanted, as_json)
-            some = some or bool(wanted)
+            _print(selected, as_json)
+            some = some or bool(selected)
     if not some:
         about = f" about {order_id}" if order_id else ""
         console.note(f"{name} has logged nothing{about} since {format_time(start)}.")
@@ -92,12 +92,12 @@ def _print(lines: Iterable[LogLine], as_json: bool) -> None:
 
 
 def json_fields(line: LogLine) -> dict[str, Any]:
-    """A line as one JSON object; what is not structured is put into one."""
+    """The fields of a line; an unstructured line gets a timestamp and a message."""
     return {**line.fields} or {"timestamp": format_time(line.at), "message": line.text}
 
 
 def format_line(line: LogLine) -> list[Text]:
-    """A line for a person: time, level, message and facts; below it what takes lines itself."""
+    """A line for reading: time, level, message and fields, with stack traces below it."""
     text = Text.assemble(
         (format_time(line.at), "dim"),
         "  ",

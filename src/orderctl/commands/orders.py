@@ -1,4 +1,4 @@
-"""`orderctl orders`: what is not finished, and why."""
+"""`orderctl orders`: the orders that are not finished, and what they wait for."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def orders(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """List the orders that are not finished: what each is waiting for, and where it is parked.
+    """List unfinished orders: what each is waiting for, and where it is parked.
 
     Args:
-        stuck: Only those that should have ended by now.
-        minutes: Implies --stuck: those placed more than so many minutes ago.
+        stuck: Only orders that should have ended by now.
+        minutes: Only orders placed more than N minutes ago; implies --stuck.
             [default: the stack's StuckAfterMinutes]
         as_json: Print JSON instead.
         target: Which stack.
@@ -52,7 +52,7 @@ def orders(
     elif rows:
         console.table(_HEADER, [_cells(row) for row in rows])
     else:
-        console.out().print("No order is stuck." if stuck else "No order is unfinished.")
+        console.out().print("No order is stuck." if stuck else "All orders are finished.")
 
 
 def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict
 
 
 def _parked(pipeline: Pipeline) -> dict[str, list[str]]:
-    """The dead-letter queues that have a message of an order, by order id."""
+    """The dead-letter queues with messages of an order, by order id."""
     queues: dict[str, list[str]] = defaultdict(list)
     for queue in pipeline.dead_letters.queues():
         with queue.peek() as messages:
@@ -94,13 +94,13 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
     """What an unfinished order waits for.
 
     Args:
-        order: Its item in the table of orders: what the tracker knows.
-        paid: Whether the table of payments has something for it: charged, or declined.
-        reserved: Whether the table of reservations has: reserved, or rejected.
+        order: Its item in the orders table, which the tracker writes.
+        paid: Whether the payments table has a record of it: charged, or declined.
+        reserved: Whether the reservations table has one: reserved, or rejected.
 
     Returns:
-        `payment`, `inventory`, `refund`, `release`; or `decision` where all is done that the
-        tracker needs to decide, and it has not heard of it yet.
+        `payment`, `inventory`, `refund`, `release`; or `decision` if all of that is done and the
+        tracker has not received the outcomes yet.
     """
     if order.get("status") == "cancelled":
         waits = {
@@ -112,7 +112,7 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
             "payment": not (paid or "payment" in order),
             "inventory": not (reserved or "inventory" in order),
         }
-    return [name for name, open_ in waits.items() if open_] or ["decision"]
+    return [name for name, is_missing in waits.items() if is_missing] or ["decision"]
 
 
 def age_seconds(order: Mapping[str, Any], now: datetime) -> int | None:

@@ -1,4 +1,4 @@
-"""`orderctl replay`: has the bus carry the events of some time once more."""
+"""`orderctl replay`: replays events from the archive of the bus."""
 
 from __future__ import annotations
 
@@ -47,30 +47,29 @@ def replay(
 ) -> None:
     """Replay events from the archive of the bus.
 
-    For events whose work was lost: a purged queue, a restored table, a consumer that was wrong.
+    Use it when work was lost: a queue was purged, a table restored, or a consumer had a bug.
 
-    Every effect happens once: what is charged, reserved or decided stays so, whatever is replayed,
-    and what was missed is caught up on. But the shop's services are told again what they were
-    told more than five minutes ago: the FIFO topic recognizes a repeat for so long. That comes
-    from order-placed and order-cancelled by themselves, and from the tracker, which answers a
-    repeated outcome by repeating its decision. The rule order-confirmed does nothing but tell
-    again, so it is left out unless you name it.
+    Every effect happens once: what was charged, reserved or decided stays so, and only what was
+    missed is done. But the shop's services get order updates again that are older than five
+    minutes, because the FIFO topic recognizes repeats only for that long. The rules order-placed
+    and order-cancelled cause such updates, and so does the tracker, which repeats its decision
+    when an outcome is repeated. The rule order-confirmed only sends updates, so it is left out
+    unless you name it.
 
-    Events come in about their old order, not exactly in it. Replayed events are not archived
-    again; what functions publish because of them is. Ctrl-C cancels the replay.
+    Events arrive roughly, not exactly, in their old order. Replayed events are not archived
+    again; events that functions publish because of them are. Ctrl-C cancels the replay.
 
     Args:
-        from_: Events from then on: -2h, 30m, 3d ago, or ISO 8601 (UTC).
-        to: And before then; written the same way.
-        rule: Which rules get them; repeatable. [default: order-placed, order-outcomes,
+        from_: Replay events since this time: -2h, 30m, 3d (ago), or an ISO 8601 time (UTC).
+        to: Replay events before this time; written the same way.
+        rule: A rule that gets the events; repeatable. [default: order-placed, order-outcomes,
             order-cancelled]
-        wait: Show how far it is until it ends.
+        wait: Show the progress, and wait for the end.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: The times do not make a replay, there is no such rule, or EventBridge gave
-            the replay up.
+        OrderctlError: The times are invalid, there is no such rule, or the replay failed.
     """
     start, end = parse_moment(from_, "--from"), parse_moment(to, "--to")
     now = datetime.now(UTC)
@@ -83,7 +82,7 @@ def replay(
             console.note(f"The archive keeps events for {archive.retention_days} days only.")
         if end > now - _REACHES_THE_ARCHIVE_WITHIN:
             console.note(
-                "On AWS an event may take ten minutes to reach the archive: the newest may be "
+                "On AWS an event may take ten minutes to reach the archive, so the newest may be "
                 "left out."
             )
         name = archive.replay(start, end, chosen)
@@ -112,16 +111,18 @@ def replay(
         raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
     if progress and not as_json:
         what = (
-            f"up to {format_time(progress.last_replayed)}" if progress.last_replayed else "no event"
+            f"up to {format_time(progress.last_replayed)}"
+            if progress.last_replayed
+            else "no events"
         )
-        console.out().print(f"Replayed {what}. What becomes of it: orderctl status")
+        console.out().print(f"Replayed {what}. To see what becomes of them: orderctl status")
 
 
 def check(start: datetime, end: datetime, now: datetime) -> None:
-    """Refuse times that do not make a replay.
+    """Refuse times between which nothing can be replayed.
 
     Raises:
-        OrderctlError: they do not.
+        OrderctlError: --from is not before --to, or --to is in the future.
     """
     if start >= end:
         raise OrderctlError(
@@ -133,7 +134,7 @@ def check(start: datetime, end: datetime, now: datetime) -> None:
 
 
 def _watch(archive: Archive, name: str, start: datetime, end: datetime, *, quiet: bool) -> Progress:
-    """Wait for a replay's end; it is cancelled when that is broken off, by Ctrl-C or otherwise."""
+    """Wait for the end of a replay, and cancel it when the wait is interrupted."""
     try:
         with _bar(start, end, quiet=quiet) as show:
 
@@ -145,16 +146,18 @@ def _watch(archive: Archive, name: str, start: datetime, end: datetime, *, quiet
             return wait_until(
                 look, poll_seconds=_POLL_SECONDS, enough=lambda progress: progress.ended
             )
-    except BaseException:  # Ctrl-C is none of Exception
+    except BaseException:  # Ctrl-C too, which is no Exception
         with contextlib.suppress(ClientError, BotoCoreError):
             archive.cancel(name)
-            console.note(f"Cancelled the replay {name}: what was replayed by now stays replayed.")
+            console.note(
+                f"Cancelled the replay {name}. Events that were replayed already stay replayed."
+            )
         raise
 
 
 @contextlib.contextmanager
 def _bar(start: datetime, end: datetime, *, quiet: bool) -> Iterator[Show]:
-    """Show in a terminal how far it is; elsewhere the end is enough."""
+    """Show the progress in a terminal; elsewhere nothing."""
     if quiet or not console.out().is_terminal:
         yield lambda _progress: None
         return

@@ -1,4 +1,4 @@
-"""`orderctl run`: the whole pipeline once, from nothing to ten orders and their ends."""
+"""`orderctl run`: starts the pipeline, sends orders, and checks how each one ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _STYLES = {
 
 @dataclass(slots=True)
 class _Order:
-    """One order of the run and what has become of it so far."""
+    """One order of the run, and its state so far."""
 
     body: dict[str, Any]
     answer: str = _WAITING
@@ -82,14 +82,14 @@ def run(
     ] = 10,
     param: Params = (),
 ) -> None:
-    """Run the whole pipeline once: start it, send orders, show and check each one's end.
+    """Start the whole pipeline, send orders, and show and check how each one ends.
 
     Args:
         orders: How many orders to send.
         param: A parameter of the template; repeatable.
 
     Raises:
-        OrderctlError: Something did not hold; what is on the screen says what.
+        OrderctlError: A check failed; the screen shows which.
     """
     given = parse_parameters(param)
     template = deploying.Template.load()
@@ -124,10 +124,10 @@ class _Run:
                 self._redrive_payments()
         self._check(took)
         if self._failed:
-            raise OrderctlError("Not everything held; the lines marked ✗ say what.")
+            raise OrderctlError("Some checks failed: see the lines marked ✗.")
 
     def _watch(self, refresh: Callable[[], None]) -> None:
-        """Look until every order has ended, or is parked."""
+        """Wait until every order has ended or is parked."""
 
         def all_ended_or_parked() -> bool:
             self._look()
@@ -157,11 +157,11 @@ class _Run:
             order.updates += tuple(u["status"] for u in updates if u["order_id"] == order.id)
 
     def _redrive_payments(self) -> None:
-        """Show what an operator would do about a parked payment."""
+        """Redrive parked payments, as an operator would."""
         parked = self._pipeline.dead_letters.depths()["payments-dlq"]
         with console.step(
             f"{parked} in payments-dlq after 3 attempts: waiting for the alarm",
-            f"The alarm rang for {parked} parked payment(s)",
+            f"The alarm went off for {parked} parked payment(s)",
         ):
             self._wait_for(lambda: self._pipeline.alarms.states()["payments-dlq"] == "ALARM")
         with console.step("Redriving payments-dlq", "Redrove payments-dlq"):
@@ -207,8 +207,8 @@ class _Run:
                 taken[line["sku"]] += line["quantity"] if order.reservation == "reserved" else 0
         left = self._pipeline.stock.available()
         balanced = all(left[sku] + taken[sku] == _STOCK[sku] for sku in _STOCK)
-        told = ", ".join(f"{left[sku]} {sku} left + {taken[sku]} reserved" for sku in _STOCK)
-        self._say(balanced, f"the stock adds up: {told}")
+        levels = ", ".join(f"{left[sku]} {sku} left + {taken[sku]} reserved" for sku in _STOCK)
+        self._say(balanced, f"the stock adds up: {levels}")
 
     def _ringing(self) -> dict[str, str]:
         return {name: s for name, s in self._pipeline.alarms.states().items() if s == "ALARM"}
@@ -254,7 +254,7 @@ def _live_table(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
 
 
 def describe_payment(payment: Mapping[str, Any]) -> str:
-    """A payment's state, and at which try it got there; a voided one was never tried."""
+    """A payment's state, with the number of tries if it took more than one."""
     attempt = int(payment.get("attempt", 1))
     return str(payment["state"]) + (f" (try {attempt})" if attempt > 1 else "")
 

@@ -1,4 +1,4 @@
-"""`orderctl trace`: an order's whole story."""
+"""`orderctl trace`: everything that happened to an order."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}
 def trace(
     order_id: str, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
 ) -> None:
-    """Tell an order's whole story in the order of time, and where it is now.
+    """Show everything that happened to an order, by time, and where it is now.
 
-    From the tables, the dead-letter queues, and the logs of all functions (for an order that has
-    ended, up to an hour after its last change). EventBridge stamps whole seconds: such a line
-    stands at the end of its second. The queues that consumers read are not looked into: a look
-    counts as a receive, and would delay a message or park it. Only their counts are shown.
+    It reads the tables, the dead-letter queues, and the logs of all functions (for an order that
+    has ended, up to an hour after its last change). EventBridge's times are whole seconds, so such
+    a line comes at the end of its second. Messages on the consumers' queues are only counted:
+    reading them would be a receive, which can delay or park them.
 
     Args:
         order_id: Which order.
-        since: How far back to search the logs for an order that no table knows: 1h, 1d, or
-            ISO 8601 (UTC).
+        since: How far back to search the logs for an order that is in no table: 1h, 1d, or an
+            ISO 8601 time (UTC).
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: There is no trace of it.
+        OrderctlError: Nothing is known about the order.
     """
     start = parse_moment(since, "--since")
     check_order_id(order_id)
@@ -52,8 +52,8 @@ def trace(
         story = tell(pipeline, order_id, start)
     if not story.is_known:
         raise OrderctlError(
-            f"There is no trace of an order {order_id}: not in the tables, not in a dead-letter "
-            f"queue, and not in the logs since {format_time(start)}. --since looks further back."
+            f"Nothing is known about an order {order_id}: it is not in the tables, not in a "
+            f"dead-letter queue, and not in the logs since {format_time(start)}. Use --since to search further back."
         )
     if as_json:
         console.json_document(facts(order_id, story))
@@ -63,7 +63,7 @@ def trace(
 
 
 def screen(order_id: str, story: Story) -> list[Text]:
-    """The story line by line."""
+    """The output, line by line."""
     lines = [Text.assemble((order_id, "bold"), "   ", *_standing(story.order)), Text()]
     lines += console.table_lines(_HEADER, [_row(entry) for entry in story.entries])
     if story.parked:
@@ -72,7 +72,7 @@ def screen(order_id: str, story: Story) -> list[Text]:
         lines.append(
             Text.assemble(
                 ("parked   ", "bold red"),
-                f"{each.event} in {each.queue}; on its way again with: "
+                f"{each.event} in {each.queue}; to redrive it: "
                 f"{paths.orderctl()} dlq redrive --message {each.message.id}",
             )
         )
@@ -82,8 +82,8 @@ def screen(order_id: str, story: Story) -> list[Text]:
         paused = " (its consumer is paused)" if queue.paused else ""
         lines.append(
             Text(
-                f"waits    maybe in {queue.queue}{paused}: {queue.waiting} waiting, "
-                f"{queue.at_work} being worked on or to be tried again"
+                f"waiting  perhaps in {queue.queue}{paused}: {queue.waiting} waiting, "
+                f"{queue.at_work} being worked on or waiting for a retry"
             )
         )
     return lines
@@ -91,7 +91,7 @@ def screen(order_id: str, story: Story) -> list[Text]:
 
 def _standing(order: Mapping[str, Any]) -> list[Text]:
     if not order:
-        return [Text("is in no table of orders", style="yellow")]
+        return [Text("not in the orders table", style="yellow")]
     parts = [
         reading.to_text(order.get("status", reading.UNREADABLE)),
         f"payment {reading.to_text(order.get('payment', '-'))}",
@@ -122,7 +122,7 @@ def _time(entry: Entry) -> str:
 
 
 def facts(order_id: str, story: Story) -> dict[str, Any]:
-    """The story for a script."""
+    """The story as JSON."""
     return {
         "order_id": order_id,
         "status": story.order.get("status"),

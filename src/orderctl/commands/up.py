@@ -1,4 +1,4 @@
-"""`orderctl up`: the local cloud with the pipeline in it."""
+"""`orderctl up`: starts the local cloud with the pipeline in it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def up(
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
 ) -> None:
-    """Start the local cloud with the pipeline in it, until Ctrl-C.
+    """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
 
     Args:
-        port: Listen here. [default: 4566, or the next free port]
+        port: The port to listen on. [default: 4566, or the next free port]
         param: A parameter of the template; repeatable.
         detach: Leave it running and return when it is ready.
     """
@@ -42,7 +42,7 @@ def up(
         left_over = running.enter_context(lifecycle.claim(directory))
         if left_over:
             console.note(
-                f"The local cloud of {left_over.started_at} was not stopped; cleared away."
+                f"The local cloud of {left_over.started_at} was not stopped; removed what it left."
             )
         chosen = lifecycle.choose_port(port)
         if port is None and chosen != lifecycle.DEFAULT_PORT:

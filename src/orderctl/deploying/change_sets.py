@@ -1,4 +1,4 @@
-"""Change sets: made, and carried out."""
+"""Creates and executes change sets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def create(
     arguments: Mapping[str, Any],
     poll_seconds: float,
 ) -> DescribeChangeSetOutputTypeDef:
-    """Make a change set and wait until it is ready, or has failed.
+    """Create a change set and wait until it is ready, or has failed.
 
     Args:
         client: A CloudFormation client.
         stack_name: The stack's name.
-        kind: What is to become of the stack.
-        arguments: What else CreateChangeSet takes.
-        poll_seconds: How often to ask.
+        kind: What it does to the stack.
+        arguments: The other arguments of CreateChangeSet.
+        poll_seconds: The pause between two looks.
 
     Returns:
         The change set, with all its changes.
@@ -56,10 +56,10 @@ def create(
 
 
 def failure_reason(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
-    """Why a change set could not be made: the causes that its events have, or its own reason.
+    """Why a change set failed: the causes in its events, or its own reason.
 
-    What fails early validation stands in the events alone, and those go with the change set
-    ("Validate stack deployments", CloudFormation user guide): ask before it is deleted.
+    Only the events say what failed early validation, and they are deleted with the change set
+    ("Validate stack deployments", CloudFormation user guide), so call this before deleting it.
     """
     reason = change_set.get("StatusReason", "no reason given")
     pages = client.get_paginator("describe_events").paginate(
@@ -85,25 +85,25 @@ def execute(
     observer: Observer,
     poll_seconds: float,
 ) -> None:
-    """Carry a change set out and report until the stack has come to rest.
+    """Execute a change set, and report events until the stack has settled.
 
     Args:
         client: A CloudFormation client.
-        change_set: The change set; its name marks the events that come of it.
-        observer: Is told what happens to the resources that are to change.
-        poll_seconds: How often to ask.
+        change_set: The change set; its name becomes the token of its events.
+        observer: Gets the events of the resources that change.
+        poll_seconds: The pause between two looks.
 
     Raises:
-        StackError: It failed; the message has the first cause.
+        StackError: It failed; the message names the first cause.
     """
     stack_name, name = change_set["StackName"], change_set["ChangeSetName"]
-    concerned = {change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"]}
-    observer.planned(len(concerned))
+    changing = {change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"]}
+    observer.planned(len(changing))
     client.execute_change_set(StackName=stack_name, ChangeSetName=name, ClientRequestToken=name)
     events: list[StackEvent] = []
     for event in follow(client, stack_name, change_set["StackId"], name, poll_seconds):
         events.append(event)
-        if event.logical_id in concerned or event.is_of_stack:
+        if event.logical_id in changing or event.is_of_stack:
             observer.happened(event)
     if events[-1].status not in _DEPLOYED:
         raise StackError(failure(stack_name, events))

@@ -1,4 +1,4 @@
-"""The template, as far as a deployment has to know it."""
+"""Reads CloudFormation templates, and checks values for their parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orderctl import paths
 from orderctl.deploying.errors import StackError
 from orderctl.errors import OrderctlError
 
-# The deployment itself fills these in.
+# The deployment itself sets these.
 CODE_BUCKET = "CodeBucket"
 CODE_KEY = "CodeKey"
 CODE_VERSION = "CodeVersion"
@@ -46,9 +46,9 @@ def parse(body: str) -> Mapping[str, Any]:
     """A template's structure.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is not YAML.
     """
-    # A subclass of the safe loader, which makes nothing but plain values.
+    # A subclass of the safe loader, which creates only plain values.
     parsed: Mapping[str, Any] = yaml.load(body, _Loader)  # noqa: S506
     return parsed
 
@@ -70,7 +70,7 @@ class Template:
         """Read a template.
 
         Raises:
-            StackError: It cannot be read, or is no YAML.
+            StackError: It cannot be read, or is not YAML.
         """
         try:
             body = path.read_text(encoding="utf-8")
@@ -92,11 +92,11 @@ class Template:
         return conditions
 
     def check(self, given: Mapping[str, str]) -> None:
-        """Check that the parameters are the template's, before anything is started.
+        """Check values for the parameters before anything is started.
 
         Raises:
-            OrderctlError: One is unknown or out of its bounds, or one without a default is not
-                given.
+            OrderctlError: A parameter is unknown or out of bounds, or one without a default is
+                missing.
         """
         known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
         for name, value in given.items():
@@ -107,12 +107,12 @@ class Template:
         for name in known:
             if name not in given and "Default" not in self.parameters[name]:
                 raise OrderctlError(
-                    f"The parameter {name} has no default: give it with --param {name}=…"
+                    f"The parameter {name} has no default. Give it with --param {name}=…"
                 )
 
 
 def _violated_rule(declared: Mapping[str, Any], value: str) -> str | None:
-    """What the template wants a parameter to be; None when it is."""
+    """The rule of the template that a value violates; None for a valid value."""
     allowed = declared.get("AllowedValues")
     if allowed and value not in map(str, allowed):
         return " or ".join(map(str, allowed))

@@ -1,4 +1,4 @@
-"""Parts of an order as they are shown."""
+"""An order's amount and items as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orderctl.pipeline import reading
 
 
 def amount(order: Mapping[str, Any]) -> str:
-    """What an order costs, as it is shown; empty when it does not say."""
+    """An order's amount with its currency; empty when it has none."""
     if "amount" not in order:
         return ""
     number = order["amount"]
@@ -23,7 +23,7 @@ def amount(order: Mapping[str, Any]) -> str:
 
 
 def items(order: Mapping[str, Any]) -> str:
-    """What was ordered, as it is shown."""
+    """An order's items, such as 2 mug, 1 tea."""
     return ", ".join(
         f"{reading.to_text(line.get('quantity'))} {reading.to_text(line.get('sku'))}"
         for line in reading.maps(order.get("items"))

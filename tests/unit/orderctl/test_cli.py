@@ -76,15 +76,15 @@ def test_the_shell_completes(words: str, completed: list[str], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["submit"], "--amount, a FILE of orders, or a --count"),
+        (["submit"], "--amount of an order, a FILE of orders, or a --count"),
         (["submit", "f", "--count", "1"], "cannot be combined with --count"),
         (["status", "--local", "--region", "eu-west-1"], "cannot be combined with --local"),
         (["submit", "--count", "1", "--id", "a"], "cannot be combined with --count"),
         (["submit", "--rate", "5", "--amount", "1"], "needs --count or a FILE"),
         (["submit", "--amount", "much"], "'much' is not a number"),
-        (["submit", "--amount", "1", "--item", "mug=some"], "'mug=some' is not SKU=N"),
+        (["submit", "--amount", "1", "--item", "mug=some"], "'mug=some' is not of the form SKU=N"),
         (["logs", "order-api", "--since", "soon"], "'soon' is no time"),
-        (["status", "--since", "10s"], "goes back from one minute to 15 days"),
+        (["status", "--since", "10s"], "must be from one minute to 15 days ago"),
         (["pause", "everything"], '"payments", "inventory", "tracker"'),
         (["replay"], "parameter --from requires an argument"),
     ],

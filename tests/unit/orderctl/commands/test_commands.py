@@ -56,9 +56,9 @@ class TestCancel:
     @pytest.mark.parametrize(
         ("order", "said"),
         [
-            ({"status": "confirmed"}, "was confirmed before the request came"),
-            ({"status": "placed"}, "The request stands; see how it ends with: "),
-            ({}, "The request stands"),
+            ({"status": "confirmed"}, "was confirmed before the request arrived"),
+            ({"status": "placed"}, "The request is kept. See how it ends with: "),
+            ({}, "The request is kept"),
         ],
     )
     def test_what_is_not_cancelled_is_a_failure(self, order: dict[str, Any], said: str) -> None:
@@ -131,7 +131,7 @@ class TestDlq:
             dlq.find("payment-dlq", QUEUES, "blue-")
         assert str(caught.value) == (
             "There is no dead-letter queue payment-dlq. Did you mean blue-payments-dlq? "
-            "There are: blue-payments-dlq, blue-inventory-dlq, blue-order-updates-dlq.fifo"
+            "The dead-letter queues are: blue-payments-dlq, blue-inventory-dlq, blue-order-updates-dlq.fifo"
         )
 
     def test_says_what_went_where_and_what_did_not(self) -> None:
@@ -139,7 +139,7 @@ class TestDlq:
         assert dlq.describe(result) == (
             "moved 2 messages to payments, moved 1 message to inventory, 1 failed"
         )
-        assert dlq.describe(RedriveResult()) == "nothing was there any more"
+        assert dlq.describe(RedriveResult()) == "there were no messages any more"
 
 
 def message(body: str) -> Message:

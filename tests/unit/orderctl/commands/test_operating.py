@@ -64,7 +64,7 @@ class TestTypedStock:
             (["mug=-1"], "must be from 0"),
             (["=1"], "a SKU is 1 to 64"),
             (["a b=1"], "a SKU is 1 to 64"),
-            (["mug=1", "mug=2"], "mug stands twice"),
+            (["mug=1", "mug=2"], "mug is given twice"),
         ],
     )
     def test_anything_else_is_refused(self, pairs: list[str], said: str) -> None:

@@ -172,7 +172,7 @@ class TestSending:
     def test_a_rate_that_was_kept_is_told(self) -> None:
         sent = [Sent(order, TAKEN, (), "", began / 10) for began, order in enumerate(orders(3))]
         assert describe_rate(Result(rate=10, sent=sent, seconds=0.3)) == (
-            "sent at 10.0 a second, as asked"
+            "sent at 10.0 per second, as requested"
         )
 
     def test_a_rate_that_could_not_be_kept_is_told(self) -> None:
@@ -183,7 +183,7 @@ class TestSending:
         result = Result(rate=1000)
         Sender(place, at_once=1).send(orders(5), result, lambda: None)
         assert not result.rate_was_kept
-        assert "the 1000 asked for could not be kept" in describe_rate(result)
+        assert "the requested 1000 could not be kept" in describe_rate(result)
 
     def test_broken_off_it_notes_what_is_still_open(self) -> None:
         release = threading.Event()

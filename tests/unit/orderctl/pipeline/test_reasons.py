@@ -173,13 +173,13 @@ class TestStory:
         shown = [text.plain for text in screen("a", told)]
         assert shown[0] == "a   placed   payment -   inventory reserved   12.50 USD   2 mug"
         assert any("dlq redrive --message 3f2a81c0-0000" in text for text in shown)
-        assert "maybe in payments (its consumer is paused): 3 waiting" in shown[-1]
+        assert "perhaps in payments (its consumer is paused): 3 waiting" in shown[-1]
         assert json.loads(json.dumps(facts("a", told)))["parked"][0]["queue"] == "payments-dlq"
 
     def test_an_order_without_a_record_is_told_so(self) -> None:
         told = Story({}, (Entry(NOW, "log order-api", "order invalid", {}),), (), ())
         assert told.is_known
-        assert screen("a", told)[0].plain == "a   is in no table of orders"
+        assert screen("a", told)[0].plain == "a   not in the orders table"
         assert not Story({}, (), (), ()).is_known
 
 
