@@ -173,7 +173,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
     assert f"the tables {tables} with all that is in them" in ended.stdout
-    assert re.search(r"Stays +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
+    assert re.search(r"Kept +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
     roles = cloud.session().client("iam").list_roles()["Roles"]
     assert [role for role in roles if "second-order-pipeline-ApiGatewayAcc" in role["RoleName"]]
     left = cloud.session().client("dynamodb").list_tables()["TableNames"]

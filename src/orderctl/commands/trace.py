@@ -53,7 +53,8 @@ def trace(
     if not story.is_known:
         raise OrderctlError(
             f"Nothing is known about an order {order_id}: it is not in the tables, not in a "
-            f"dead-letter queue, and not in the logs since {format_time(start)}. Use --since to search further back."
+            f"dead-letter queue, and not in the logs since {format_time(start)}. "
+            "Use --since to search further back."
         )
     if as_json:
         console.json_document(facts(order_id, story))

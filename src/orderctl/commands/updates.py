@@ -76,8 +76,8 @@ def _peek(queue: Queue, printer: Printer) -> None:
         printer.show(messages)
     if last and any(message.receive_count >= last for message in messages):
         console.note(
-            f"Some of these were received {last} times, peeks included: the next receive parks them "
-            "in the dead-letter queue."
+            f"Some of these were received {last} times, peeks included: the next receive parks "
+            "them in the dead-letter queue."
         )
 
 

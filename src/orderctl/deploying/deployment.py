@@ -416,7 +416,7 @@ def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None
         raise StackError(
             f"{' and '.join(changed)} cannot be changed while customers call the API: its stage "
             "would keep the old value. Deploy with --param ApiAuthorization=AWS_IAM first, then "
-            "with --param ApiAuthorization=JWT and the new value. In between the API takes no tokens."
+            "with --param ApiAuthorization=JWT and the new value. Until then it takes no tokens."
         )
 
 

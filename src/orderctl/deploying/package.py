@@ -192,7 +192,7 @@ def _install(target: Target, lock: Path, directory: Path) -> None:
 
 
 def _pip_errors(stderr: str) -> str:
-    """pip's error messages, without its warnings."""
+    """The error messages of pip, without its warnings."""
     lines = stderr.strip().splitlines()
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-5:]
     return "\n".join(f"  {line}" for line in errors)

@@ -1,4 +1,4 @@
-"""Why a message is in a dead-letter queue: from its attributes, its body, or a function's log."""
+"""Finds why a message was parked: in its attributes, its body, or a function's log."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Reason:
 
     text: str
     at: str | None = None
-    """When that was, as far as it is known."""
+    """When that was, if known."""
 
 
 def of_undelivered(attributes: Mapping[str, str]) -> Reason:
-    """Why EventBridge could not deliver an event: the attributes it parks it with."""
+    """Why EventBridge could not deliver an event, from the attributes that it adds."""
     code = attributes.get("ERROR_CODE")
     if code is None:
-        return Reason("EventBridge did not park it: it has no ERROR_CODE")
+        return Reason("unknown: EventBridge did not park it (it has no ERROR_CODE)")
     target = attributes.get("TARGET_ARN", "?").rpartition(":")[2]
     rule = attributes.get("RULE_ARN", "?").rpartition("/")[2]
     why = attributes.get("ERROR_MESSAGE") or attributes.get("EXHAUSTED_RETRY_CONDITION") or ""
@@ -42,13 +42,13 @@ def of_undelivered(attributes: Mapping[str, str]) -> Reason:
 
 
 def of_invocation(body: str) -> Reason:
-    """Why Lambda gave an event up: its record of the invocation."""
+    """Why Lambda gave up on an event, from its record of the invocation."""
     record = reading.parse_json_object(body)
     context: Any = record.get("requestContext")
     answer = record.get("responsePayload")
     arn = context.get("functionArn") if isinstance(context, dict) else None
     if not isinstance(arn, str) or arn.count(":") < _COLONS_BEFORE_A_NAME:
-        return Reason("Lambda did not park it: it is no record of an invocation")
+        return Reason("unknown: Lambda did not park it (it is not a record of an invocation)")
     function = arn.split(":")[_COLONS_BEFORE_A_NAME]
     said = answer.get("errorMessage") if isinstance(answer, dict) else None
     count = reading.to_text(context.get("approximateInvokeCount", "?"))
@@ -68,12 +68,12 @@ def of_update(attributes: Mapping[str, str]) -> Reason:
 
 
 def of_consumed(message: Message, failures: Sequence[LogLine], function: str) -> Reason:
-    """Why a message was received too often: the last failure that its function logged of it.
+    """Why a message was received too often: the last failure that its function logged for it.
 
     Args:
         message: the parked message.
-        failures: what the function has logged of failures, oldest first.
-        function: its name.
+        failures: the failures that the function has logged, oldest first.
+        function: the function's name.
     """
     order_id = order_id_in(message.body)
     for line in reversed(failures):
@@ -85,12 +85,12 @@ def of_consumed(message: Message, failures: Sequence[LogLine], function: str) ->
             tries = f" (try {reading.to_text(attempt)})" if attempt else ""
             return Reason(text + tries, format_time(line.at))
     return Reason(
-        f"{function} has logged nothing of it: it may have been killed, timed out, or never run"
+        f"{function} has logged nothing about it: it may have been killed, timed out, or never run"
     )
 
 
 def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
-    """What a function has logged of failures since a time, oldest first."""
+    """The failures that a function has logged since a time, oldest first."""
     lines: Iterable[LogLine] = (
         line for level in _FAILURES for line in log.read(since, containing=level)
     )
@@ -98,7 +98,7 @@ def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
 
 
 def event_name(event: Mapping[str, Any]) -> str:
-    """What a message is: the event's detail-type, or the update's status; `?` for neither."""
+    """The name of what is in a message: an event's detail-type or an update's status, else `?`."""
     if name := event.get("detail-type"):
         return reading.to_text(name)
     return f"update {reading.to_text(event['status'])}" if "status" in event else "?"

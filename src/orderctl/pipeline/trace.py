@@ -1,4 +1,4 @@
-"""An order's whole story: from the tables, the dead-letter queues, and the functions' logs."""
+"""Everything that happened to an order, from tables, dead-letter queues and functions' logs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 
-# The clocks of the tables and of the logs are not one.
+# The clocks of the tables and of the logs may differ.
 _BEFORE = timedelta(minutes=1)
-# What happens to an order after its end: a repeat of a message, a redrive.
+# How long after an order's end to search: for repeats of messages, and redrives.
 _AFTER_ITS_END = timedelta(hours=1)
 
 
@@ -32,20 +32,20 @@ class Entry:
     at: datetime | None
     """None where the time cannot be read."""
     where: str
-    """Who says so: a table, a function's log, a dead-letter queue."""
+    """The source: a table, a function's log, or a dead-letter queue."""
     what: str
     facts: Mapping[str, str]
 
     @property
     def is_to_the_second(self) -> bool:
-        """Whether its time is that of an event: EventBridge stamps whole seconds."""
+        """Whether its time is in whole seconds, as EventBridge's are."""
         return self.at is not None and self.at.microsecond == 0
 
     @property
     def place(self) -> datetime:
-        """Its place in the order of time: what is known to the second comes at its end.
+        """The key to sort by: a time in whole seconds counts as the end of that second.
 
-        What does not say when comes first.
+        Entries without a time come first.
         """
         if self.at is None:
             return reading.FIRST
@@ -54,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queue that has messages, of which one may be the order's."""
+    """A queue with messages, one of which may be the order's."""
 
     queue: str
     waiting: int
@@ -64,32 +64,32 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known of an order."""
+    """Everything known about an order."""
 
     order: Item
-    """Its item in the table of orders; empty when it has none."""
+    """Its item in the orders table; empty when it has none."""
     entries: tuple[Entry, ...]
-    """In the order of their times."""
+    """Sorted by time."""
     parked: tuple[Parked, ...]
     may_wait_in: tuple[Waiting, ...]
     """Only for an order that has not ended and is not parked."""
 
     @property
     def is_known(self) -> bool:
-        """Whether there is any trace of it."""
+        """Whether anything is known about it."""
         return bool(self.order or self.entries or self.parked)
 
 
 def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
-    """Put an order's story together.
+    """Collect everything that happened to an order.
 
-    The queues that consumers read are not looked into: a look is a receive, which hides a message
-    from its consumer, and after three of which SQS parks it. Their counts are told instead.
+    Messages on the consumers' queues are only counted: reading one is a receive, which hides it
+    from its consumer, and the third receive parks it.
 
     Args:
-        pipeline: whose order it is.
-        order_id: which.
-        since: from when on to search the logs, for an order that no table knows.
+        pipeline: the pipeline of the order.
+        order_id: the order.
+        since: how far back to search the logs for an order that is in no table.
     """
     order = pipeline.orders.find([order_id]).get(order_id, {})
     payment = pipeline.orders.payments([order_id]).get(order_id)
@@ -117,19 +117,19 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
 
 
 def order_entries(order: Item) -> list[Entry]:
-    """What the tracker knows."""
+    """The entries of an order's history."""
     return [_entry("table orders", step, "type", step) for step in _history(order)]
 
 
 def _history(order: Item) -> list[Item]:
-    """An order's history; what cannot be read in it is not hidden."""
+    """An order's history; unreadable steps are kept."""
     history = order.get("history", [])
     steps = history if isinstance(history, list) else [history]
     return [step if isinstance(step, Mapping) else {"found": step} for step in steps]
 
 
 def record_entries(where: str, record: Item) -> list[Entry]:
-    """What a record of a payment or a reservation says: its present state, and since when."""
+    """The entry of a payment or a reservation: its present state, and since when."""
     facts = {name: value for name, value in record.items() if name not in ("order_id", "lines")}
     if record.get("lines"):
         held = reserved_lines(record)
@@ -142,7 +142,7 @@ def record_entries(where: str, record: Item) -> list[Entry]:
 
 
 def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Entry:
-    """What a table says; a time that cannot be read is shown among the facts."""
+    """An entry from a table; an unreadable time is shown among the facts."""
     at = reading.parse_time(record.get("at"))
     return Entry(
         at,
@@ -153,7 +153,7 @@ def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Ent
 
 
 def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
-    """What functions have logged."""
+    """The entries of log lines."""
     return [
         Entry(
             line.at,
@@ -166,7 +166,7 @@ def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
 
 
 def parked_entries(parked: Sequence[Parked]) -> list[Entry]:
-    """What is parked, at the time of its last failure as far as that is known."""
+    """The entries of parked messages, at the time of the last failure if that is known."""
     return [
         Entry(
             reading.parse_time(each.reason.at) or each.message.sent_at,
@@ -184,7 +184,7 @@ def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
         if not queue.depth():
             continue
         with peek(
-            pipeline, queue, wanted=lambda message: order_id_in(message.body) == order_id
+            pipeline, queue, matches=lambda message: order_id_in(message.body) == order_id
         ) as messages:
             found += messages
     return found

@@ -172,7 +172,7 @@ def json_as_written(text_: str) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:  # noqa: ANN401
-    """JSON in ASCII: every other character is escaped; a value that JSON cannot hold becomes text."""
+    """JSON in ASCII, with other characters escaped; a value that JSON cannot hold becomes text."""
     return json.dumps(value, indent=indent, allow_nan=False, default=str)
 
 

@@ -83,7 +83,7 @@ def test_the_shell_completes(words: str, completed: list[str], tmp_path: Path) -
         (["submit", "--rate", "5", "--amount", "1"], "needs --count or a FILE"),
         (["submit", "--amount", "much"], "'much' is not a number"),
         (["submit", "--amount", "1", "--item", "mug=some"], "'mug=some' is not of the form SKU=N"),
-        (["logs", "order-api", "--since", "soon"], "'soon' is no time"),
+        (["logs", "order-api", "--since", "soon"], "'soon' is not a time"),
         (["status", "--since", "10s"], "must be from one minute to 15 days ago"),
         (["pause", "everything"], '"payments", "inventory", "tracker"'),
         (["replay"], "parameter --from requires an argument"),

@@ -131,7 +131,8 @@ class TestDlq:
             dlq.find("payment-dlq", QUEUES, "blue-")
         assert str(caught.value) == (
             "There is no dead-letter queue payment-dlq. Did you mean blue-payments-dlq? "
-            "The dead-letter queues are: blue-payments-dlq, blue-inventory-dlq, blue-order-updates-dlq.fifo"
+            "The dead-letter queues are: blue-payments-dlq, blue-inventory-dlq, "
+            "blue-order-updates-dlq.fifo"
         )
 
     def test_says_what_went_where_and_what_did_not(self) -> None:

@@ -39,11 +39,11 @@ class TestMoments:
 
     @pytest.mark.parametrize("text", ["", "yesterday", "10", "10 m", "5w", "24.11.2026", "9d9"])
     def test_anything_else_is_told_how_to_write_it(self, text: str) -> None:
-        with pytest.raises(ValueError, match="write 10m, 2h or 3d"):
+        with pytest.raises(ValueError, match="write how long ago, such as 10m, 2h or 3d"):
             times.parse(text, NOW)
 
     def test_what_is_before_all_time_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="before all time"):
+        with pytest.raises(ValueError, match="too long ago"):
             times.parse("999999999d", NOW)
 
 
@@ -189,7 +189,7 @@ class TestFunctions:
             find("payment-processor", self.names, "blue-", what="function")
         assert str(caught.value) == (
             "There is no function payment-processor. Did you mean payments-processor? "
-            "There are: order-api, order-tracker, payments-processor"
+            "The functions are: order-api, order-tracker, payments-processor"
         )
 
     @pytest.mark.parametrize("typed", ["", "a b", 'a"', "x" * 65, ".", ".."])

@@ -73,7 +73,7 @@ class TestFiles:
             ("{'amount':1}", "line 1: is not JSON"),
             ('{"amount":1,"customer_id":"\\ud800"}', "line 1: cannot be sent"),
             ("[" * 100_000, "f is not JSON"),
-            ('{"order_id":"a","amount":1}\n' * 2, "line 2: order_id: a is that of line 1"),
+            ('{"order_id":"a","amount":1}\n' * 2, "line 2: order_id: a is also used in line 1"),
             (" \n", "f has no orders"),
         ],
     )

@@ -71,7 +71,7 @@ def test_what_the_deployment_fills_in_cannot_be_given(template: Template) -> Non
 
 
 def test_parameter_without_a_default_must_be_given(template: Template) -> None:
-    with pytest.raises(OrderctlError, match="Email has no default. Give it with --param Email="):
+    with pytest.raises(OrderctlError, match=r"Email has no default\. Give it with --param Email="):
         template.check({})
 
 

@@ -74,7 +74,7 @@ class TestReasons:
 
     @pytest.mark.parametrize("body", ["", "[]", "{}", "5", '{"requestContext":5}', "[" * 10_000])
     def test_what_is_no_record_is_told(self, body: str) -> None:
-        assert "no record of an invocation" in reasons.of_invocation(body).text
+        assert "not a record of an invocation" in reasons.of_invocation(body).text
 
     def test_a_functions_log_says_it_by_the_last_failure_of_the_order(self) -> None:
         found = reasons.of_consumed(
@@ -97,7 +97,7 @@ class TestReasons:
         other = line(1, "charge failed", order_id="b", reason="busy")
         for body in ("nonsense", json.dumps(order_placed("a"))):
             found = reasons.of_consumed(message(body), [other], "payments-processor")
-            assert "payments-processor has logged nothing of it" in found.text
+            assert "payments-processor has logged nothing about it" in found.text
 
     def test_a_reader_of_the_updates_or_sns_failed(self) -> None:
         assert "did not delete it" in reasons.of_update({}).text

@@ -32,7 +32,7 @@ def test_the_commands_want_a_token_on_aws_and_take_it(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("given", [" ", "a.b", "a.b.c\n", "a.b.c\r\nX-Other: 1", "Bearer a.b.c"])
 def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tokens.VARIABLE, given)
-    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN holds no token"):
+    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN does not hold a token"):
         tokens.issue_for_orderctl(SESSION, ON_AWS, STACK)
 
 
