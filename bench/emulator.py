@@ -141,7 +141,7 @@ class Aws:
 
 
 @contextmanager
-def running() -> Iterator[Aws]:
+def start() -> Iterator[Aws]:
     """Run the emulator in a process of its own, on a free port of this machine."""
     command = (sys.executable, "-m", "bench.emulator")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:

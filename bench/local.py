@@ -25,6 +25,7 @@ from bench.workload import STOCK, orders
 from orderctl.deploying import package
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.pipeline import Pipeline
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -173,9 +174,9 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
             placing.append(pool.submit(senders.place, order))
         for future in placing:
             future.result()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while len(ends.at) < len(made) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(
+            lambda: len(ends.at) >= len(made), patience_seconds=_PATIENCE_SECONDS, poll_seconds=0.05
+        )
     used = {name: seconds - cpu[name] for name, seconds in _cpu(cloud).items()}
     # From when it should have been sent: a caller that had to wait for its turn is late, too.
     took = [

@@ -14,8 +14,7 @@ from typing import Any, Literal
 import pytest
 from botocore.exceptions import WaiterError
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -116,7 +115,7 @@ def boundary(cloud: LocalCloud, prefix: str) -> str:
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
     )
     client.get_waiter("stack_create_complete").wait(StackName="delivery", WaiterConfig={"Delay": 1})
-    outputs = stack.outputs_of(client, "delivery")
+    outputs = deploying.outputs_of(client, "delivery")
     role = outputs["RoleArn"].rpartition("/")[2]
     trust = cloud.session().client("iam").get_role(RoleName=role)["Role"]
     assert subjects(trust["AssumeRolePolicyDocument"]) == [
@@ -168,13 +167,13 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
-    assert "Took the tables in" in back.stdout
+    assert "Imported the tables" in back.stdout
     assert "Waited for SQS" in back.stdout, "it was destroyed less than a minute ago"
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
     assert f"the tables {tables} with all that is in them" in ended.stdout
-    assert re.search(r"Stays +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
+    assert re.search(r"Kept +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
     roles = cloud.session().client("iam").list_roles()["Roles"]
     assert [role for role in roles if "second-order-pipeline-ApiGatewayAcc" in role["RoleName"]]
     left = cloud.session().client("dynamodb").list_tables()["TableNames"]

@@ -18,18 +18,16 @@ from orderctl.errors import OrderctlError
 from orderctl.localcloud import processes
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.processes import any_free_port, is_running
+from orderctl.waiting import wait_until
 
 PATIENCE_SECONDS = 60.0
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:  # noqa: ANN401 - what it waits for
     """Wait until something is there."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come in {PATIENCE_SECONDS} s")
+    found = wait_until(condition, patience_seconds=PATIENCE_SECONDS, poll_seconds=0.01)
+    assert found, f"{what} did not come in {PATIENCE_SECONDS} s"
+    return found
 
 
 class Orderctl:
@@ -194,7 +192,9 @@ def test_killed_owner_takes_its_cloud_along(orderctl: Orderctl, moment: str) -> 
     wait_for(lambda: is_gone(state), "the end of the server")
     code, output = orderctl.run("up", "--detach", "--port", orderctl.port)
     assert code == 0
-    assert f"The local cloud of {state['started_at']} was not stopped; cleared away." in output
+    assert (
+        f"The local cloud of {state['started_at']} was not stopped; removed what it left." in output
+    )
 
 
 def test_what_a_killed_detaching_owner_leaves_is_ended_by_the_next_up(orderctl: Orderctl) -> None:

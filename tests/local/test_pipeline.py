@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import operator
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from urllib3 import BaseHTTPResponse
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.pipeline.steps import CONSUMERS
+from orderctl.waiting import wait_until
 from support.lambdas import order_placed
 from support.pipeline import PATIENCE_SECONDS, PipelineUnderTest, eventually
 
@@ -274,7 +276,7 @@ def answer(
     pipeline: PipelineUnderTest, method: str, url: str, body: bytes | None = None
 ) -> BaseHTTPResponse:
     """What the API answers to a signed request, with its headers."""
-    headers = pipeline.api._authorized(method, url, body, {"Content-Type": "application/json"})
+    headers = pipeline.api._authorize(method, url, body, {"Content-Type": "application/json"})
     return pipeline.api._pool.request(method, url, body=body, headers=headers)
 
 
@@ -294,14 +296,16 @@ class TestLoadAndCrashes:
                 kill_workers(state_directory, function)
         pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])
 
-        deadline = time.monotonic() + 180
-        while (unbalanced := out_of_balance(pipeline, ids)) and time.monotonic() < deadline:
-            time.sleep(1)
+        def unbalanced_after_redrive() -> object:
             for step in CONSUMERS.values():
                 queue = pipeline.dead_letters.queue(step.dead_letter_queue)
                 if queue.depth() and pipeline.idle():
                     queue.redrive()
-        assert not unbalanced
+            return out_of_balance(pipeline, ids)
+
+        assert not wait_until(
+            unbalanced_after_redrive, patience_seconds=180, poll_seconds=1, enough=operator.not_
+        )
         assert pipeline.stock.available()[rare] + len(pipeline.reserved(ids)) == 600
         assert not set(pipeline.unfinished()) & set(ids)
         eventually(lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()))

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-import cfnlint.decode.cfn_yaml
 import pytest
 from botocore import xform_name
+
+from orderctl.deploying.template import parse
 
 ROOT = Path(__file__).parents[2]
 LOG_POLICY = (
@@ -120,7 +121,7 @@ UNBOUND_CHANGES = {
 
 @pytest.fixture(scope="module")
 def delivery() -> dict[str, dict[str, Any]]:
-    template = cfnlint.decode.cfn_yaml.load(str(ROOT / "delivery/github-role.yaml"))
+    template = parse((ROOT / "delivery/github-role.yaml").read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = template["Resources"]
     return found
 

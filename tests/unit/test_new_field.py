@@ -24,7 +24,7 @@ NEW = (
 
 SCRIPT = """
 import json
-from orderctl.commands import order as order_command, schemas
+from orderctl.commands import order, schemas
 from orders.aws.order_table import OrderTable
 from orders.order_api.handler import OrderApi
 from orders.tracker.handler import OrderTracker
@@ -71,8 +71,8 @@ repeat = {"httpMethod": "POST", "body": '{"order_id":"old","amount":5}'}
 assert api(repeat, context)["statusCode"] == 202
 
 for name in ("order.placed", "place-order"):
-    assert schemas.documents()[name]["properties"].keys() >= new.keys()
-order_command.show(get("a"))
+    assert schemas.build_schemas()[name]["properties"].keys() >= new.keys()
+order.show(get("a"))
 """
 
 

@@ -1,4 +1,4 @@
-"""`orderctl up`: the local cloud with the pipeline in it."""
+"""`orderctl up`: starts the local cloud with the pipeline in it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.commands import app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parameters
+from orderctl.terminal.options import Params, parse_parameters
 
 
 @app.command(help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5")
@@ -28,22 +27,22 @@ def up(
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
 ) -> None:
-    """Start the local cloud with the pipeline in it, until Ctrl-C.
+    """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
 
     Args:
-        port: Listen here. [default: 4566, or the next free port]
+        port: The port to listen on. [default: 4566, or the next free port]
         param: A parameter of the template; repeatable.
         detach: Leave it running and return when it is ready.
     """
-    given = parameters(param)
-    template = stack.Template.load()
+    given = parse_parameters(param)
+    template = deploying.Template.load()
     template.check(given)
     directory = StateDirectory(paths.state_directory())
     with ExitStack() as running:
-        left_over = running.enter_context(lifecycle.claimed(directory))
+        left_over = running.enter_context(lifecycle.claim(directory))
         if left_over:
             console.note(
-                f"The local cloud of {left_over.started_at} was not stopped; cleared away."
+                f"The local cloud of {left_over.started_at} was not stopped; removed what it left."
             )
         chosen = lifecycle.choose_port(port)
         if port is None and chosen != lifecycle.DEFAULT_PORT:
@@ -65,7 +64,7 @@ def _summarise(state: LocalState, detached: bool) -> None:
         [
             ("Endpoint", state.endpoint),
             ("API", state.outputs.get("ApiUrl", "the template has no ApiUrl")),
-            ("Log", paths.shown(Path(state.log))),
+            ("Log", paths.display_path(Path(state.log))),
             ("Use it", f'eval "$({program} env)"' + ("" if detached else "   in another terminal")),
             ("Stop it", f"{program} down" if detached else f"Ctrl-C, or {program} down"),
         ]

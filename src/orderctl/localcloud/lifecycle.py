@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import Timeout
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
@@ -144,9 +143,9 @@ class LocalCloud:
         self,
         artifact: Artifact,
         *,
-        template: stack.Template | None = None,
+        template: deploying.Template | None = None,
         parameters: Mapping[str, str] | None = None,
-        observer: stack.Observer | None = None,
+        observer: deploying.Observer | None = None,
     ) -> Mapping[str, str]:
         """Deploy the pipeline into it.
 
@@ -164,10 +163,10 @@ class LocalCloud:
             StackError: The template could not be deployed.
             OrderctlError: The server ended meanwhile.
         """
-        template = template or stack.Template.load()
+        template = template or deploying.Template.load()
         parameters = with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
-            deployment = stack.deploy(
+            deployment = deploying.deploy(
                 self.session(),
                 artifact,
                 template=template,
@@ -178,7 +177,7 @@ class LocalCloud:
                 poll_seconds=_POLL_SECONDS,
                 name_held=NAME_HELD,
             )
-        except stack.StackError:
+        except deploying.StackError:
             self._check_alive()
             raise
         outputs = reachable(deployment.outputs, self.endpoint)
@@ -237,7 +236,7 @@ class LocalCloud:
                 instance=instance,
                 access_key_id=key,
                 secret_access_key=secret,
-                stack_name=stack.DEFAULT_NAME,
+                stack_name=deploying.DEFAULT_NAME,
                 log=str(home.log),
                 started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             )
@@ -297,7 +296,7 @@ def choose_port(asked: int | None) -> int:
     """
     if asked is not None:
         if not port_is_free(asked):
-            raise OrderctlError(_taken(asked))
+            raise OrderctlError(_port_taken(asked))
         return asked
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
         if port_is_free(port):
@@ -308,7 +307,7 @@ def choose_port(asked: int | None) -> int:
     )
 
 
-def _taken(port: int) -> str:
+def _port_taken(port: int) -> str:
     by = "another local cloud" if health(port) else "another program"
     return (
         f"Port {port} is taken by {by}. "
@@ -317,7 +316,7 @@ def _taken(port: int) -> str:
 
 
 @contextlib.contextmanager
-def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
+def claim(directory: StateDirectory) -> Iterator[LocalState | None]:
     """Hold a directory for a new local cloud.
 
     Args:
@@ -350,7 +349,7 @@ def _already_running(state: LocalState | None) -> str:
     return f"A local cloud is running already, at {state.endpoint}. {stop_it}"
 
 
-def running(directory: StateDirectory) -> LocalState:
+def find_running(directory: StateDirectory) -> LocalState:
     """The local cloud that is recorded in a directory, ready for use.
 
     Args:
@@ -374,7 +373,7 @@ def running(directory: StateDirectory) -> LocalState:
     if not state.answers():
         raise NotRunningError(
             f"The local cloud (process {state.pid}) does not answer at {state.endpoint}. "
-            f"Its log is {paths.shown(Path(state.log))}; `{paths.orderctl()} down` stops it."
+            f"Its log is {paths.display_path(Path(state.log))}; `{paths.orderctl()} down` stops it."
         )
     return state
 

@@ -169,7 +169,7 @@ class StateDirectory:
             raise
         except OSError as error:
             raise OrderctlError(
-                f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
+                f"{paths.display_path(self.path)} cannot hold the state of a local cloud: "
                 f"{error.strerror}. Name a directory with {paths.STATE_VARIABLE}."
             ) from error
         try:
