@@ -113,6 +113,10 @@ class _Senders:
         return sent
 
 
+def _only(port: int | None) -> list[int] | None:
+    return None if port is None else [port]
+
+
 def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> dict[str, Any]:
     """Send orders at rising rates until they do not end as fast as they come; then all at once.
 
@@ -128,7 +132,7 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
     Returns:
         The rates and what became of them, the bursts, and the emulator's ceiling.
     """
-    with LocalCloud(port=port) as cloud, LocalCloud(port=port and port + 1) as bare:
+    with LocalCloud(ports=_only(port)) as cloud, LocalCloud(ports=_only(port and port + 1)) as bare:
         for one in (cloud, bare):
             one.deploy(package.build(package.Target.this_machine()), parameters=_PARAMETERS)
             stock = Pipeline(one.session(), one.state.stack_name).stock

@@ -42,13 +42,13 @@ def up(
         left_over = running.enter_context(lifecycle.claim(directory))
         if left_over:
             console.note(
-                f"The local cloud of {left_over.started_at} was not stopped; removed what it left."
+                f"The local cloud of {left_over.started_at} was not stopped; removed what it left. "
+                f"Its log is now {paths.display_path(directory.previous_log)}."
             )
-        chosen = lifecycle.choose_port(port)
-        if port is None and chosen != lifecycle.DEFAULT_PORT:
-            console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {chosen}.")
-        cloud = LocalCloud(directory, port=chosen, detached=detach)
+        cloud = LocalCloud(directory, ports=lifecycle.free_ports(port), detached=detach)
         launch(cloud, running, template, given)
+        if port is None and cloud.state.port != lifecycle.DEFAULT_PORT:
+            console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {cloud.state.port}.")
         _summarise(cloud.state, detach)
         if detach:
             cloud.detach()

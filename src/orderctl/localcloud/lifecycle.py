@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,13 @@ from filelock import Timeout
 from orderctl import deploying, paths
 from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
+from orderctl.localcloud.processes import (
+    PORT_TAKEN,
+    any_free_port,
+    port_is_free,
+    terminate,
+    uninterrupted,
+)
 from orderctl.localcloud.state import HELD_NAME_SECONDS, REGION, LocalState, StateDirectory, health
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline.stack import reachable
@@ -54,6 +60,10 @@ class NotRunningError(OrderctlError):
     """There is no local cloud to work with."""
 
 
+class PortTakenError(OrderctlError):
+    """Another program was faster to listen on the port."""
+
+
 class LocalCloud:
     """A local cloud that lives as long as its `with` block.
 
@@ -68,7 +78,7 @@ class LocalCloud:
         self,
         directory: StateDirectory | None = None,
         *,
-        port: int | None = None,
+        ports: Iterable[int] | None = None,
         detached: bool = False,
         server: Sequence[str] = _SERVER,
     ) -> None:
@@ -76,7 +86,7 @@ class LocalCloud:
 
         Args:
             directory: Where it is recorded for other commands.
-            port: Where it listens; any free port when not given.
+            ports: Where it may listen, the first that it can get; any free port when not given.
             detached: Whether it may outlive this process, once `detach` is called.
             server: The program, with the arguments before its own.
         """
@@ -85,7 +95,7 @@ class LocalCloud:
             self._private = tempfile.TemporaryDirectory(prefix="orderctl-")
             directory = StateDirectory(Path(self._private.name))
         self._home = directory
-        self._port = port
+        self._ports = iter(any_free_port, None) if ports is None else ports
         self._detached = detached
         self._server = server
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,14 +140,20 @@ class LocalCloud:
         Raises:
             OrderctlError: It ended, or did not get ready; the message has the end of its log.
         """
-        try:
-            # From the fork to the record of it: nothing may come between.
-            with uninterrupted():
-                self._spawn()
-            self._wait_until_ready()
-        except BaseException:
-            self.stop()
-            raise
+        for port in self._ports:
+            try:
+                # From the fork to the record of it: nothing may come between.
+                with uninterrupted():
+                    self._spawn(port)
+                self._wait_until_ready()
+            except PortTakenError:
+                self.stop()  # another program was faster; the next port may do
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return
+        raise OrderctlError("Other programs have all the ports that the local cloud may use.")
 
     def deploy(
         self,
@@ -214,10 +230,10 @@ class LocalCloud:
             if self._private:
                 self._private.cleanup()
 
-    def _spawn(self) -> None:
+    def _spawn(self, port: int) -> None:
         home = self._home
         home.prepare()
-        port, instance = self._port or any_free_port(), secrets.token_hex(8)
+        instance = secrets.token_hex(8)
         key, secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
         command = [*self._server, "--port", str(port), "--instance", instance]
         with home.open_log() as log:
@@ -262,6 +278,8 @@ class LocalCloud:
         code = self._process.poll() if self._process else None
         if code in _STOPPED:
             raise OrderctlError("The local cloud was stopped meanwhile.")
+        if code == PORT_TAKEN:
+            raise PortTakenError(_port_taken(self.state.port))
         if code is not None:
             raise OrderctlError(self._end(code))
 
@@ -285,8 +303,10 @@ def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str
     }
 
 
-def choose_port(asked: int | None) -> int:
-    """The port asked for, or the usual one, or the next that is free.
+def free_ports(asked: int | None) -> Iterator[int]:
+    """The port asked for, or the usual one and those after it, as far as they are free.
+
+    The next is asked for when another program was faster to take one.
 
     Args:
         asked: The port that was named explicitly, if any.
@@ -295,12 +315,12 @@ def choose_port(asked: int | None) -> int:
         OrderctlError: The port that was asked for is taken, or all that were tried.
     """
     if asked is not None:
-        if not port_is_free(asked):
-            raise OrderctlError(_port_taken(asked))
-        return asked
+        if port_is_free(asked):
+            yield asked
+        raise OrderctlError(_port_taken(asked))
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
         if port_is_free(port):
-            return port
+            yield port
     raise OrderctlError(
         f"Ports {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TO_TRY - 1} are all taken. "
         "Name a free one with --port."
@@ -339,6 +359,7 @@ def claim(directory: StateDirectory) -> Iterator[LocalState | None]:
         if left_over:
             terminate(left_over.pid, left_over.is_running)
             directory.clear(left_over.instance)
+        directory.keep_log()
         yield left_over
 
 

@@ -12,6 +12,8 @@ import psutil
 from orderctl.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
+PORT_TAKEN = 98
+"""The exit status of a server whose port another program has."""
 # What ends a program from outside; SIGHUP is a closed terminal.
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

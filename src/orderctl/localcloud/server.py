@@ -7,6 +7,7 @@ nothing behind: no process, no file. `GET /_orderctl/health` answers {"instance"
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ import tempfile
 import threading
 from typing import cast
 
-from orderctl.localcloud.processes import LOOPBACK
+from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 
 # Functions inherit this process's environment, as MiniStack has it. Nothing of the engineer's own
 # may reach them (on AWS it would not be there either), so only these pass.
@@ -32,15 +33,20 @@ def main() -> None:
         sys.exit("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must say who the root user is.")
     os.umask(0o077)  # what is written here and by functions is not for other users of the machine
     temporary = tempfile.mkdtemp(prefix="orderctl-")
+    status = 0
     try:
         _set_environment(arguments.port, temporary)
         asyncio.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        status = PORT_TAKEN
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     # MiniStack's threads that still wait for a function or a queue must not delay the exit.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def _parse_arguments() -> argparse.Namespace:

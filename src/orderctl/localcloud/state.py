@@ -115,6 +115,7 @@ class StateDirectory:
         self.path = path
         self.log = path / "local.log"
         self.temporary = path / "tmp"
+        self.previous_log = path / "local.previous.log"
         self._state = path / "local.json"
         self._lock = path / "up.lock"
 
@@ -126,6 +127,11 @@ class StateDirectory:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(mode=0o700)
+
+    def keep_log(self) -> None:
+        """Keep the log of the last local cloud, which may tell why it ended, beside the new one."""
+        if self.log.exists():
+            self.log.replace(self.previous_log)
 
     def open_log(self) -> BinaryIO:
         """Begin the server's log anew, readable by its owner only."""
