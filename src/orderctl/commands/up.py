@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,9 @@ def up(
                 f"The local cloud of {left_over.started_at} was not stopped; removed what it left. "
                 f"Its log is now {paths.display_path(directory.previous_log)}."
             )
-        cloud = LocalCloud(directory, ports=lifecycle.free_ports(port), detached=detach)
+        ports = lifecycle.free_ports(port)
+        first = next(ports)  # one that is taken is an error before anything is begun
+        cloud = LocalCloud(directory, ports=chain([first], ports), detached=detach)
         launch(cloud, running, template, given)
         if port is None and cloud.state.port != lifecycle.DEFAULT_PORT:
             console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {cloud.state.port}.")
