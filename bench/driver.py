@@ -124,8 +124,8 @@ def main() -> None:
         driver.take_orders_to_their_ends()
         done += _GROUP
     took, cpu = time.monotonic() - started, time.process_time() - cpu
-    told = {"orders": done, "seconds": took, "calls": driver.calls, "cpu": cpu}
-    results.write(json.dumps(told))
+    work = {"orders": done, "seconds": took, "calls": driver.calls, "cpu": cpu}
+    results.write(json.dumps(work))
 
 
 if __name__ == "__main__":
