@@ -163,7 +163,7 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
 
     unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
     assert unnamed.returncode == 1
-    assert "Add --adopt" in unnamed.stderr
+    assert "add --adopt" in unnamed.stderr
     assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
