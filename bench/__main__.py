@@ -51,7 +51,7 @@ def run(
     results: dict[str, Any] = {"measured": _circumstances(quick)}
     results |= _measure(parts, functions, quick, port)
     reached = targets(results)
-    results["targets"] = [target.told() for target in reached]
+    results["targets"] = [target.as_dict() for target in reached]
     report.show(results, reached)
     is_whole = not (quick or part or function)
     directory = into or (_RESULTS if is_whole else paths.BUILD / "bench-quick")

@@ -91,7 +91,7 @@ class Bill:
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
     def per_month(self, version: str, *, rate: float, fill: float) -> float:
-        """Dollars a month for so many orders a second, all the time."""
+        """Dollars a month at a constant rate of orders per second."""
         millions = rate * self.prices["assumptions"]["seconds_per_month"] / MILLION
         return round(_total(self.per_million(version, rate=rate, fill=fill)) * float(millions), 2)
 

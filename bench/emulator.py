@@ -104,7 +104,7 @@ class Emulator:
 
     def _control(self, order: dict[str, Any]) -> Answer:
         """Take an order of the bench, and tell what was counted since the last one."""
-        counted = {"calls": dict(self.calls), **self.units.told()}
+        counted = {"calls": dict(self.calls), **self.units.as_dict()}
         self.calls, self.units = Counter(), Units()
         self.latency, self.counting = order["latency"], order["counting"]
         return 200, {"Content-Type": "application/json"}, json.dumps(counted).encode()

@@ -36,7 +36,7 @@ def collect_updates(
     seen: dict[str, list[str]] = {order_id: [] for order_id in ids}
 
     def take() -> None:
-        while updates := pipeline.told():
+        while updates := pipeline.take_updates():
             for update in updates:
                 if update["order_id"] in seen:
                     seen[update["order_id"]].append(update["status"])

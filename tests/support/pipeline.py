@@ -113,7 +113,7 @@ class PipelineUnderTest(Pipeline):
             self._updates = queue["QueueUrl"]
             yield self
 
-    def told(self) -> list[dict[str, Any]]:
+    def take_updates(self) -> list[dict[str, Any]]:
         """The updates that have come since the last time, for its own subscription."""
         return OrderUpdates(self.sqs, self._updates).take() if self._updates else []
 

@@ -1,4 +1,4 @@
-"""MiniStack's ASGI application with the supplements in and around it."""
+"""MiniStack's ASGI application, with the supplements in and around it."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ def build_app(instance: str) -> App:
     """Compose the local cloud.
 
     Args:
-        instance: What the health check answers, so that a caller knows whose server this is.
+        instance: Returned by the health check, so that a caller can recognize its own server.
     """
     seams.check_version()
     for supplement in (
@@ -57,7 +57,7 @@ def build_app(instance: str) -> App:
         leading_keys,
     ):
         supplement.install()
-    queues.install()  # last: it also moves what the others have put in place to the event loop
+    queues.install()  # last: it also moves the others' replacements to the event loop
     aws: App = ministack_app.app
     for module in (invoke_method, message_moves):
         aws = module.supplement(aws)
