@@ -292,8 +292,8 @@ class TestLoadAndCrashes:
         ids = pipeline.ids(1000)
         for start in range(0, 1000, 250):
             pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
-            for function in ("order-tracker", "payments-processor", "inventory-processor"):
-                kill_workers(state_directory, function)
+            for step in CONSUMERS.values():
+                kill_workers(state_directory, step.function_name)
         pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])
 
         def unbalanced_after_redrive() -> object:

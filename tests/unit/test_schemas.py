@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,9 @@ from orderctl.commands import schemas
 from orderctl.commands.schemas import DIRECTORY, build_schemas, find_outdated, text
 from orderctl.errors import OrderctlError
 from orders import events
-from orders.events import ROUTING, OrderLine, OrderUpdate, encode
+from orders.events import ROUTING, OrderUpdate, encode
 from orders.order_api.validation import InvalidOrderError, parse_order
-
-LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
-EXAMPLES: list[events.Detail | OrderUpdate] = [
-    events.OrderPlaced(order_id="a", amount=Decimal("9999999999.99"), items=LINES),
-    events.OrderPlaced(order_id="a.B_c-1", amount=Decimal(0), customer_id="Zoë 🦊"),
-    events.OrderCancelRequested(order_id="a"),
-    events.OrderConfirmed(order_id="a"),
-    events.OrderConfirmed(order_id="a", placed_at="2026-08-18T09:30:00.123Z"),
-    events.OrderCancelled(order_id="a", reason="out of stock: mug"),
-    events.PaymentCharged(order_id="a", amount=Decimal("1.50"), currency="EUR", charge_id="ch_1"),
-    events.PaymentDeclined(order_id="a", reason="expired"),
-    events.PaymentRefunded(order_id="a", amount=Decimal("1.50"), currency="EUR"),
-    events.InventoryReserved(order_id="a", items=LINES),
-    events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
-    events.InventoryReleased(order_id="a"),
-    OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
-    OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
-]
+from support.examples import EXAMPLES
 
 
 def faults(name: str, document: Any) -> list[str]:  # noqa: ANN401 - any JSON value

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orderctl.commands import load
+from orderctl.pipeline.steps import CONSUMERS
 from support.command_line import commands, run_here
 
 
@@ -50,7 +51,7 @@ def test_every_option_is_explained(command: str) -> None:
     [
         ("orderctl wa", ["watch"]),
         ("orderctl dlq p", ["purge"]),
-        ("orderctl pause ", ["payments", "inventory", "tracker"]),
+        ("orderctl pause ", list(CONSUMERS)),
         ("orderctl logs order", ["order-api", "order-tracker"]),
         ("orderctl replay --rule order-c", ["order-cancelled", "order-confirmed"]),
     ],
