@@ -8,9 +8,9 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
+from orderctl.signals import ENDING_SIGNALS
+
 _SIGNALLED = 128
-# The signals that end a program; SIGHUP means that the terminal was closed.
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
@@ -23,7 +23,7 @@ class Ended(BaseException):
 
 def main() -> None:
     """Run the command line."""
-    for number in _ENDING_SIGNALS:
+    for number in ENDING_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _end)
     for stream in (sys.stdout, sys.stderr):
@@ -33,7 +33,7 @@ def main() -> None:
     try:
         status = _run_program(sys.argv[1:])
     except Ended as end:
-        for number in _ENDING_SIGNALS:
+        for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         _say_end(end)
         status = _SIGNALLED + end.number

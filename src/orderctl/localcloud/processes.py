@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
+from orderctl.signals import ENDING_SIGNALS
 from orderctl.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 PORT_TAKEN = 98
 """The exit status of a server whose port another program has."""
-# The signals that end a program; SIGHUP means that the terminal was closed.
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _POLL_SECONDS = 0.02
 
