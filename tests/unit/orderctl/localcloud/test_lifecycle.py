@@ -37,7 +37,7 @@ def test_the_next_free_port_is_used_when_none_was_asked_for(
 def test_no_free_port_at_all_is_an_error(taken_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "DEFAULT_PORT", taken_port)
     monkeypatch.setattr(lifecycle, "_PORTS_TO_TRY", 1)
-    with pytest.raises(OrderctlError, match=r"are all taken\. Name a free one with --port"):
+    with pytest.raises(OrderctlError, match=r"are all taken\. Give a free one with --port"):
         next(free_ports(None))
 
 

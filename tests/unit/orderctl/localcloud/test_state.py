@@ -56,7 +56,7 @@ def test_nothing_but_the_state_is_left_by_writing_it(directory: StateDirectory) 
 def test_a_directory_that_cannot_be_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(OrderctlError, match="Name a directory with ORDERCTL_STATE_DIR"),
+        pytest.raises(OrderctlError, match="Choose another directory with ORDERCTL_STATE_DIR"),
         StateDirectory(tmp_path / "file").lock(),
     ):
         pass
@@ -118,7 +118,7 @@ def test_commands_are_told_why_there_is_no_local_cloud(directory: StateDirectory
     with pytest.raises(NotRunningError, match=r"No local cloud is running\. Start one with"):
         lifecycle.find_running(directory)
     directory.write(STATE)
-    with pytest.raises(NotRunningError, match="has ended without being stopped"):
+    with pytest.raises(NotRunningError, match="ended without being stopped"):
         lifecycle.find_running(directory)
     this_process = replace(STATE, pid=os.getpid(), instance=Path(sys.argv[0]).name)
     directory.write(replace(this_process, outputs={}))
