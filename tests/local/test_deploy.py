@@ -168,7 +168,6 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Imported the tables" in back.stdout
-    assert "Waited for SQS" in back.stdout, "it was destroyed less than a minute ago"
     assert "signed" in orderctl("order", "--stack", name, "signed").stdout
     ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
