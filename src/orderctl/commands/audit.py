@@ -17,7 +17,7 @@ from orderctl.pipeline.times import shown
 from orderctl.terminal import console
 from orderctl.terminal.connection import connected
 from orderctl.terminal.options import Json, Target
-from orders.audit.decisions import PASSING, Finding, Kind
+from orders.audit.decisions import Finding, Kind
 
 # What an order's records say is later than its events, and on another clock.
 _BEFORE = timedelta(minutes=5)
@@ -98,7 +98,7 @@ def mend(finding: Finding, outputs: Mapping[str, str]) -> str:
             return _update(outputs["StockTableName"], key, change, values)
         case Kind.OVERSOLD:
             return f"orderctl stock set {shlex.quote(finding.subject)}=0"
-    if finding.kind in PASSING or finding.is_missing:
+    if finding.may_pass or finding.is_missing:
         first, last = reading.time(finding.since), reading.time(finding.until)
         if first and last:
             start, end = shown(first - _BEFORE), shown(last + _AFTER)

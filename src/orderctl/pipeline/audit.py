@@ -20,7 +20,6 @@ from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.steps import CONSUMERS
 from orders.audit.decisions import (
-    PASSING,
     Books,
     Finding,
     Reservation,
@@ -100,6 +99,8 @@ def audit(pipeline: Pipeline, progress: Progress = lambda _done, _total: None) -
     auditor = _Auditor(pipeline.card_books, tables)
     findings, moving, in_flight = auditor.settle(scanned)
     queues = _queues(pipeline, findings)
+    # What left the queues by now was perhaps put right.
+    findings = auditor.still(findings)
     late = [finding for finding in findings if _is_on_its_way(finding, queues)]
     off, skus_moving = _audit_stock(tables, first)
     if any(isinstance(books.reservation, Unreadable) for books in scanned.values()):
@@ -261,7 +262,7 @@ class _Auditor:
             in_flight = {id_ for id_, books in now.items() if is_in_flight(books)}
             waits = number < _ROUNDS - 1
             for id_ in list(suspects):
-                passes = id_ in in_flight or any(f.kind in PASSING for f in found[id_])
+                passes = id_ in in_flight or any(f.may_pass for f in found[id_])
                 if id_ in last and found[id_] == last[id_] and not (passes and waits):
                     sure += found[id_]
                     suspects.remove(id_)
@@ -269,6 +270,12 @@ class _Auditor:
                     suspects.remove(id_)
             last = found
         return sure, suspects - in_flight, len(in_flight)
+
+    def still(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings that are still so, of those that may pass; and all others."""
+        now = self.tables.read({finding.subject for finding in findings if finding.may_pass})
+        found = {id_: self._judge(books) for id_, books in now.items()}
+        return [f for f in findings if not f.may_pass or f in found[f.subject]]
 
     def _judge(self, books: Books) -> list[Finding]:
         return audit_order(replace(books, booked=self.books.find(books.order_id)))
@@ -282,7 +289,7 @@ def _queues(pipeline: Pipeline, findings: Sequence[Finding]) -> _Queues:
         if depth := queue.depth():
             waiting[queue.name] = depth
     queues = _Queues(waiting, {n: d for n, d in pipeline.dead_letters.depths().items() if d})
-    if any(finding.kind in PASSING for finding in findings):
+    if any(finding.may_pass for finding in findings):
         if waiting:
             consumers = map(pipeline.consumer, CONSUMERS)
             queues.is_paused = any(consumer.state() == "Disabled" for consumer in consumers)
@@ -296,7 +303,7 @@ def _queues(pipeline: Pipeline, findings: Sequence[Finding]) -> _Queues:
 
 def _is_on_its_way(finding: Finding, queues: _Queues) -> bool:
     """Whether a message that waits or is parked may put right what was found."""
-    if finding.kind not in PASSING:
+    if not finding.may_pass:
         return False
     if finding.subject in queues.parked_orders or (queues.waiting and queues.is_paused):
         return True

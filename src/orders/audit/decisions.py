@@ -89,6 +89,7 @@ class Kind(StrEnum):
     NOT_RELEASED = "not released"
     CHARGED_TWICE = "charged twice"
     CHARGE_DIFFERS = "charge differs"
+    PROCESSOR_DIFFERS = "processor differs"
     RESERVATION_DIFFERS = "reservation differs"
     CHARGE_WITHOUT_ORDER = "charge without order"
     RESERVATION_WITHOUT_ORDER = "reservation without order"
@@ -98,15 +99,15 @@ class Kind(StrEnum):
     OVERSOLD = "oversold"
 
 
-PASSING: Final = frozenset(
+_PASSING: Final = frozenset(
     {
         Kind.NOT_REFUNDED,
         Kind.NOT_RELEASED,
         Kind.CHARGE_WITHOUT_ORDER,
         Kind.RESERVATION_WITHOUT_ORDER,
+        Kind.PROCESSOR_DIFFERS,
     }
 )
-"""What is so for a moment, too, while a message is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,15 @@ class Finding:
     """When it last moved."""
     off_by: Decimal = Decimal(0)
     """For STOCK_OFF: how much more is available than there should be."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is also so for a moment, while a message is on its way.
+
+        A confirmed order can have lost its charge by a cancel that its own record will hear of.
+        """
+        cancelled = self.kind in (Kind.NOT_CHARGED, Kind.NOT_RESERVED) and not self.is_missing
+        return self.kind in _PASSING or cancelled
 
 
 def is_in_flight(books: Books) -> bool:
@@ -276,7 +286,7 @@ def _processor(
     expected = payment.amount if payment and payment.state == "charged" else Decimal(0)
     if expected is not None and booked.net != expected:
         yield (
-            Kind.CHARGE_DIFFERS,
+            Kind.PROCESSOR_DIFFERS,
             f"the card processor has {booked.net} charged for it, the payment says {expected}",
         )
 
