@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderctl.commands import OPERATING, app
@@ -22,6 +22,7 @@ from orders.audit.decisions import Finding, Kind
 # What an order's records say is later than its events, and on another clock.
 _BEFORE = timedelta(minutes=5)
 _AFTER = timedelta(minutes=1)
+_OF_STOCK = (Kind.STOCK_OFF, Kind.OVERSOLD)
 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl audit --json")
@@ -48,13 +49,13 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         console.waiting("Reading the books", shown=not as_json) as progress,
     ):
         report = read_books(pipeline, progress)
-        outputs = pipeline.stack.outputs
+        outputs, now = pipeline.stack.outputs, datetime.now(UTC)
     rows = [
         {
             "subject": finding.subject,
             "kind": str(finding.kind),
             "finding": finding.says,
-            "mend": mend(finding, outputs),
+            "mend": mend(finding, outputs, now),
         }
         for finding in report.findings
     ]
@@ -63,9 +64,11 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
     else:
         if rows:
             console.table(("order or SKU", "finding", "what it is"), [_cells(row) for row in rows])
-            console.out().print("\nTo mend them:")
-            for row in rows:
-                console.out().print(console.text(f"  {row['mend']}"))
+            console.out().print("\nTo mend them, in this order:")
+            # The stock first: what an order reserves anew must find it as it is.
+            in_order = sorted(rows, key=lambda row: row["kind"] not in _OF_STOCK)
+            for command in dict.fromkeys(row["mend"] for row in in_order):
+                console.out().print(console.text(f"  {command}"))
             console.out().print()
         console.summary(_summary(report))
     if rows:
@@ -75,12 +78,13 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         )
 
 
-def mend(finding: Finding, outputs: Mapping[str, str]) -> str:
+def mend(finding: Finding, outputs: Mapping[str, str], now: datetime) -> str:
     """The command that mends a finding, or shows what a person has to decide.
 
     Args:
         finding: What does not hold.
         outputs: The stack's, which name the tables.
+        now: Up to when events can be replayed.
     """
     match finding.kind:
         case Kind.NOT_INDEXED:
@@ -101,8 +105,9 @@ def mend(finding: Finding, outputs: Mapping[str, str]) -> str:
     if finding.may_pass or finding.is_missing:
         first, last = reading.time(finding.since), reading.time(finding.until)
         if first and last:
-            start, end = shown(first - _BEFORE), shown(last + _AFTER)
-            return f"orderctl replay --from {start} --to {end}"
+            end = last + _AFTER
+            until = f" --to {shown(end)}" if end < now else ""
+            return f"orderctl replay --from {shown(first - _BEFORE)}{until}"
     return f"orderctl trace {shlex.quote(finding.subject)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -198,8 +199,14 @@ def test_the_simulated_processor_finds_the_charge_it_made() -> None:
 def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
     outputs = {"OrdersTableName": "orders", "StockTableName": "stock"}
     finding = Finding(kind, "it's", "", since=AT, until=AT, off_by=Decimal(-2))
-    command = mend(finding, outputs)
+    command = mend(finding, outputs, datetime(2026, 11, 25, tzinfo=UTC))
     assert command.startswith(("orderctl ", "aws dynamodb update-item "))
     assert "it" in command or command == (
         "orderctl replay --from 2026-11-24T09:55:00.000Z --to 2026-11-24T10:01:00.000Z"
     )
+
+
+def test_a_replay_does_not_reach_into_the_future() -> None:
+    finding = Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until=AT)
+    now = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
+    assert mend(finding, {}, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
