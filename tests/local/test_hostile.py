@@ -43,6 +43,7 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "stock set": [[f"{HOSTILE}=1"], ["mug=" + "9" * 5000]],
     "stock add": [[f"{HOSTILE}=1"]],
     "status": [[], ["--json"]],
+    "audit": [[], ["--json"]],
     "watch": [["--since", HOSTILE]],
     "token": [[HOSTILE]],
     "trace": [[ORDER], [ORDER, "--json"], [HOSTILE], [ORDER, "--since", "0001-01-01T00:00+14:00"]],

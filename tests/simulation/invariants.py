@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from simulation.audit import audit
 from simulation.card_processor import CardProcessor, Movement
 from simulation.dynamodb import DynamoDB, Item
 from simulation.queues import Message
@@ -217,6 +218,8 @@ class AtRest:
             self._check_events(key)
             self._check_updates(key)
             self._check_answers(key)
+        for finding in audit(self.tables, self.processor):
+            raise Violation(BOOKS, f"audit: {finding.subject}: {finding.says}")
         strangers = set(self.processor.books) - set(self.plan.orders)
         if strangers:
             raise Violation(CHARGED_ONCE, f"the processor's books have {sorted(strangers)}")

@@ -80,7 +80,9 @@ class _Simulation:
         self._watch = Watch(world, self.plan)
         self._tables = DynamoDB(topology.tables, random, self._changed)
         for sku, available in self.plan.stock.items():
-            self._tables.put("stock", {"sku": {"S": sku}, "available": {"N": str(available)}})
+            number = {"N": str(available)}
+            stock = {"sku": {"S": sku}, "available": number, "put_in": number}
+            self._tables.put("stock", stock)
         self._processor = CardProcessor(world, self.plan.declined)
         self._topic = Topic(world)
         self._bus = Bus(world, self._deliver, self._watch.published)

@@ -118,10 +118,11 @@ class PipelineUnderTest(Pipeline):
         return OrderUpdates(self.sqs, self._updates).take() if self._updates else []
 
     def set_stock(self, available: Mapping[str, int]) -> None:
-        """Set how much there is of articles that are cleared away at the end."""
+        """Put in that much of articles that are new, and are cleared away at the end."""
         self._stocked |= available.keys()
         for sku, quantity in available.items():
-            item = {"sku": {"S": sku}, "available": {"N": str(quantity)}}
+            number = {"N": str(quantity)}
+            item = {"sku": {"S": sku}, "available": number, "put_in": number}
             self.dynamodb.put_item(TableName=self.stack.outputs["StockTableName"], Item=item)
 
     def _clear_stock(self) -> None:

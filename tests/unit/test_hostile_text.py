@@ -13,6 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from orders.aws.order_table import OrderTable
+from orders.card_books import Booked
 from orders.events import OrderPlaced
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations
@@ -104,6 +105,9 @@ class CardProcessor:
 
     def cancel(self, idempotency_key: str) -> None:
         pass
+
+    def find(self, idempotency_key: str) -> Booked:
+        return Booked()
 
 
 @pytest.fixture

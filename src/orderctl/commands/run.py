@@ -18,6 +18,7 @@ from orderctl import deploying
 from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
@@ -180,14 +181,10 @@ class _Run:
             [order.status in ("confirmed", "cancelled") for order in orders],
         )
         self._count(
-            "balance: confirmed is charged and reserved, cancelled is neither",
-            [order.balanced for order in orders],
-        )
-        self._count(
             "announced on order-updates.fifo: placed, then how it ended",
             [order.updates == ("placed", order.status) for order in orders],
         )
-        self._check_stock()
+        self._audit()
         parked = {
             name: depth for name, depth in self._pipeline.dead_letters.depths().items() if depth
         }
@@ -200,15 +197,15 @@ class _Run:
     def _count(self, what: str, holds: list[bool]) -> None:
         self._say(all(holds), f"{sum(holds)} of {len(holds)} orders {what}")
 
-    def _check_stock(self) -> None:
-        taken = dict.fromkeys(_STOCK, 0)
-        for order in self._orders:
-            for line in order.body.get("items", []):
-                taken[line["sku"]] += line["quantity"] if order.reservation == "reserved" else 0
-        left = self._pipeline.stock.available()
-        balanced = all(left[sku] + taken[sku] == _STOCK[sku] for sku in _STOCK)
-        levels = ", ".join(f"{left[sku]} {sku} left + {taken[sku]} reserved" for sku in _STOCK)
-        self._say(balanced, f"the stock adds up: {levels}")
+    def _audit(self) -> None:
+        report = audit(self._pipeline)
+        moving = report.in_flight + len(report.moving) + len(report.skus_moving)
+        for finding in report.findings:
+            self._say(False, f"{finding.subject}: {finding.kind}: {finding.says}")
+        if not report.findings:
+            judged = f"all {report.orders} orders and {report.skus} SKUs"
+            what = f"{moving} of them still move" if moving else "the books balance"
+            self._say(not moving, f"audit of {judged}: {what}")
 
     def _ringing(self) -> dict[str, str]:
         return {name: s for name, s in self._pipeline.alarms.states().items() if s == "ALARM"}

@@ -18,11 +18,14 @@ from orderctl.pipeline.stack import Stack
 from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
 from orderctl.pipeline.updates import OrderUpdates
+from orders.payments.provider import SimulatedCardProcessor
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+    from orders.card_books import CardBooks
 
 
 class Pipeline:
@@ -71,6 +74,11 @@ class Pipeline:
     def stock(self) -> Stock:
         """The stock of each SKU."""
         return Stock(self._dynamodb, self.stack.outputs)
+
+    @cached_property
+    def card_books(self) -> CardBooks:
+        """The card processor's books, for an audit; here a real processor's client belongs."""
+        return SimulatedCardProcessor(failure_rate=0, decline_rate=0)
 
     def queue(self, logical_id: str) -> Queue:
         """A queue by its logical id, such as PaymentsQueue."""

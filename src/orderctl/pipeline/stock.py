@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from orderctl.pipeline.orders import plain_item
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_TRIES = 20
+
 
 class StockError(OrderctlError):
     """The stock does not allow a change; nothing was changed."""
@@ -21,7 +24,9 @@ class StockError(OrderctlError):
 class Stock:
     """The stock table: one item per SKU, with how much is available to new orders.
 
-    What an order reserves is subtracted, and added again when the order is cancelled.
+    What an order reserves is subtracted, and added again when the order is cancelled. The same
+    write keeps what was ever put in, for the audit. A SKU from before that was kept has no such
+    number.
     """
 
     def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
@@ -82,18 +87,25 @@ class Stock:
             The quantity just before the change; None for a new SKU.
 
         Raises:
-            StockError: the present quantity is not `was`.
+            StockError: the present quantity is not `was`, or it changed too often meanwhile.
         """
-        guard: dict[str, Any] = {} if was is None else {"ConditionExpression": "available = :was"}
-        values = {":quantity": quantity} | ({} if was is None else {":was": was})
-        try:
-            return self._update(sku, "SET available = :quantity", values, guard)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            there = _available(dict(error.response).get("Item"))
-            raise StockError(
-                f"There {_is(there)} {sku}, not {was}. Nothing was changed. "
-                "See stock list, or use stock add."
-            ) from error
+        for _ in range(_TRIES):
+            item = self._item(sku)
+            there = _available(item)
+            if was is not None and there != was:
+                raise StockError(
+                    f"There {_is(there)} {sku}, not {was}. Nothing was changed. "
+                    "See stock list, or use stock add."
+                )
+            try:
+                self._set(sku, quantity, item)
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                continue  # an order came in between
+            return there
+        raise StockError(
+            f"{sku} changed {_TRIES} times while it was to be set. Nothing was changed. "
+            "Use stock add, which does not depend on what there was."
+        )
 
     def add(self, sku: str, difference: int) -> int:
         """Add to what is available of a known SKU, or take away from it.
@@ -108,34 +120,71 @@ class Stock:
         Raises:
             StockError: there is no such SKU, or too little of it.
         """
-        guard = {"ConditionExpression": "available >= :least"}
-        values = {":difference": difference, ":least": max(-difference, 0)}
         try:
-            was = self._update(sku, "SET available = available + :difference", values, guard)
+            return self._add(sku, difference, notes_put_in=True)
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            there = _available(dict(error.response).get("Item"))
-            if there is None:
-                raise StockError(
-                    f"There is no SKU {sku}. To create it: stock set {sku}=N"
-                ) from error
-            raise StockError(
-                f"There {_is(there)} {sku}, so {-difference} cannot be taken. Nothing was changed."
-            ) from error
-        return was or 0
+            item = dict(error.response).get("Item")
+        there = _available(item)
+        if there is None:
+            raise StockError(f"There is no SKU {sku}. To create it: stock set {sku}=N")
+        if _put_in(item) is None:
+            with contextlib.suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
+                return self._add(sku, difference, notes_put_in=False)
+        raise StockError(
+            f"There {_is(there)} {sku}, so {-difference} cannot be taken. Nothing was changed."
+        )
 
-    def _update(
-        self, sku: str, expression: str, values: dict[str, int], guard: dict[str, Any]
-    ) -> int | None:
-        answer = self._dynamodb.update_item(
+    def _item(self, sku: str) -> dict[str, Any]:
+        key = {"sku": {"S": sku}}
+        answer = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return dict(answer.get("Item", {}))
+
+    def _set(self, sku: str, quantity: int, item: Mapping[str, Any]) -> None:
+        """Set what is available, and what was put in by the same difference, if both are known.
+
+        Only if the item still has what was read: what orders take meanwhile is not put in again.
+        """
+        there, put_in = _available(item), _put_in(item)
+        values = {":quantity": {"N": str(quantity)}}
+        if not item:
+            put_in, there = 0, 0
+        if there is None or put_in is None:
+            expression = "SET available = :quantity REMOVE put_in"
+        else:
+            expression = "SET available = :quantity, put_in = :put_in"
+            values[":put_in"] = {"N": str(put_in + quantity - there)}
+        conditions = []
+        for name in ("available", "put_in"):
+            if name in item:
+                conditions.append(f"{name} = :old_{name}")
+                values[f":old_{name}"] = item[name]
+            else:
+                conditions.append(f"attribute_not_exists({name})")
+        self._dynamodb.update_item(
             TableName=self._table,
             Key={"sku": {"S": sku}},
             UpdateExpression=expression,
-            ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeValues=values,
+        )
+
+    def _add(self, sku: str, difference: int, *, notes_put_in: bool) -> int:
+        """Add to what is available and, for a SKU that notes it, to what was put in."""
+        also = ", put_in = put_in + :difference" if notes_put_in else ""
+        function = "attribute_exists" if notes_put_in else "attribute_not_exists"
+        answer = self._dynamodb.update_item(
+            TableName=self._table,
+            Key={"sku": {"S": sku}},
+            UpdateExpression=f"SET available = available + :difference{also}",
+            ConditionExpression=f"available >= :least AND {function}(put_in)",
+            ExpressionAttributeValues={
+                ":difference": {"N": str(difference)},
+                ":least": {"N": str(max(-difference, 0))},
+            },
             ReturnValues="UPDATED_OLD",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **guard,
         )
-        return _available(answer.get("Attributes"))
+        return _available(answer.get("Attributes")) or 0
 
 
 def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
@@ -155,9 +204,15 @@ def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def _available(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB
-    return (
-        reading.whole_number(item["available"].get("N")) if item and "available" in item else None
-    )
+    return _number(item, "available")
+
+
+def _put_in(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB
+    return _number(item, "put_in")
+
+
+def _number(item: Any, name: str) -> int | None:  # noqa: ANN401
+    return reading.whole_number(item[name].get("N")) if item and name in item else None
 
 
 def _is(quantity: int | None) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from orders.card_books import Booked, CardBooks
+
 
 class ProcessorFailedError(Exception):
     """The attempt failed; whether it took effect is not known. The same key may try again.
@@ -32,7 +34,7 @@ class Declined:
     """The customer and the shop's services get to read it; it is not logged."""
 
 
-class CardProcessor(Protocol):
+class CardProcessor(CardBooks, Protocol):
     """What a real card processor would have to do to take the simulated one's place."""
 
     def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> Charged | Declined:
@@ -77,15 +79,26 @@ class SimulatedCardProcessor:
     def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> Charged | Declined:
         """See CardProcessor; nothing is charged to anybody."""
         self._attempt()
-        digest = hashlib.sha256(idempotency_key.encode()).digest()
-        if int.from_bytes(digest[:4], "big") / 2**32 < self.decline_rate:
+        if int.from_bytes(_digest(idempotency_key)[:4], "big") / 2**32 < self.decline_rate:
             return Declined("card declined (simulated)")
-        return Charged(f"ch_{digest[4:16].hex()}")
+        return Charged(_charge_id(idempotency_key))
 
     def cancel(self, idempotency_key: str) -> None:
         """See CardProcessor; there is nothing to give back."""
         self._attempt()
 
+    def find(self, idempotency_key: str) -> Booked:
+        """See CardBooks; the charge that the key has if it was charged, and no sum."""
+        return Booked((_charge_id(idempotency_key),))
+
     def _attempt(self) -> None:
         if self.draw() < self.failure_rate:
             raise ProcessorFailedError("the card processor did not answer (simulated)")
+
+
+def _charge_id(idempotency_key: str) -> str:
+    return f"ch_{_digest(idempotency_key)[4:16].hex()}"
+
+
+def _digest(idempotency_key: str) -> bytes:
+    return hashlib.sha256(idempotency_key.encode()).digest()

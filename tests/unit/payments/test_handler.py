@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from orders.card_books import Booked
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
@@ -53,6 +54,9 @@ class Processor:
             raise ProcessorFailedError("no answer")
         self.charged.pop(idempotency_key, None)
         self.refused.add(idempotency_key)
+
+    def find(self, idempotency_key: str) -> Booked:
+        return Booked(net=self.charged.get(idempotency_key))
 
 
 @pytest.fixture

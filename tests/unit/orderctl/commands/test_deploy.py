@@ -13,7 +13,7 @@ def test_waiting_for_the_names_of_deleted_queues_is_explained(
     deploy._wait_for_names(0.01)
     shown = capsys.readouterr()
     assert "Waited for SQS" in shown.out
-    assert "within 60 seconds" in shown.err
+    assert "for 60 seconds" in shown.err
 
 
 def test_names_that_are_free_need_no_waiting(capsys: pytest.CaptureFixture[str]) -> None:

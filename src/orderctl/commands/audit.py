@@ -1,0 +1,167 @@
+"""`orderctl audit`: whether the books balance."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orderctl.commands import OPERATING, app
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import reading
+from orderctl.pipeline.audit import Report
+from orderctl.pipeline.audit import audit as read_books
+from orderctl.pipeline.times import format_time
+from orderctl.terminal import console
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Target
+from orders.audit.decisions import Finding, Kind
+
+# What an order's records say is later than its events, and on another clock.
+_BEFORE = timedelta(minutes=5)
+_AFTER = timedelta(minutes=1)
+_OF_STOCK = (Kind.STOCK_OFF, Kind.OVERSOLD)
+
+
+@app.command(group=OPERATING, help_epilogue="Example: orderctl audit --json")
+def audit(*, as_json: Json = False, target: Target = Target()) -> None:
+    """Check that the books balance: orders, payments, reservations, stock, the card processor's.
+
+    Each confirmed order is charged once and reserved, each cancelled one neither. The stock that
+    was put in is available or reserved. No charge and no reservation is without its order, and the
+    index has exactly the orders that have not ended.
+
+    Reads every item of the four tables, while orders flow. What does not look right is read
+    again; what is still moving is counted as not judged. The exit status is 1 when something does
+    not hold.
+
+    Args:
+        as_json: Print JSON instead.
+        target: Which stack.
+
+    Raises:
+        OrderctlError: Something does not hold.
+    """
+    with (
+        connect(target) as pipeline,
+        console.waiting("Reading the books", shown=not as_json) as progress,
+    ):
+        report = read_books(pipeline, progress)
+        outputs, now = pipeline.stack.outputs, datetime.now(UTC)
+    rows = [
+        {
+            "subject": finding.subject,
+            "kind": str(finding.kind),
+            "finding": finding.says,
+            "mend": mend(finding, outputs, now),
+        }
+        for finding in report.findings
+    ]
+    if as_json:
+        console.json_document({"findings": rows, **_facts(report)})
+    else:
+        if rows:
+            console.table(("order or SKU", "finding", "what it is"), [_cells(row) for row in rows])
+            console.out().print("\nTo mend them, in this order:")
+            # The stock first: what an order reserves anew must find it as it is.
+            in_order = sorted(rows, key=lambda row: row["kind"] not in _OF_STOCK)
+            for command in dict.fromkeys(row["mend"] for row in in_order):
+                console.out().print(console.text(f"  {command}"))
+            console.out().print()
+        console.summary(_summary(report))
+    if rows:
+        raise OrderctlError(
+            f"{len(rows)} {'findings' if len(rows) > 1 else 'finding'}. What each means stands in "
+            "docs/operations.md, section Audit."
+        )
+
+
+def mend(finding: Finding, outputs: Mapping[str, str], now: datetime) -> str:
+    """The command that mends a finding, or shows what a person has to decide.
+
+    Args:
+        finding: What does not hold.
+        outputs: The stack's, which name the tables.
+        now: Up to when events can be replayed.
+    """
+    match finding.kind:
+        case Kind.NOT_INDEXED:
+            from orders.aws.order_table import unfinished_shard  # noqa: PLC0415 — slow to load
+
+            key, change = ("order_id", finding.subject), "SET unfinished = :shard"
+            values = {":shard": {"S": unfinished_shard(finding.subject)}}
+            return _update(outputs["OrdersTableName"], key, change, values)
+        case Kind.WRONGLY_INDEXED:
+            key, change = ("order_id", finding.subject), "REMOVE unfinished"
+            return _update(outputs["OrdersTableName"], key, change, {})
+        case Kind.STOCK_OFF:
+            key, change = ("sku", finding.subject), "SET available = available + :by"
+            values = {":by": {"N": str(-finding.off_by)}}
+            return _update(outputs["StockTableName"], key, change, values)
+        case Kind.OVERSOLD:
+            return f"orderctl stock set {shlex.quote(finding.subject)}=0"
+    if finding.may_pass or finding.is_missing:
+        first, last = reading.parse_time(finding.since), reading.parse_time(finding.until)
+        if first and last:
+            end = last + _AFTER
+            until = f" --to {format_time(end)}" if end < now else ""
+            return f"orderctl replay --from {format_time(first - _BEFORE)}{until}"
+    return f"orderctl trace {shlex.quote(finding.subject)}"
+
+
+def _update(
+    table: str, key: tuple[str, str], change: str, values: Mapping[str, Mapping[str, str]]
+) -> str:
+    name, value = key
+    options = {
+        "table-name": table,
+        "key": json.dumps({name: {"S": value}}),
+        "update-expression": change,
+        "condition-expression": f"attribute_exists({name})",
+        **({"expression-attribute-values": json.dumps(values)} if values else {}),
+    }
+    return "aws dynamodb update-item " + " ".join(
+        f"--{option} {shlex.quote(text)}" for option, text in options.items()
+    )
+
+
+def _cells(row: Mapping[str, str]) -> tuple[str, str, str]:
+    return reading.to_text(row["subject"]), row["kind"], reading.to_text(row["finding"])
+
+
+def _summary(report: Report) -> list[tuple[str, str]]:
+    not_judged = {
+        "orders in flight": report.in_flight,
+        "orders that still move": len(report.moving),
+        "SKUs that still move": len(report.skus_moving),
+        "SKUs of which nobody noted what was put in": len(report.skus_unknown),
+    }
+    return [
+        ("read", f"{report.orders} orders, {report.skus} SKUs"),
+        ("findings", str(len(report.findings)) if report.findings else "none: the books balance"),
+        ("not judged yet", _listed(not_judged) or "nothing"),
+        ("waiting", _listed(report.waiting) or "nothing"),
+        ("parked", _listed(report.parked) or "nothing"),
+    ]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+
+
+def _facts(report: Report) -> dict[str, Any]:
+    """What was read and what was not judged, for a script."""
+    return {
+        "orders": report.orders,
+        "skus": report.skus,
+        "not_judged": {
+            "orders_in_flight": report.in_flight,
+            "orders_moving": list(report.moving),
+            "skus_moving": list(report.skus_moving),
+            "skus_unknown": list(report.skus_unknown),
+        },
+        "waiting": dict(report.waiting),
+        "parked": dict(report.parked),
+    }

@@ -1,0 +1,1 @@
+"""Whether the books balance: orders, payments, reservations, stock, and the card processor's."""

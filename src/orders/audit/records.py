@@ -1,0 +1,42 @@
+"""The items of the four tables as the audit's values."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from orders.audit.decisions import Order, Payment, Reservation, StockLevel, Unreadable
+from orders.aws.items import Item, UnreadableRecordError, from_item
+
+T = TypeVar("T")
+
+
+def read_order(item: Item) -> Order | Unreadable:
+    """Read an item of the table ``orders``; of its history only the newest step is kept."""
+    order = _read(item, Order, "orders")
+    if isinstance(order, Unreadable):
+        return order
+    return msgspec.structs.replace(order, history=order.history[-1:])
+
+
+def read_payment(item: Item) -> Payment | Unreadable:
+    """Read an item of the table ``payments``."""
+    return _read(item, Payment, "payments")
+
+
+def read_reservation(item: Item) -> Reservation | Unreadable:
+    """Read an item of the table ``reservations``."""
+    return _read(item, Reservation, "reservations")
+
+
+def read_stock(item: Item) -> StockLevel | Unreadable:
+    """Read an item of the table ``stock``."""
+    return _read(item, StockLevel, "stock")
+
+
+def _read(item: Item, kind: type[T], table: str) -> T | Unreadable:
+    try:
+        return from_item(item, kind)
+    except UnreadableRecordError as error:
+        return Unreadable(table, str(error))
