@@ -1,4 +1,4 @@
-# Each target is one line of intent; `make help` lists them.
+# `make help` lists the targets.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +9,7 @@ BENCH_STAMP := .venv/.bench-ready
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## install everything, pinned and hashed, into .venv
+setup: $(STAMP) ## install everything into .venv, pinned by version and hash
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)" if sys.version_info < (3, 11) else 0)'
@@ -19,23 +19,23 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-run: setup ## start the local cloud, deploy the pipeline, send 10 orders, show each one's end
+run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check how each one ends
 	@$(BIN)/orderctl run
 
-test: setup lint security ## every check and test
+test: setup lint security ## run every check and test
 	$(BIN)/pytest -n auto --dist loadfile
 
-test-aws: setup ## the end-to-end tests against a deployed stack, not production: STACK=staging-order-pipeline
+test-aws: setup ## run the end-to-end tests against a deployed stack (not production): STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }
 	ORDERCTL_TEST_STACK=$(STACK) $(BIN)/pytest tests/local/test_pipeline.py
 
-lint: setup ## formatting, lint, types, the template
+lint: setup ## check formatting, code, types and the templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml delivery/*.yaml
 
-security: $(CHECKOV)/.ready ## the templates' security, by Checkov: each finding is fixed or has its reason beside it
+security: $(CHECKOV)/.ready ## check the templates' security with Checkov: each finding is fixed, or skipped with a reason beside it
 	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml delivery/github-role.yaml --compact --quiet --skip-download
 
 $(CHECKOV)/.ready: requirements/checkov.txt | setup
@@ -44,15 +44,15 @@ $(CHECKOV)/.ready: requirements/checkov.txt | setup
 	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
 	@touch $@
 
-format: setup ## format the code and fix what can be fixed
+format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 SEEDS ?= 2000
-simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one
+simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
-bench: setup $(BENCH_STAMP) ## measure what an order costs, beside the floor and a textbook version; QUICK=1 for a look
+bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
@@ -62,13 +62,13 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 schemas: setup ## write docs/schemas from src/orders/events.py
 	@$(BIN)/orderctl schemas
 
-lock: ## renew requirements/*.txt from requirements/*.in (needs uv)
+lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/bench.in -o requirements/bench.txt
 	uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/lambda.in -o requirements/lambda.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/checkov.in -o requirements/checkov.txt
 
-clean: ## remove what was built (not the environments)
+clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .PHONY: help setup run test test-aws lint security format simulate bench schemas lock clean

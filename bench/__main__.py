@@ -51,18 +51,18 @@ def run(
     results: dict[str, Any] = {"measured": _circumstances(quick)}
     results |= _measure(parts, functions, quick, port)
     reached = targets(results)
-    results["targets"] = [target.told() for target in reached]
+    results["targets"] = [target.as_dict() for target in reached]
     report.show(results, reached)
     is_whole = not (quick or part or function)
     directory = into or (_RESULTS if is_whole else paths.BUILD / "bench-quick")
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     plot.draw(results, directory / "bench.svg")
-    where = paths.shown(directory)
+    where = paths.display_path(directory)
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
     if directory == _RESULTS:
         page.renew(results)
-        console.out().print(f"The tables of {paths.shown(page.PAGE)} are those of this run.")
+        console.out().print(f"The tables of {paths.display_path(page.PAGE)} are those of this run.")
 
 
 def _measure(
@@ -79,7 +79,7 @@ def _measure(
     if "warm" in parts:
         with (
             console.step("Invoking functions", "Invoked functions") as step,
-            emulator.running() as aws,
+            emulator.start() as aws,
         ):
             prepare(aws.endpoint, STOCK)
             results["warm"] = warm.measure(

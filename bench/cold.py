@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bench.figures import Told, spread
+from bench.figures import Progress, spread
 from bench.processes import Code, python
 from bench.setting import OURS, VERSIONS, Function, environment
 
@@ -28,7 +28,7 @@ def measure(
     code: Code,
     functions: Sequence[Function],
     repetitions: int,
-    told: Told,
+    report_progress: Progress,
     versions: Sequence[str] = VERSIONS,
 ) -> dict[str, Any]:
     """Start each function again and again: the floor, ours and the textbook's in turn.
@@ -37,7 +37,7 @@ def measure(
         code: where the functions' code is.
         functions: which.
         repetitions: how often each is started.
-        told: is told how many repetitions are done, of how many.
+        report_progress: called with how many repetitions are done, of how many.
         versions: ours, or the textbook's, too; the floor is always there.
 
     Returns:
@@ -50,7 +50,7 @@ def measure(
                 sample = _start(code, function, version)
                 if repetition:  # the first one warms the caches of the file system
                     taken[function.name, version].append(sample)
-        told(repetition, repetitions)
+        report_progress(repetition, repetitions)
     return {
         function.name: {
             **{

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,11 +48,32 @@ def count_resources(kind: str) -> int:
     return sum(resource["Type"] == kind for resource in Template.load().resources().values())
 
 
+def count_metrics() -> int:
+    """How many custom metrics there are: the dashboard shows each that a function publishes."""
+    names = set()
+    for resource in Template.load().resources().values():
+        if resource["Type"] == "AWS::CloudWatch::Dashboard":
+            body = re.sub(r"\$\{.+?\}", "1", resource["Properties"]["DashboardBody"]["Fn::Sub"])
+            for widget in json.loads(body)["widgets"]:
+                names |= _custom(widget["properties"].get("metrics", []))
+    return len(names)
+
+
+def _custom(lines: Sequence[Sequence[Any]]) -> set[str]:
+    """The custom metrics that a widget shows; a ``.`` is the namespace of the line before."""
+    names, namespace = set(), ""
+    for first, name, *_ in lines:
+        namespace = namespace if first in (".", "...") else first
+        if namespace == "OrderPipeline" and first != "...":
+            names.add(name)
+    return names
+
+
 def watching_month(table: Mapping[str, Any]) -> float:
     """Dollars a month for custom metrics, alarms and dashboards, whatever the load."""
     priced = table["cloudwatch"]
     return float(
-        table["assumptions"]["custom_metrics"] * priced["metric_month"]
+        count_metrics() * priced["metric_month"]
         + count_resources("AWS::CloudWatch::Alarm") * priced["alarm_month"]
         + count_resources("AWS::CloudWatch::Dashboard") * priced["dashboard_month"]
     )
@@ -91,7 +114,7 @@ class Bill:
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
     def per_month(self, version: str, *, rate: float, fill: float) -> float:
-        """Dollars a month for so many orders a second, all the time."""
+        """Dollars a month at a constant rate of orders per second."""
         millions = rate * self.prices["assumptions"]["seconds_per_month"] / MILLION
         return round(_total(self.per_million(version, rate=rate, fill=fill)) * float(millions), 2)
 

@@ -113,7 +113,7 @@ def _count(driver: _Driver) -> None:
 
 
 def main() -> None:
-    """Work for so many seconds with batches of so many messages, and tell what was done."""
+    """Work for some seconds with batches of a given size, and report what was done."""
     results, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: PTH123, SIM115 - the log lines
     driver = _Driver(boto3.client("sqs"), fill=int(sys.argv[2]))
     driver.take_orders_to_their_ends()  # connections are made
@@ -124,8 +124,8 @@ def main() -> None:
         driver.take_orders_to_their_ends()
         done += _GROUP
     took, cpu = time.monotonic() - started, time.process_time() - cpu
-    told = {"orders": done, "seconds": took, "calls": driver.calls, "cpu": cpu}
-    results.write(json.dumps(told))
+    work = {"orders": done, "seconds": took, "calls": driver.calls, "cpu": cpu}
+    results.write(json.dumps(work))
 
 
 if __name__ == "__main__":

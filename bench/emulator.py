@@ -104,7 +104,7 @@ class Emulator:
 
     def _control(self, order: dict[str, Any]) -> Answer:
         """Take an order of the bench, and tell what was counted since the last one."""
-        counted = {"calls": dict(self.calls), **self.units.told()}
+        counted = {"calls": dict(self.calls), **self.units.as_dict()}
         self.calls, self.units = Counter(), Units()
         self.latency, self.counting = order["latency"], order["counting"]
         return 200, {"Content-Type": "application/json"}, json.dumps(counted).encode()
@@ -141,7 +141,7 @@ class Aws:
 
 
 @contextmanager
-def running() -> Iterator[Aws]:
+def start() -> Iterator[Aws]:
     """Run the emulator in a process of its own, on a free port of this machine."""
     command = (sys.executable, "-m", "bench.emulator")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as process:

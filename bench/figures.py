@@ -1,16 +1,16 @@
-"""Numbers as they are told."""
+"""Summaries of samples, and the type of progress callbacks."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
 
-Told = Callable[[int, int], None]
-"""Is told how much of a long work is done, and how much there is."""
+Progress = Callable[[int, int], None]
+"""Called with how much of a long task is done, and how much there is."""
 
 
 def spread(samples: Sequence[float]) -> dict[str, float]:
-    """The median of some samples, between the least and the most of them."""
+    """The median, minimum and maximum of some samples."""
     return {
         "median": round(statistics.median(samples), 4),
         "min": round(min(samples), 4),
@@ -20,6 +20,6 @@ def spread(samples: Sequence[float]) -> dict[str, float]:
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """The sample that a share of all do not exceed."""
+    """The sample that a share of all samples does not exceed."""
     ordered = sorted(samples)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

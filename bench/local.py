@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bench.figures import Told, percentile, spread
+from bench.figures import Progress, percentile, spread
 from bench.processes import ROOT
 from bench.setting import ON_THE_WAY
 from bench.workload import STOCK, orders
 from orderctl.deploying import package
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.pipeline import Pipeline
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,7 +58,7 @@ class _Ends:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watch(self) -> Iterator[None]:
         """Read the updates for as long as the block takes."""
         readers = [threading.Thread(target=self._read) for _ in range(_READERS)]
         for reader in readers:
@@ -112,7 +113,13 @@ class _Senders:
         return sent
 
 
-def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> dict[str, Any]:
+def _only(port: int | None) -> list[int] | None:
+    return None if port is None else [port]
+
+
+def measure(
+    seconds: float, repetitions: int, port: int | None, report_progress: Progress
+) -> dict[str, Any]:
     """Send orders at rising rates until they do not end as fast as they come; then all at once.
 
     The emulator's ceiling is measured in turn with the bursts, on a cloud of its own, so that what
@@ -122,12 +129,12 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
         seconds: how long each rate is kept up.
         repetitions: how many bursts there are, and runs at the ceiling.
         port: where the local cloud listens; any free port when not given.
-        told: is told how much is done.
+        report_progress: called with how much is done, of how much.
 
     Returns:
         The rates and what became of them, the bursts, and the emulator's ceiling.
     """
-    with LocalCloud(port=port) as cloud, LocalCloud(port=port and port + 1) as bare:
+    with LocalCloud(ports=_only(port)) as cloud, LocalCloud(ports=_only(port and port + 1)) as bare:
         for one in (cloud, bare):
             one.deploy(package.build(package.Target.this_machine()), parameters=_PARAMETERS)
             stock = Pipeline(one.session(), one.state.stack_name).stock
@@ -138,7 +145,7 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
         levels: list[dict[str, Any]] = []
         for rate in _RATES:
             levels.append(_send(cloud, int(rate * seconds), rate))
-            told(len(levels), len(_RATES))
+            report_progress(len(levels), len(_RATES))
             if levels[-1]["ended_per_second"] < rate * _SATURATED:
                 break
         bursts: list[dict[str, Any]] = []
@@ -146,7 +153,7 @@ def measure(seconds: float, repetitions: int, port: int | None, told: Told) -> d
         for number in range(repetitions):
             bursts.append(_send(cloud, int(_BURST * seconds), math.inf))
             ceiling.append(_at_ceiling(bare, seconds / 2, bursts[-1]["batch_fill"]))
-            told(number + 1, repetitions)
+            report_progress(number + 1, repetitions)
     ours = spread([burst["ended_per_second"] for burst in bursts])
     most = spread([run["orders_per_second"] for run in ceiling])
     return {
@@ -165,7 +172,7 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
     invoked, cpu = _consumer_invocations(cloud), _cpu(cloud)
     ends = _Ends(cloud.session().client("sqs"), cloud.outputs["OrderUpdatesQueueUrl"])
     senders = _Senders(cloud.outputs["ApiUrl"])
-    with ends.watched(), ThreadPoolExecutor(_SENDERS) as pool:
+    with ends.watch(), ThreadPoolExecutor(_SENDERS) as pool:
         started = time.monotonic()
         placing = []
         for number, order in enumerate(made):
@@ -173,9 +180,9 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
             placing.append(pool.submit(senders.place, order))
         for future in placing:
             future.result()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while len(ends.at) < len(made) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(
+            lambda: len(ends.at) >= len(made), patience_seconds=_PATIENCE_SECONDS, poll_seconds=0.05
+        )
     used = {name: seconds - cpu[name] for name, seconds in _cpu(cloud).items()}
     # From when it should have been sent: a caller that had to wait for its turn is late, too.
     took = [

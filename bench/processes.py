@@ -130,8 +130,8 @@ class Worker:
             raise FunctionFailedError(
                 f"{self.function.name} ({self.version}) failed; why is above."
             )
-        told: dict[str, Any] = json.loads(answer)
-        return told
+        figures: dict[str, Any] = json.loads(answer)
+        return figures
 
 
 @contextmanager

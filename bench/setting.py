@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+
+from orderctl.deploying import Template
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
@@ -18,11 +21,27 @@ BUS: Final = "order-events"
 TOPIC: Final = "order-updates.fifo"
 TOPIC_ARN: Final = f"arn:aws:sns:us-east-1:000000000000:{TOPIC}"
 
+_TEMPLATE: Final = Template.load().resources()
+
+
+def _declared(kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The logical id and the properties of each resource of a type, such as Lambda::Function."""
+    for logical_id, resource in _TEMPLATE.items():
+        if resource["Type"] == f"AWS::{kind}":
+            yield logical_id, resource["Properties"]
+
+
+def _plain(name: Mapping[str, str]) -> str:
+    """A name without the stack's prefix."""
+    return name["Fn::Sub"].removeprefix("${NamePrefix}")
+
+
+_TABLE_NAMES: Final = {
+    logical_id: _plain(table["TableName"]) for logical_id, table in _declared("DynamoDB::Table")
+}
 _TABLES: Final = {
-    "orders": "order_id",
-    "payments": "order_id",
-    "reservations": "order_id",
-    "stock": "sku",
+    _plain(table["TableName"]): table["KeySchema"][0]["AttributeName"]
+    for _, table in _declared("DynamoDB::Table")
 }
 KEYS: Final = {
     **_TABLES,
@@ -45,12 +64,12 @@ class Function:
     clients: tuple[str, ...]
     """What AWS services every invocation of it calls."""
     events_of_an_order: int
-    """How many events of one order it handles, when all goes well; none if a schedule runs it."""
+    """How many events of one order it handles, when all goes well; 0 if that is not measured."""
     in_batches: bool = True
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Ours, and the textbook's if there is one: nothing in a textbook looks after orders."""
+        """Ours, and the textbook's if there is one."""
         return VERSIONS if self.events_of_an_order else (OURS,)
 
     def handler(self, version: str) -> str:
@@ -67,11 +86,34 @@ ON_THE_WAY: Final = (
 )
 """The functions on the way of an order."""
 
-FUNCTIONS: Final = (
-    *ON_THE_WAY,
-    Function("stuck-orders", "stuck", ("dynamodb",), 0, in_batches=False),
-)
+_CLIENTS: Final = ("dynamodb", "events", "sns")
+"""The services of which a handler makes a client when it is imported."""
+
+
+def _others() -> Iterator[Function]:
+    """The functions that have no textbook version: only their cold start is measured."""
+    measured = {function.name for function in ON_THE_WAY}
+    for _, declared in _declared("Lambda::Function"):
+        name = _plain(declared["FunctionName"])
+        if name not in measured:
+            role = _TEMPLATE[declared["Role"]["Fn::GetAtt"][0]]["Properties"]
+            actions = str(role["Policies"])
+            clients = tuple(service for service in _CLIENTS if f"'{service}:" in actions)
+            room = declared["Handler"].split(".")[1]
+            yield Function(name, room, clients, 0, in_batches=False)
+
+
+FUNCTIONS: Final = (*ON_THE_WAY, *_others())
 BY_NAME: Final = {function.name: function for function in FUNCTIONS}
+
+
+_TABLE_VARIABLES: Final = {
+    variable: _TABLE_NAMES[value["Ref"]]
+    for _, function in _declared("Lambda::Function")
+    for variable, value in function["Environment"]["Variables"].items()
+    if isinstance(value, dict) and value.get("Ref") in _TABLE_NAMES
+}
+"""The table's name by the variable that tells it to functions."""
 
 
 def environment(function: Function, version: str, endpoint: str = "") -> dict[str, str]:
@@ -92,10 +134,7 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
         "EVENT_BUS": BUS,
         "API_AUTHORIZATION": "NONE",
         "STAFF_GROUP": "staff",
-        "ORDERS_TABLE": f"{prefix}orders",
-        "PAYMENTS_TABLE": f"{prefix}payments",
-        "RESERVATIONS_TABLE": f"{prefix}reservations",
-        "STOCK_TABLE": f"{prefix}stock",
+        **{variable: f"{prefix}{table}" for variable, table in _TABLE_VARIABLES.items()},
         "IDEMPOTENCY_TABLE": "textbook-idempotency",
         "ORDER_UPDATES_TOPIC": TOPIC_ARN,
         "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",

@@ -35,7 +35,7 @@ class Target:
             return self.measured >= self.target
         return self.measured <= self.target
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {**asdict(self), "measured": round(self.measured, 3), "met": self.is_met}
 

@@ -36,7 +36,7 @@ class Units:
     """Items read or written, found or not."""
     events: int = 0
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "write_units": dict(self.writes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.emulator import Aws
-from bench.figures import Told, spread
+from bench.figures import Progress, spread
 from bench.processes import Code, Worker, worker
 from bench.setting import VERSIONS, Function
 from bench.workload import Work, work
@@ -41,7 +41,7 @@ def measure(
     aws: Aws,
     functions: Sequence[Function],
     repetitions: int,
-    told: Told,
+    report_progress: Progress,
     *,
     versions: Sequence[str] = VERSIONS,
 ) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def measure(
         aws: what answers them.
         functions: which.
         repetitions: how many samples are taken of each.
-        told: is told how many samples are done, of how many.
+        report_progress: called with how many samples are done, of how many.
         versions: ours, or the textbook's, too.
 
     Returns:
@@ -70,8 +70,8 @@ def measure(
             times: dict[Any, list[Any]] = defaultdict(list)
             for repetition in range(repetitions):
                 _sample(pair, times)
-                told(number * repetitions + repetition + 1, len(functions) * repetitions)
-            found[function.name] = {v: _told(pair, v, times) for v in versions}
+                report_progress(number * repetitions + repetition + 1, len(functions) * repetitions)
+            found[function.name] = {v: _summarize(pair, v, times) for v in versions}
     return found
 
 
@@ -96,7 +96,7 @@ def _sample(pair: _Pair, times: dict[Any, list[Any]]) -> None:
     pair.aws.reset()
 
 
-def _told(pair: _Pair, version: str, times: dict[Any, list[Any]]) -> dict[str, Any]:
+def _summarize(pair: _Pair, version: str, times: dict[Any, list[Any]]) -> dict[str, Any]:
     return {
         "counts": {batch: _count(pair, version, batch) for batch in pair.batches},
         "per_order": [

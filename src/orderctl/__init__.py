@@ -1,1 +1,5 @@
-"""What runs on an engineer's machine: commands, the local cloud, packaging, deployment."""
+"""What runs on an engineer's machine.
+
+`commands` is the command line, `terminal` what the commands share. `pipeline` reads and drives a
+deployed pipeline, `deploying` packages and deploys it, and `localcloud` runs the AWS APIs locally.
+"""

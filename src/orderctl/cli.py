@@ -1,4 +1,4 @@
-"""The entry point: from here on Ctrl-C and errors end in a message, not in a traceback."""
+"""The entry point. Ctrl-C and errors end in a message, never in a traceback."""
 
 import contextlib
 import signal
@@ -8,13 +8,13 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
+from orderctl.signals import ENDING_SIGNALS
+
 _SIGNALLED = 128
-# What ends a program from outside; SIGHUP is a closed terminal.
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(BaseException):
-    """Ctrl-C, or another signal that ends a program; what was started is stopped on its way up."""
+    """Ctrl-C, or another signal that ends a program; `with` blocks stop what they started."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -23,17 +23,17 @@ class Ended(BaseException):
 
 def main() -> None:
     """Run the command line."""
-    for number in _ENDING_SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as it is under nohup
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, _end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A terminal that lacks a character shows another for it.
+            # A character that the terminal does not have is shown as "?".
             stream.reconfigure(errors="replace")
     try:
         status = _run_program(sys.argv[1:])
     except Ended as end:
-        for number in _ENDING_SIGNALS:
+        for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         _say_end(end)
         status = _SIGNALLED + end.number
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _run_program(arguments: Sequence[str]) -> int:
-    # Loading takes a moment too, in which Ctrl-C may come.
+    # Imported here, so that Ctrl-C during the import ends in a message too.
     from orderctl.terminal import console  # noqa: PLC0415
 
     console.listen()
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command, and return its exit status.
 
     Args:
-        arguments: what was typed behind the program's name.
+        arguments: what was typed after the program's name.
     """
     from cyclopts import CycloptsError  # noqa: PLC0415
 
@@ -75,17 +75,17 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    except Exception as fault:  # a defect; whoever typed sees no traceback
-        console.unexpected(fault)
+    except Exception as fault:  # a defect: the user sees no traceback
+        console.report_defect(fault)
         return 1
     return 0
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Refuse what is not in the terminal's encoding: AWS takes Unicode only.
+    """Refuse arguments that are not valid text: AWS takes Unicode only.
 
     Raises:
-        UsageError: an argument is not.
+        UsageError: an argument is not valid text.
     """
     from orderctl.errors import UsageError  # noqa: PLC0415
 
@@ -102,6 +102,6 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _say_end(end: Ended) -> None:
     by = "Ctrl-C" if end.number == signal.SIGINT else signal.Signals(end.number).name
-    below_the_c = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C where the cursor was
-    with contextlib.suppress(OSError):  # the terminal may be what has gone
+    below_the_c = "\n" if sys.stderr.isatty() else ""  # a terminal prints ^C first
+    with contextlib.suppress(OSError):  # the terminal itself may be gone
         sys.stderr.write(f"{below_the_c}Stopped by {by}.\n")

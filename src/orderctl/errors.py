@@ -6,4 +6,4 @@ class OrderctlError(Exception):
 
 
 class UsageError(OrderctlError):
-    """What was typed cannot be meant: exit status 2."""
+    """The command was called the wrong way: exit status 2."""

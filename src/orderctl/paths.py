@@ -1,4 +1,4 @@
-"""Where things are in the project."""
+"""Where things are in the project, and how paths are shown."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ def state_directory() -> Path:
     return Path(chosen).absolute() if chosen else ROOT / ".orderctl"
 
 
-def shown(path: Path) -> str:
-    """A path as one would type it: relative where that is shorter."""
+def display_path(path: Path) -> str:
+    """A path as one would type it: relative if it is below the current directory."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def orderctl() -> str:
-    """This program as one would type it here."""
+    """This program as one would type it here: by name if it is on the PATH, else by path."""
     script = Path(sys.prefix, "bin", "orderctl")
     on_path = shutil.which("orderctl")
-    return "orderctl" if on_path and Path(on_path) == script else shown(script)
+    return "orderctl" if on_path and Path(on_path) == script else display_path(script)

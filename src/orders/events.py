@@ -317,7 +317,8 @@ _decode_envelope = msgspec.json.Decoder(_JsonEnvelope).decode
 def _details_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - an alias such as Command
     """The types of detail that such an event can have, by detail-type."""
     (details,) = get_args(event)
-    return {detail.detail_type: detail for detail in get_args(details)}
+    # A union has its members as arguments; an event of one kind is no union.
+    return {detail.detail_type: detail for detail in get_args(details) or (details,)}
 
 
 _COMMANDS: Final = _details_of(Command)

@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Any
 
-import cfnlint.decode.cfn_yaml
 import pytest
 
 from bench import cold, costs, emulator, processes, warm
@@ -14,6 +13,7 @@ from bench.setting import BY_NAME, OURS, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
 from orderctl import paths
+from orderctl.deploying.template import parse
 from support.dashboard import published_metrics
 
 PAYMENTS = BY_NAME["payments-processor"]
@@ -31,7 +31,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> processes.Code:
 
 @pytest.fixture(scope="module")
 def measured(code: processes.Code) -> dict[str, Any]:
-    with emulator.running() as aws:
+    with emulator.start() as aws:
         prepare(aws.endpoint, STOCK)
         return warm.measure(code, aws, CONSUMERS, 1, silent, versions=[OURS])
 
@@ -83,8 +83,8 @@ def test_the_prices_are_dated() -> None:
 
 def test_the_fixed_part_has_every_metric_alarm_and_dashboard() -> None:
     table = costs.prices()
-    assert table["assumptions"]["custom_metrics"] == len(published_metrics())
-    template = cfnlint.decode.cfn_yaml.load(str(paths.TEMPLATE))
+    assert costs.count_metrics() == len(published_metrics())
+    template = parse(paths.TEMPLATE.read_text(encoding="utf-8"))
     kinds = Counter(resource["Type"] for resource in template["Resources"].values())
     for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"):
         assert costs.count_resources(kind) == kinds[kind] > 0

@@ -16,17 +16,10 @@ from mypy_boto3_lambda import LambdaClient
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.gaps.cloudwatch.alarms import ALARM_MINUTE_SECONDS
+from orderctl.pipeline.steps import CONSUMERS, FUNCTION_NAMES
 from support.pipeline import PipelineUnderTest, eventually
 
-FUNCTIONS = (
-    "order-api",
-    "payments-processor",
-    "inventory-processor",
-    "order-tracker",
-    "notifications",
-    "stuck-orders",
-)
-CONSUMERS = ("payments-processor", "inventory-processor", "order-tracker")
+CONSUMING = [step.function_name for step in CONSUMERS.values()]
 # The dead-letter queues' alarms are in test_pipeline.py, and so is this one.
 ELSEWHERE = {"stuck-orders", "notifications-event-age"}
 # The schedule must come round once.
@@ -180,10 +173,10 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
 
     with (
         ringing_for_old_messages(pipeline),
-        paused(functions, *CONSUMERS),
+        paused(functions, *CONSUMING),
         without_callers(functions, "notifications", "stuck-orders"),
         pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
-        failing(functions, *FUNCTIONS),
+        failing(functions, *FUNCTION_NAMES),
     ):
         publish_all_kinds(pipeline, first)
         functions.invoke(FunctionName="notifications", InvocationType="Event")

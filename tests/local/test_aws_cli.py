@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 
 import pytest
 
+from orderctl.waiting import wait_until
 from support.command_line import PROGRAM
 from support.pipeline import PipelineUnderTest
 
@@ -85,9 +85,7 @@ def test_the_scenarios_run_word_for_word(
     answers = output_of(SUBMIT_10_TEST_ORDERS, environment)
     assert answers.count('"status": 202') == 10
 
-    deadline = time.monotonic() + 30
-    while pipeline.charged(IDS) != set(IDS) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_until(lambda: pipeline.charged(IDS) == set(IDS), patience_seconds=30, poll_seconds=0.2)
     assert pipeline.charged(IDS) == pipeline.reserved(IDS) == set(IDS)
 
     answer = json.loads(output_of(VERIFY_DLQ_IS_EMPTY, environment))

@@ -163,7 +163,9 @@ class TestStuckOrdersAndTheWayBack:
         assert (redriven.returncode, redriven.stderr) == (0, "")
         assert redriven.stdout == "✓ payments-dlq: moved 1 message to payments\n"
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
-        assert orderctl("dlq", "redrive").stdout == "There is nothing in any dead-letter queue.\n"
+        assert (
+            orderctl("dlq", "redrive").stdout == "There are no messages in any dead-letter queue.\n"
+        )
 
     def test_a_failed_notification_is_made_again(
         self, pipeline: PipelineUnderTest, orderctl: Orderctl

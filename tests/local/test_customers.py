@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from orderctl import deploying as stack
+from orderctl import deploying
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -56,7 +56,7 @@ class Shop:
     def token(self, customer: str, *, staff: bool = False) -> str:
         """A token of a made-up customer."""
         session, parameters = self.cloud.session(), self.pipeline.stack.parameters()
-        return tokens.made_up(session, self.url, parameters, customer=customer, staff=staff)
+        return tokens.issue(session, self.url, parameters, customer=customer, staff=staff)
 
     def api(self, token: str | None) -> ApiClient:
         """The API for who has a token."""
@@ -272,7 +272,7 @@ class TestTokens:
         pools = session.client("cognito-idp")
         other = pools.create_user_pool(PoolName="another-shop")["UserPool"]["Arn"]
         parameters = shop.pipeline.stack.parameters() | {"UserPoolArn": other}
-        token = tokens.made_up(session, shop.url, parameters, customer="alice", staff=True)
+        token = tokens.issue(session, shop.url, parameters, customer="alice", staff=True)
         assert shop.api(token).show(order_id).status == 401
 
 
@@ -311,11 +311,11 @@ def test_customers_without_a_user_pool_are_refused_before_anything_is_created(
     shop: Shop, artifact: Artifact
 ) -> None:
     nobody = {"ApiAuthorization": "JWT", "UserPoolArn": ""}
-    with pytest.raises(stack.StackError, match="ApiAuthorization=JWT needs UserPoolArn"):
-        stack.deploy(
+    with pytest.raises(deploying.StackError, match="ApiAuthorization=JWT needs UserPoolArn"):
+        deploying.deploy(
             shop.cloud.session(),
             artifact,
-            template=stack.Template.load(),
+            template=deploying.Template.load(),
             parameters=nobody | {"NamePrefix": "second-"},
             stack_name="second",
             poll_seconds=0.05,
@@ -332,7 +332,9 @@ def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_
 
         pool = shop.pipeline.stack.parameter("UserPoolArn")
         scoped = {"ApiAuthorization": "JWT", "ApiScope": tokens.API_SCOPE}
-        with pytest.raises(stack.StackError, match="ApiScope cannot be changed while customers"):
+        with pytest.raises(
+            deploying.StackError, match="ApiScope cannot be changed while customers"
+        ):
             cloud.deploy(artifact, parameters=scoped)
         cloud.deploy(artifact, parameters={"ApiAuthorization": "AWS_IAM"})
         assert shop.api(id_token).show(order_id).status in {401, 403}

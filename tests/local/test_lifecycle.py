@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,20 +17,19 @@ import pytest
 from orderctl import paths
 from orderctl.errors import OrderctlError
 from orderctl.localcloud import processes
-from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.localcloud.lifecycle import LocalCloud, claim
 from orderctl.localcloud.processes import any_free_port, is_running
+from orderctl.localcloud.state import StateDirectory
+from orderctl.waiting import wait_until
 
 PATIENCE_SECONDS = 60.0
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:  # noqa: ANN401 - what it waits for
     """Wait until something is there."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{what} did not come in {PATIENCE_SECONDS} s")
+    found = wait_until(condition, patience_seconds=PATIENCE_SECONDS, poll_seconds=0.01)
+    assert found, f"{what} did not come in {PATIENCE_SECONDS} s"
+    return found
 
 
 class Orderctl:
@@ -194,7 +194,9 @@ def test_killed_owner_takes_its_cloud_along(orderctl: Orderctl, moment: str) -> 
     wait_for(lambda: is_gone(state), "the end of the server")
     code, output = orderctl.run("up", "--detach", "--port", orderctl.port)
     assert code == 0
-    assert f"The local cloud of {state['started_at']} was not stopped; cleared away." in output
+    assert (
+        f"The local cloud of {state['started_at']} was not stopped; removed what it left." in output
+    )
 
 
 def test_what_a_killed_detaching_owner_leaves_is_ended_by_the_next_up(orderctl: Orderctl) -> None:
@@ -270,3 +272,23 @@ def test_settings_of_the_machine_do_not_reach_the_local_cloud(
     with LocalCloud() as cloud:
         url = cloud.session().client("sqs").create_queue(QueueName="queue")["QueueUrl"]
         assert url == f"{cloud.endpoint}/000000000000/queue"
+
+
+def test_a_port_that_another_program_was_faster_to_take_is_passed_over(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        free = any_free_port()
+        with LocalCloud(StateDirectory(tmp_path), ports=[port, free]) as cloud:
+            assert cloud.state.port == free
+        with pytest.raises(OrderctlError, match="have all the ports"):
+            LocalCloud(ports=[port]).start()
+
+
+def test_the_log_of_the_last_cloud_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path)
+    directory.prepare()
+    with directory.open_log() as log:
+        log.write(b"why it ended")
+    with claim(directory):
+        pass
+    assert directory.previous_log.read_text() == "why it ended"

@@ -38,7 +38,7 @@ class TestSubmit:
     ) -> None:
         (order_id,) = pipeline.ids(1)
         taken = orderctl("submit", "--amount", "12.50", "--id", order_id)
-        assert (taken.returncode, taken.stdout) == (0, f"Taken: {order_id}\n")
+        assert (taken.returncode, taken.stdout) == (0, f"Accepted: {order_id}\n")
         other = orderctl("submit", "--amount", "13", "--id", order_id)
         assert other.returncode == 1
         assert "409: The order id" in other.stderr
@@ -133,7 +133,7 @@ class TestParked:
 
         unasked = orderctl("dlq", "purge", "payments-dlq")
         assert unasked.returncode == 1
-        assert "there is nobody to ask" in unasked.stderr
+        assert "Cannot ask for confirmation" in unasked.stderr
         purged = answered(orderctl("dlq", "purge", "payments-dlq", "--yes", "--json"))
         assert purged == [{"queue": "payments-dlq", "deleted": 1}]
         assert pipeline.dead_letters.depths()["payments-dlq"] == 0
@@ -145,7 +145,7 @@ class TestParked:
     def test_there_is_no_trace_of_an_unknown_order(self, orderctl: Orderctl) -> None:
         result = orderctl("trace", "nobody")
         assert (result.returncode, result.stdout) == (1, "")
-        assert "There is no trace of an order nobody" in result.stderr
+        assert "Nothing is known about an order nobody" in result.stderr
 
 
 class TestPause:

@@ -35,7 +35,7 @@ def collect_updates(
     seen: dict[str, list[str]] = {order_id: [] for order_id in ids}
 
     def take() -> None:
-        while updates := pipeline.told():
+        while updates := pipeline.take_updates():
             for update in updates:
                 if update["order_id"] in seen:
                     seen[update["order_id"]].append(update["status"])
@@ -275,7 +275,7 @@ def answer(
     pipeline: PipelineUnderTest, method: str, url: str, body: bytes | None = None
 ) -> BaseHTTPResponse:
     """What the API answers to a signed request, with its headers."""
-    headers = pipeline.api._authorized(method, url, body, {"Content-Type": "application/json"})
+    headers = pipeline.api._authorize(method, url, body, {"Content-Type": "application/json"})
     return pipeline.api._pool.request(method, url, body=body, headers=headers)
 
 
@@ -291,8 +291,8 @@ class TestLoadAndCrashes:
         ids = pipeline.ids(1000)
         for start in range(0, 1000, 250):
             pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
-            for function in ("order-tracker", "payments-processor", "inventory-processor"):
-                kill_workers(state_directory, function)
+            for step in CONSUMERS.values():
+                kill_workers(state_directory, step.function_name)
         pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])
 
         def all_ended() -> bool:

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
+from orderctl.deploying import Template
 from orderctl.localcloud.lifecycle import LocalCloud
+from orderctl.pipeline.steps import STEPS, url_output
 from orders.events import ROUTING
 from support.publishing import published_by
 
 Call = tuple[str, str, dict[str, Any]]
-# Its package in `orders`, by the name of the function.
-ROOMS = {
-    "order-api": "order_api",
-    "payments-processor": "payments",
-    "inventory-processor": "inventory",
-    "order-tracker": "tracker",
-    "notifications": "notifications",
-    "stuck-orders": "stuck",
+FUNCTIONS = {
+    step.function_name: Template.load().resources()[step.function]["Properties"]
+    for step in STEPS
+    if step.function
 }
+# Its package in `orders`, by the name of the function.
+ROOMS = {name: function["Handler"].split(".")[1] for name, function in FUNCTIONS.items()}
 # Makes calls under the role it has, and says how each ended.
 CALLER = """
     import boto3
@@ -171,19 +171,17 @@ def test_none_may_do_what_no_function_does(
     assert not done
 
 
-OWN_TABLES = {
-    "order-api": {"OrdersTableName"},
-    "payments-processor": {"PaymentsTableName"},
-    "inventory-processor": {"ReservationsTableName"},
-    "order-tracker": {"OrdersTableName"},
-    "notifications": set(),
-    "stuck-orders": set(),
-}
-OWN_QUEUES = {
-    "payments-processor": {"PaymentsQueueUrl"},
-    "inventory-processor": {"InventoryQueueUrl"},
-    "order-tracker": {"OutcomesQueueUrl"},
-}
+# Tables that a function works on and does not read: it only changes them, or queries an index.
+NOT_READ = {("inventory-processor", "StockTableName"), ("stuck-orders", "OrdersTableName")}
+
+
+def read_by(function: str) -> set[str]:
+    """The outputs of the tables and the queue that a function reads."""
+    variables = FUNCTIONS[function]["Environment"]["Variables"].values()
+    named = {value["Ref"] for value in variables if isinstance(value, dict) and "Ref" in value}
+    tables = {f"{name}Name" for name in named if name.endswith("Table")}
+    queues = {url_output(step.queue) for step in STEPS if step.queue in named}
+    return {name for name in tables if (function, name) not in NOT_READ} | queues
 
 
 @pytest.mark.parametrize("function", ROOMS)
@@ -203,4 +201,4 @@ def test_each_reads_its_own_table_and_queue_only(
             asked[name] = ("sqs", "receive_message", {"QueueUrl": value})
     answers = caller.answers(function, list(asked.values()))
     done = {name for name, said in zip(asked, answers, strict=True) if said not in DENIED}
-    assert done == OWN_TABLES[function] | OWN_QUEUES.get(function, set())
+    assert done == read_by(function)

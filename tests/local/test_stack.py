@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from orderctl import deploying as stack
+from orderctl import deploying
 from orderctl.deploying import Deployment, Destruction, StackError, StackEvent, Template
 from orderctl.deploying.package import Artifact
 from orderctl.localcloud.lifecycle import NAME_HELD, LocalCloud
@@ -80,7 +80,7 @@ class Stack:
     def deploy(self, more: str = "", **parameters: str) -> Deployment:
         body = TEMPLATE.format(name=self.name, more=more)
         names = ("CodeBucket", "CodeKey", "CodeVersion", "Suffix")
-        return stack.deploy(
+        return deploying.deploy(
             self.session,
             self._artifact,
             template=Template(body, {name: {"Default": ""} for name in names}),

@@ -20,7 +20,7 @@ from orderctl.deploying.package import Artifact, Target
 from orderctl.deploying.template import parse
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
-from orderctl.pipeline.order_files import Outgoing, outgoing
+from orderctl.pipeline.order_files import Outgoing, prepare
 from orderctl.pipeline.sender import Result, Sender
 from support.pipeline import PipelineUnderTest, eventually
 
@@ -74,7 +74,7 @@ def load(pipeline: PipelineUnderTest) -> Iterator[Result]:
 
     def orders() -> Iterator[Outgoing]:
         while not ended.is_set():
-            yield outgoing({"amount": 5, "items": [line]})
+            yield prepare({"amount": 5, "items": [line]})
 
     thread = threading.Thread(target=sender.send, args=(orders(), result, lambda: None))
     thread.start()

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 
 from orderctl.commands import cancel, logs, orders, trace, updates
 from orderctl.commands.order import show
-from orderctl.pipeline import reading, reasons
-from orderctl.pipeline import times as moments
-from orderctl.pipeline import trace as story
+from orderctl.pipeline import reading, reasons, times
 from orderctl.pipeline.api import Reply
 from orderctl.pipeline.dead_letters import event_in, order_id_in, without_qualifier
 from orderctl.pipeline.logs import LogLine, log_line
@@ -27,7 +25,13 @@ from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.queues import Message
 from orderctl.pipeline.sender import refusal
 from orderctl.pipeline.stock import reserved_lines
-from orderctl.pipeline.trace import Story
+from orderctl.pipeline.trace import (
+    Story,
+    log_entries,
+    order_entries,
+    parked_entries,
+    record_entries,
+)
 from orderctl.terminal import console, order_texts
 from support.hostile import HOSTILE, assert_harmless
 
@@ -124,49 +128,49 @@ def printed(*lines: object) -> None:
 @given(json_of(anything))
 def test_json_is_read_and_can_be_written_again_or_is_refused(text: str) -> None:
     try:
-        value = reading.parsed(text)
+        value = reading.parse_json(text)
     except ValueError:
-        assert reading.parsed_object(text) == {}
+        assert reading.parse_json_object(text) == {}
     else:
         assert json.loads(console.json_text(value)) == value
 
 
 @given(anything | st.sampled_from(ODD_TIMES))
 def test_a_time_can_be_counted_with(value: object) -> None:
-    moment = reading.time(value)
+    moment = reading.parse_time(value)
     if moment is not None:
         assert moment.tzinfo is UTC
         assert (moment + timedelta(hours=24)).timestamp() > 0
-        assert moments.shown(moment - timedelta(hours=24)).endswith("Z")
+        assert times.format_time(moment - timedelta(hours=24)).endswith("Z")
 
 
 @given(st.integers())
 @example(253402300800_000)
 @example(-62135596801_000)
 def test_so_can_milliseconds(value: int) -> None:
-    assert reading.FIRST <= reading.milliseconds(value) <= reading.LAST
+    assert reading.FIRST <= reading.from_milliseconds(value) <= reading.LAST
 
 
 @given(texts | st.sampled_from(ODD_TIMES) | st.from_regex(r"-?\d{1,9}[smhd]", fullmatch=True))
 def test_what_is_typed_as_a_time_is_one_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
-        moments.shown(moments.parse(text, NOW) - timedelta(minutes=1))
+        times.format_time(times.parse(text, NOW) - timedelta(minutes=1))
 
 
 @given(attributes)
 def test_numbers_and_texts(value: object) -> None:
-    number = reading.whole(value)
+    number = reading.whole_number(value)
     assert number is None or number == Decimal(str(value) if isinstance(value, str) else value)  # type: ignore[arg-type]
-    assert isinstance(reading.shown(value), str)
+    assert isinstance(reading.to_text(value), str)
 
 
 @given(json_of(log_fields), st.integers())
 def test_a_line_of_a_log(text: str, milliseconds: int) -> None:
     line = line_of(text, milliseconds)
     line.is_about("order-1")
-    assert json.loads(console.json_text(logs.raw(line)))
-    printed(*logs.readable(line))
-    printed(*(entry.what for entry in story.of_log([line])))
+    assert json.loads(console.json_text(logs.json_fields(line)))
+    printed(*logs.format_line(line))
+    printed(*(entry.what for entry in log_entries([line])))
     printed(reasons.of_consumed(MESSAGE, [line], "function").text)
 
 
@@ -192,7 +196,7 @@ def test_a_parked_message(body: str) -> None:
 def test_a_record_of_an_invocation(body: str) -> None:
     reason = reasons.of_invocation(body)
     printed(reason.text)
-    assert reason.at is None or reading.time(reason.at)
+    assert reason.at is None or reading.parse_time(reason.at)
 
 
 @given(st.dictionaries(st.sampled_from(["ERROR_CODE", "TARGET_ARN", "RULE_ARN"]), st.text()))
@@ -207,9 +211,9 @@ def test_an_order_s_story(
 ) -> None:
     parked = [Parked("dlq", MESSAGE, "order-1", text, reasons.Reason(text, at))]
     found = [
-        *story.of_order(order),
-        *story.of_record("table payments", record),
-        *story.of_parked(parked),
+        *order_entries(order),
+        *record_entries("table payments", record),
+        *parked_entries(parked),
     ]
     told = Story(order, tuple(sorted(found, key=lambda e: e.place)), tuple(parked), ())
     printed(*trace.screen("order-1", told))
@@ -254,5 +258,5 @@ def test_an_update(body: str, as_json: bool) -> None:
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 def test_each_odd_text_is_shown_as_it_is_or_as_unreadable(text: str) -> None:
-    printed(*logs.readable(line_of(text)))
+    printed(*logs.format_line(line_of(text)))
     assert updates.Printer(as_json=True).show([replace(MESSAGE, body=text)]) == []

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from orderctl.deploying.template import parse
 
 _TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 _ACCOUNT: Final = "123456789012"
@@ -74,28 +74,10 @@ class Topology:
     """The ARN of the FIFO topic."""
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads a template's short forms as what they stand for."""
-
-
-def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-        return {name: value.split(".", 1) if suffix == "GetAtt" else value}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
 @cache
 def topology() -> Topology:
     """Read the template, with the defaults of its parameters."""
-    return _Reader(yaml.load(_TEMPLATE.read_text(encoding="utf-8"), _Loader)).topology()  # noqa: S506
+    return _Reader(dict(parse(_TEMPLATE.read_text(encoding="utf-8")))).topology()
 
 
 class _Reader:

@@ -10,11 +10,13 @@ import asyncio
 import importlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
 
+from orderctl.deploying import Template
 from orders.aws.bus import Bus
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-TABLES = {"payments": "order_id", "reservations": "order_id", "stock": "sku"}
+_OF_A_TABLE = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
+"""What the template says of a table that matters to those who read and write it."""
 
 
 class _Body:
@@ -51,37 +54,27 @@ def connect(client: Any, service: str) -> None:  # noqa: ANN401 - any boto3 clie
     client.meta.events.register(f"before-send.{client.meta.service_model.endpoint_prefix}", answer)
 
 
+@cache
+def _tables() -> list[dict[str, Any]]:
+    """What the template's tables are made with."""
+    return [
+        {
+            "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
+            **{name: properties[name] for name in _OF_A_TABLE if name in properties},
+        }
+        for resource in Template.load().resources().values()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+        for properties in [resource["Properties"]]
+    ]
+
+
 def dynamodb() -> DynamoDBClient:
     """A DynamoDB with the pipeline's tables, empty."""
     importlib.import_module("ministack.services.dynamodb").reset()
     client = boto3.client("dynamodb")
     connect(client, "dynamodb")
-    for table, key in TABLES.items():
-        client.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-        )
-    client.create_table(
-        TableName="orders",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "order_id", "KeyType": "HASH"}],
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"}
-            for name in ("order_id", "unfinished", "placed_at")
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "unfinished",
-                "KeySchema": [
-                    {"AttributeName": "unfinished", "KeyType": "HASH"},
-                    {"AttributeName": "placed_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-    )
+    for declared in _tables():
+        client.create_table(**declared)
     return client
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline import Pipeline
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.updates import OrderUpdates
+from orderctl.waiting import wait_until
 from orders.aws.clock import timestamp
 
 AT_ONCE = 10
@@ -31,10 +31,8 @@ PATIENCE_SECONDS = 300 if STACK else 30
 
 def eventually(holds: Callable[[], object], within: float = PATIENCE_SECONDS) -> None:
     """Wait until something holds; fail with its last value when it does not."""
-    deadline = time.monotonic() + within
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"not within {within} s; last seen: {value!r}"
-        time.sleep(0.1)
+    value = wait_until(holds, patience_seconds=within, poll_seconds=0.1)
+    assert value, f"not within {within} s; last seen: {value!r}"
 
 
 def in_tens(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -115,7 +113,7 @@ class PipelineUnderTest(Pipeline):
             self._updates = queue["QueueUrl"]
             yield self
 
-    def told(self) -> list[dict[str, Any]]:
+    def take_updates(self) -> list[dict[str, Any]]:
         """The updates that have come since the last time, for its own subscription."""
         return OrderUpdates(self.sqs, self._updates).take() if self._updates else []
 

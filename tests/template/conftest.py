@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode.cfn_yaml
 import pytest
+
+from orderctl.deploying.template import parse
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
@@ -14,8 +15,7 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 @pytest.fixture(scope="session")
 def template() -> dict[str, Any]:
     """The whole template; short forms such as !Ref are spelled out."""
-    decoded: dict[str, Any] = cfnlint.decode.cfn_yaml.load(str(TEMPLATE))
-    return decoded
+    return dict(parse(TEMPLATE.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-import cfnlint.decode.cfn_yaml
 import pytest
 from botocore import xform_name
+
+from orderctl.deploying.template import parse
 
 ROOT = Path(__file__).parents[2]
 LOG_POLICY = (
@@ -86,6 +87,8 @@ HANDLERS = {
     "AWS::SQS::Queue": "sqs: CreateQueue DeleteQueue GetQueueAttributes GetQueueUrl "
     "ListQueueTags SetQueueAttributes TagQueue UntagQueue",
     "AWS::SQS::QueuePolicy": "sqs: SetQueueAttributes",
+    "AWS::WAFv2::WebACL": "wafv2: CreateWebACL DeleteWebACL GetWebACL ListTagsForResource "
+    "TagResource UntagResource UpdateWebACL",
     "AWS::WAFv2::WebACLAssociation": "apigateway: SetWebACL; wafv2: AssociateWebACL "
     "DisassociateWebACL GetWebACL GetWebACLForResource",
     "AWS::XRay::SamplingRule": "xray: CreateSamplingRule DeleteSamplingRule GetSamplingRules "
@@ -118,7 +121,7 @@ UNBOUND_CHANGES = {
 
 @pytest.fixture(scope="module")
 def delivery() -> dict[str, dict[str, Any]]:
-    template = cfnlint.decode.cfn_yaml.load(str(ROOT / "delivery/github-role.yaml"))
+    template = parse((ROOT / "delivery/github-role.yaml").read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = template["Resources"]
     return found
 

@@ -309,6 +309,24 @@ def test_a_web_acl_stands_before_the_stage_if_one_is_given(
     assert stage.endswith(":apigateway:${AWS::Region}::/restapis/${OrderApi}/stages/${ApiStage}")
 
 
+def test_requests_are_counted_by_their_token_if_customers_have_a_limit(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    assert template["Parameters"]["CustomerRateLimit"]["Default"] == "0"
+    acl, association = resources["CustomerRateAcl"], resources["ApiCustomerRateAcl"]
+    assert acl["Condition"] == association["Condition"] == "HasCustomerRateLimit"
+    assert association["Properties"]["WebACLArn"] == {"Fn::GetAtt": ["CustomerRateAcl", "Arn"]}
+    (rule,) = acl["Properties"]["Rules"]
+    rate = rule["Statement"]["RateBasedStatement"]
+    assert rate["Limit"] == {"Ref": "CustomerRateLimit"}
+    (key,) = rate["CustomKeys"]
+    assert key["Header"]["Name"] == "Authorization"
+    shown = [
+        each["VisibilityConfig"]["SampledRequestsEnabled"] for each in (acl["Properties"], rule)
+    ]
+    assert shown == [False, False], "a sample would show a token"
+
+
 def test_what_becomes_of_a_queue_is_said(resources: Resources) -> None:
     """They go with the stack: a queue that stays would keep the next one from its name."""
     for name, queue in of_type(resources, "AWS::SQS::Queue").items():

@@ -8,28 +8,28 @@ from typing import Any
 
 import pytest
 
+from orders import events
 from orders.events import (
-    INVENTORY,
     MAX_CHARGE_ID,
     MAX_REASON,
-    ORDERS,
-    PAYMENTS,
     ROUTING,
+    Detail,
     UnreadableEventError,
     convert_milestone,
     decode_command,
     decode_outcome,
+    encode,
 )
+from support.examples import EXAMPLES
 from support.lambdas import event_of, order_placed
 
-SOURCES = (ORDERS, PAYMENTS, INVENTORY, "com.evil", "", "com.myapp.orders ")
-READERS = (decode_command, decode_outcome, lambda body: convert_milestone(json.loads(body)))
+SOURCES = (*{source for source, _ in ROUTING.values()}, "com.evil", "", "com.myapp.orders ")
+DECODERS = [read for name, read in vars(events).items() if name.startswith("decode_")]
+READERS = (*DECODERS, lambda body: convert_milestone(json.loads(body)))
 FIELDS: dict[str, dict[str, Any]] = {
-    "order.placed": {"amount": 1},
-    "payment.charged": {"amount": 1, "currency": "USD", "charge_id": "ch"},
-    "payment.declined": {"reason": "r"},
-    "payment.refunded": {"amount": 1, "currency": "USD"},
-    "inventory.rejected": {"reason": "r"},
+    example.detail_type: json.loads(encode(example))
+    for example in EXAMPLES
+    if isinstance(example, Detail)
 }
 
 
@@ -47,7 +47,7 @@ def why(read: Callable[[str], object], event: dict[str, Any] | str) -> str | Non
 def test_an_event_counts_from_its_own_source_alone(
     read: Callable[[str], object], source: str, detail_type: str
 ) -> None:
-    event = event_of(detail_type, **FIELDS.get(detail_type, {}))
+    event = event_of(detail_type, **FIELDS[detail_type])
     if why(read, event) is not None:
         assert "detail-type" in str(why(read, event)), "this consumer reads no such events"
         return

@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 
 from orders.aws.order_table import OrderTable
 from orders.card_books import Booked
+from orders.events import OrderPlaced
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations
 from orders.notifications.handler import NotificationFailedError, Notifications
@@ -223,7 +224,7 @@ def test_the_log_names_the_field_and_the_rule(
     assert logged()[-1]["reason"] == (
         "amount: must be a number from 0 to 9,999,999,999.99 with at most 2 decimals; "
         "unknown field: is not a known field; known: "
-        "order_id, amount, currency, customer_id, items; "
+        f"{', '.join(OrderPlaced.__struct_fields__)}; "
         "items[0].sku: must be 1 to 64 printable ASCII characters without spaces"
     )
 

@@ -15,16 +15,16 @@ TESTS = Path(__file__).parents[1]
 
 KNOWN = "    customer_id: CustomerId | UnsetType = UNSET\n"
 NEW = (
-    "    gift_note: Annotated[\n"
+    "    trial_note: Annotated[\n"
     '        str, Meta(min_length=1, description="a note of 1 or more characters")\n'
     "    ] | UnsetType = UNSET\n"
-    '    tip: Amount = Decimal("0")\n'
-    '    is_gift: Annotated[bool, Meta(description="true or false")] = False\n'
+    '    trial_amount: Amount = Decimal("0")\n'
+    '    is_trial: Annotated[bool, Meta(description="true or false")] = False\n'
 )
 
 SCRIPT = """
 import json
-from orderctl.commands import order as order_command, schemas
+from orderctl.commands import order, schemas
 from orders.aws.order_table import OrderTable
 from orders.order_api.handler import OrderApi
 from orders.tracker.handler import OrderTracker
@@ -34,8 +34,8 @@ from support.lambdas import Context, event_of, failed, sqs_event
 client, tap = dynamodb(), TappedBus()
 api = OrderApi(OrderTable(client, "orders"), tap.bus)
 context = Context()
-body = {"order_id": "a", "amount": 5, "gift_note": "Happy birthday", "tip": 1.5, "is_gift": True}
-new = {name: body[name] for name in ("gift_note", "tip", "is_gift")}
+new = {"trial_note": "Happy birthday", "trial_amount": 1.5, "is_trial": True}
+body = {"order_id": "a", "amount": 5, **new}
 
 def post(**changes):
     return api({"httpMethod": "POST", "body": json.dumps({**body, **changes})}, context)
@@ -45,15 +45,15 @@ def get(order_id):
     return json.loads(api({"httpMethod": "GET", "pathParameters": path}, context)["body"])
 
 assert [post()["statusCode"] for _ in range(2)] == [202, 202], "the repeat is the same order"
-assert post(gift_note="Another")["statusCode"] == 409
+assert post(trial_note="Another")["statusCode"] == 409
 (detail_type, detail), again = tap.take()
 assert detail_type == "order.placed" and detail.items() >= new.items(), detail
 assert get("a").items() >= new.items(), get("a")
 
-(fault,) = json.loads(post(gift_note="")["body"])["errors"]
-assert fault == {"field": "gift_note", "detail": 'must be a note of 1 or more characters; got ""'}
-(fault,) = json.loads(post(tip=-1)["body"])["errors"]
-assert fault["field"] == "tip" and "from 0 to" in fault["detail"], fault
+(fault,) = json.loads(post(trial_note="")["body"])["errors"]
+assert fault == {"field": "trial_note", "detail": 'must be a note of 1 or more characters; got ""'}
+(fault,) = json.loads(post(trial_amount=-1)["body"])["errors"]
+assert fault["field"] == "trial_amount" and "from 0 to" in fault["detail"], fault
 
 tracker = OrderTracker(OrderTable(client, "orders"), tap.bus, retry=None)
 charged = event_of("payment.charged", "a", amount=5, currency="USD", charge_id="ch")
@@ -66,13 +66,13 @@ client.put_item(TableName="orders", Item={
     "amount": {"N": "5"}, "currency": {"S": "USD"}, "items": {"L": []},
 })
 old = get("old")
-assert old["tip"] == 0 and "gift_note" not in old, old
+assert old["trial_amount"] == 0 and "trial_note" not in old, old
 repeat = {"httpMethod": "POST", "body": '{"order_id":"old","amount":5}'}
 assert api(repeat, context)["statusCode"] == 202
 
 for name in ("order.placed", "place-order"):
-    assert schemas.documents()[name]["properties"].keys() >= new.keys()
-order_command.show(get("a"))
+    assert schemas.build_schemas()[name]["properties"].keys() >= new.keys()
+order.show(get("a"))
 """
 
 
@@ -91,5 +91,5 @@ def test_a_field_added_to_the_contract_is_carried_everywhere(tmp_path: Path) -> 
     )
     assert result.returncode == 0, result.stdout + result.stderr
     *_, shown = result.stdout.partition("order  ")
-    for text in ("gift_note", "Happy birthday", "tip", "1.5", "is_gift"):
+    for text in ("trial_note", "Happy birthday", "trial_amount", "1.5", "is_trial"):
         assert text in shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,12 @@ import pytest
 from cfnlint.jsonschema import StandardValidator
 
 from orderctl.commands import schemas
-from orderctl.commands.schemas import DIRECTORY, documents, drifted, text
+from orderctl.commands.schemas import DIRECTORY, build_schemas, find_outdated, text
 from orderctl.errors import OrderctlError
 from orders import events
-from orders.events import ROUTING, OrderLine, OrderUpdate, encode
+from orders.events import ROUTING, OrderUpdate, encode
 from orders.order_api.validation import InvalidOrderError, parse_order
-
-LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
-EXAMPLES: list[events.Detail | OrderUpdate] = [
-    events.OrderPlaced(order_id="a", amount=Decimal("9999999999.99"), items=LINES),
-    events.OrderPlaced(order_id="a.B_c-1", amount=Decimal(0), customer_id="Zoë 🦊"),
-    events.OrderCancelRequested(order_id="a"),
-    events.OrderConfirmed(order_id="a"),
-    events.OrderConfirmed(order_id="a", placed_at="2026-08-18T09:30:00.123Z"),
-    events.OrderCancelled(order_id="a", reason="out of stock: mug"),
-    events.PaymentCharged(order_id="a", amount=Decimal("1.50"), currency="EUR", charge_id="ch_1"),
-    events.PaymentDeclined(order_id="a", reason="expired"),
-    events.PaymentRefunded(order_id="a", amount=Decimal("1.50"), currency="EUR"),
-    events.InventoryReserved(order_id="a", items=LINES),
-    events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
-    events.InventoryReleased(order_id="a"),
-    OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
-    OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
-]
+from support.examples import EXAMPLES
 
 
 def faults(name: str, document: Any) -> list[str]:  # noqa: ANN401 - any JSON value
@@ -49,19 +31,19 @@ def name_of(example: events.Detail | OrderUpdate) -> str:
 
 
 def test_the_schemas_on_file_are_those_of_the_contract() -> None:
-    texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
-    assert not drifted(texts, DIRECTORY), "run: make schemas"
+    texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
+    assert not find_outdated(texts, DIRECTORY), "run: make schemas"
 
 
 def test_every_event_has_a_schema() -> None:
     named = {detail_type for _, detail_type in ROUTING.values()}
-    assert documents().keys() == named | {"order-update", "place-order"}
+    assert build_schemas().keys() == named | {"order-update", "place-order"}
     assert {name_of(example) for example in EXAMPLES} == named | {"order-update"}
 
 
-@pytest.mark.parametrize("name", documents())
+@pytest.mark.parametrize("name", build_schemas())
 def test_every_schema_says_what_it_is(name: str) -> None:
-    schema = documents()[name]
+    schema = build_schemas()[name]
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["$id"].endswith(f"/{name}.json")
     assert schema["title"]
@@ -134,7 +116,7 @@ class TestTheCommand:
     def test_writes_what_is_missing_and_removes_what_is_no_more(self, directory: Path) -> None:
         (directory / "order.forgotten.json").write_text("{}")
         schemas.schemas(check=False)
-        assert {path.stem for path in directory.iterdir()} == documents().keys()
+        assert {path.stem for path in directory.iterdir()} == build_schemas().keys()
         schemas.schemas(check=True)
 
     def test_check_names_what_has_drifted_and_changes_nothing(self, directory: Path) -> None:

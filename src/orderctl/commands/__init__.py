@@ -1,7 +1,7 @@
 """The commands: one file each, with its options, its help and what it prints.
 
-A new command is a new file here. It imports `app` and a group, and is found by itself. What
-several commands need is in `orderctl.terminal`; commands do not import each other.
+A new command is a new file here: it imports `app` and a group, and is found without being listed.
+What several commands need is in `orderctl.terminal`; commands do not import each other.
 """
 
 import importlib
@@ -19,7 +19,7 @@ def _version() -> str:
 
 
 def _default(value: object) -> str | None:
-    """A default as the help shows it; not that a flag is on or off, nor that nothing is chosen."""
+    """A default as the help shows it; none for flags and for options that default to nothing."""
     if value is None or isinstance(value, bool) or value == ():
         return None
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -47,7 +47,7 @@ def load(command: str = "") -> App:
     """The command line, with every command of this folder.
 
     Args:
-        command: what was typed: when it has a file, nothing else is loaded, which is faster.
+        command: what was typed. If it names a file, only that is loaded, which is faster.
     """
     names = [module.name for module in pkgutil.iter_modules(__path__)]
     for name in [command] if command in names else names:

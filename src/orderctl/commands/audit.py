@@ -13,9 +13,9 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
 from orderctl.pipeline.audit import Report
 from orderctl.pipeline.audit import audit as read_books
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.audit.decisions import Finding, Kind
 
@@ -45,7 +45,7 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         OrderctlError: Something does not hold.
     """
     with (
-        connected(target) as pipeline,
+        connect(target) as pipeline,
         console.waiting("Reading the books", shown=not as_json) as progress,
     ):
         report = read_books(pipeline, progress)
@@ -103,11 +103,11 @@ def mend(finding: Finding, outputs: Mapping[str, str], now: datetime) -> str:
         case Kind.OVERSOLD:
             return f"orderctl stock set {shlex.quote(finding.subject)}=0"
     if finding.may_pass or finding.is_missing:
-        first, last = reading.time(finding.since), reading.time(finding.until)
+        first, last = reading.parse_time(finding.since), reading.parse_time(finding.until)
         if first and last:
             end = last + _AFTER
-            until = f" --to {shown(end)}" if end < now else ""
-            return f"orderctl replay --from {shown(first - _BEFORE)}{until}"
+            until = f" --to {format_time(end)}" if end < now else ""
+            return f"orderctl replay --from {format_time(first - _BEFORE)}{until}"
     return f"orderctl trace {shlex.quote(finding.subject)}"
 
 
@@ -128,7 +128,7 @@ def _update(
 
 
 def _cells(row: Mapping[str, str]) -> tuple[str, str, str]:
-    return reading.shown(row["subject"]), row["kind"], reading.shown(row["finding"])
+    return reading.to_text(row["subject"]), row["kind"], reading.to_text(row["finding"])
 
 
 def _summary(report: Report) -> list[tuple[str, str]]:

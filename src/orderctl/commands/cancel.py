@@ -1,4 +1,4 @@
-"""`orderctl cancel`: asks for an order to be cancelled, and says how that ends."""
+"""`orderctl cancel`: requests the cancellation of an order, and says how that ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.waiting import wait_until
 
@@ -29,25 +29,25 @@ def cancel(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Cancel an order that is not confirmed yet. Exits with 0 only if that was done.
+    """Cancel an order that is not confirmed yet.
 
-    With --no-wait it exits with 0 when the request was taken.
+    Exits with 0 only if the order was cancelled; with --no-wait, if the request was accepted.
 
     Args:
         order_id: Which order.
-        wait: Wait a few seconds for how it ends.
+        wait: Wait a few seconds for the decision.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: It is not cancelled; while waiting, also if that is not decided in time.
+        OrderctlError: It was not cancelled, or that was not decided in time.
     """
     check_order_id(order_id)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         status = pipeline.api.cancel(order_id).status
         order: dict[str, Any] = {}
         if status == HTTPStatus.ACCEPTED:
-            order = _decided(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
+            order = _wait_for_decision(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
     if as_json:
         console.json_document(
             {
@@ -66,7 +66,7 @@ def cancel(
 
 
 def refusal_of(status: int, order_id: str) -> str | None:
-    """Why the API did not take the request; None when it did.
+    """Why the API did not accept the request; None when it did.
 
     Args:
         status: The HTTP status of its answer.
@@ -80,15 +80,15 @@ def refusal_of(status: int, order_id: str) -> str | None:
         case HTTPStatus.NOT_FOUND:
             return f"There is no order {order_id}."
         case HTTPStatus.UNAUTHORIZED:
-            return tokens.NOT_KNOWN
+            return tokens.UNAUTHORIZED
         case HTTPStatus.SERVICE_UNAVAILABLE:
-            return "The request was not served. Try again in a few seconds: it takes effect once."
+            return "The API is unavailable (503). Try again in a few seconds: it takes effect once."
         case _:
-            return f"The API answered {status}, and took no request to cancel {order_id}."
+            return f"The API answered {status} and did not accept the request to cancel {order_id}."
 
 
 def failure_of(order: dict[str, Any], order_id: str) -> str | None:
-    """Why an order is not cancelled though that was requested; None when it is.
+    """Why an order is not cancelled although that was requested; None when it is.
 
     Args:
         order: How it stands, as the API shows it.
@@ -98,16 +98,16 @@ def failure_of(order: dict[str, Any], order_id: str) -> str | None:
         case "cancelled":
             return None
         case "confirmed":
-            return f"Too late: {order_id} was confirmed before the request came."
+            return f"Too late: {order_id} was confirmed before the request arrived."
         case _:
             return (
-                f"Requested, but not decided after {_PATIENCE_SECONDS:.0f} s. The request stands; "
-                f"see how it ends with: {paths.orderctl()} order {order_id}"
+                f"Requested, but not decided after {_PATIENCE_SECONDS:.0f} s. The request is kept. "
+                f"See how it ends with: {paths.orderctl()} order {order_id}"
             )
 
 
 def success_of(order: dict[str, Any], order_id: str) -> str:
-    """What to say of a request that was taken.
+    """The message for a request that was accepted.
 
     Args:
         order: How the order stands, as the API shows it.
@@ -118,8 +118,10 @@ def success_of(order: dict[str, Any], order_id: str) -> str:
     return f"Requested the cancellation of {order_id}."
 
 
-def _decided(pipeline: Pipeline, order_id: str, patience_seconds: float) -> dict[str, Any]:
-    """How the order stands when it is decided, or when that takes too long."""
+def _wait_for_decision(
+    pipeline: Pipeline, order_id: str, patience_seconds: float
+) -> dict[str, Any]:
+    """Wait until the order is decided, and return its last known state."""
 
     def look() -> dict[str, Any]:
         answer = pipeline.api.show(order_id)

@@ -1,4 +1,4 @@
-"""`orderctl deploy`: from this checkout to a stack, on AWS or in the local cloud."""
+"""`orderctl deploy`: deploys this checkout to a stack, on AWS or in the local cloud."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.text import Text
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.commands import DEPLOYING, app
 from orderctl.deploying import LeftTables, Plan, Template, package
 from orderctl.deploying.deployment import Change, clear_away, describe, is_rolled_back
@@ -24,24 +23,21 @@ from orderctl.localcloud.state import StateDirectory
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline.stack import reachable
 from orderctl.terminal import console
-from orderctl.terminal.confirming import check_somebody_answers
-from orderctl.terminal.connection import Account, account, explained
+from orderctl.terminal.confirming import check_can_ask
+from orderctl.terminal.connection import Account, choose_account, explain_errors
 from orderctl.terminal.deployments import (
     Progress,
     name_held,
-    noted_when_interrupted,
+    note_when_interrupted,
     poll_seconds,
     show_account,
 )
-from orderctl.terminal.options import Json, Params, Target, Yes, parameters
-
-if TYPE_CHECKING:
-    pass
+from orderctl.terminal.options import Json, Params, Target, Yes, parse_parameters
 
 _PREFIX = "NamePrefix"
 _ARCHITECTURE = "Architecture"
 _NOTHING = "-"
-# So many additions are read; of more, the numbers by type say enough.
+# Up to this many additions are listed; more are counted by type.
 _LISTED = 25
 _STYLES = {
     "replace": "bold red",
@@ -68,42 +64,42 @@ def deploy(
 ) -> None:
     """Deploy this checkout to AWS, or with --local to the running local cloud.
 
-    Shows what would change and asks. A parameter that is not given stays as the stack has it.
+    Shows what would change, then asks. Parameters that are not given keep the stack's values.
 
     A deployment that fails is rolled back.
 
     Args:
-        prefix: Stands before every name of the stack, and before the stack's own unless --stack
-            names it.
+        prefix: Put in front of every name in the stack, and of the stack's own unless --stack is
+            given.
         param: A parameter of the template; repeatable.
         plan_only: Only show what would change.
         yes: Do not ask.
-        adopt: Take tables of the stack's names in without asking.
+        adopt: Import existing tables with the stack's names without asking.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
         OrderctlError: It was not confirmed, the parameters do not fit the template, or it could
-            not be deployed; then the message has the first cause.
+            not be deployed; the message names the first cause.
     """
-    given: Mapping[str, str] = parameters(param)
+    given: Mapping[str, str] = parse_parameters(param)
     console.out().quiet = as_json
     template = Template.load()
     if prefix is not None:
         given = {**given, _PREFIX: prefix}
     template.check(given)
-    where = account(target, local=target.local)
-    name = target.stack or f"{prefix or ''}{stack.DEFAULT_NAME}"
+    where = choose_account(target, local=target.local)
+    name = target.stack or f"{prefix or ''}{deploying.DEFAULT_NAME}"
     if where.local:
         given = with_user_pool(where.session, name, given)
-    check_somebody_answers(yes=yes or plan_only)
+    check_can_ask(yes=yes or plan_only)
     show_account(where, name)
     cleared = is_rolled_back(where.session, name)
     if cleared:
         _say_rolled_back(name)
         if not plan_only:
             _clear_away(where, name, yes=yes, as_json=as_json)
-    free_at = stack.queue_names_free_at(where.session, name, name_held(where))
+    free_at = deploying.queue_names_free_at(where.session, name, name_held(where))
     first = lifecycle.LOCAL_PARAMETERS if where.local else {}
     left = LeftTables(where.session, template, {**first, **given}, name, poll_seconds(where))
     if left.names:
@@ -115,8 +111,8 @@ def deploy(
         return
     plan = _plan(where, name, template, given)
     if plan is None:
-        console.out().print(f"Nothing to change: stack {name} is like this already.")
-        outputs = stack.outputs_of(where.session.client("cloudformation"), name)
+        console.out().print(f"Nothing to change: stack {name} is up to date.")
+        outputs = deploying.outputs_of(where.session.client("cloudformation"), name)
         _report(name, None, outputs, changed=False, as_json=as_json)
         return
     with plan:
@@ -136,44 +132,46 @@ def deploy(
 
 def _say_rolled_back(name: str) -> None:
     console.note(
-        f"Stack {name} failed when it was created, and was rolled back (ROLLBACK_COMPLETE). "
-        "CloudFormation cannot change it: it is deleted before anything is created."
+        f"The creation of stack {name} failed and was rolled back (ROLLBACK_COMPLETE). "
+        "CloudFormation cannot update such a stack, so it must be deleted first."
     )
 
 
 def _clear_away(where: Account, name: str, *, yes: bool, as_json: bool) -> None:
-    """Have what is left of a failed creation deleted, once that was confirmed."""
+    """Ask, then delete what is left of a failed creation."""
     if not yes and not console.confirm(f"Delete what is left of stack {name}?", on_stderr=as_json):
         raise OrderctlError("Nothing was changed.")
-    with console.step("Clearing the failed stack away", "Cleared the failed stack away"):
+    with console.step("Deleting the failed stack", "Deleted the failed stack"):
         clear_away(where.session, name, poll_seconds(where))
 
 
 def _say_left(left: LeftTables) -> None:
     console.note(
-        f"The tables {', '.join(left.names.values())} are there already, as an earlier stack "
-        "leaves them. They are taken into this one with all that is in them, before anything is "
-        "created; if another stack has them, CloudFormation refuses that."
+        f"The tables {', '.join(left.names.values())} exist already; an earlier stack leaves them "
+        "behind. They are imported into this stack with all their data before anything is "
+        "created. CloudFormation refuses that if they belong to another stack."
     )
 
 
 def _adopt(left: LeftTables, name: str, *, yes: bool, adopt: bool, as_json: bool) -> None:
-    """Have tables that are there taken in, once that was confirmed: they belong to the stack then.
+    """Ask, then import existing tables, which belong to the stack from then on.
 
     Raises:
-        OrderctlError: It was not. A --yes alone is about what can be foreseen, not about this.
+        OrderctlError: It was not confirmed. --yes alone does not cover this.
     """
     if not adopt and yes:
         raise OrderctlError(
-            "Nothing was changed. Add --adopt to --yes if these tables are this pipeline's; "
-            "another --prefix gets tables of its own."
+            "Nothing was changed. If these tables are this pipeline's, add --adopt to --yes; "
+            "otherwise use another --prefix."
         )
-    if not adopt and not console.confirm(f"Take them into stack {name}?", on_stderr=as_json):
-        raise OrderctlError("Nothing was changed. Another --prefix gets tables of its own.")
+    if not adopt and not console.confirm(f"Import them into stack {name}?", on_stderr=as_json):
+        raise OrderctlError(
+            "Nothing was changed. To leave these tables alone, use another --prefix."
+        )
     tables = ", ".join(left.names.values())
     with (
-        noted_when_interrupted(name),
-        console.step("Taking the tables in", "Took the tables in") as step,
+        note_when_interrupted(name),
+        console.step("Importing the tables", "Imported the tables") as step,
     ):
         left.adopt(Progress(step))
         step.detail = tables
@@ -187,11 +185,11 @@ def _plan(
         step.detail = f"{artifact.size / 1e6:.1f} MB, {artifact.sha256[:12]}"
     if not artifact.has_bytecode:
         console.note(
-            f"There is no python{package.LAMBDA_PYTHON} on this machine, so the package has no "
-            "bytecode for Lambda: each cold start compiles what it imports."
+            f"This machine has no python{package.LAMBDA_PYTHON}, so the package has no "
+            "bytecode: each cold start in Lambda compiles what it imports."
         )
     with console.step("Comparing with the stack", "Compared with the stack") as step:
-        plan = stack.prepare(
+        plan = deploying.prepare(
             where.session,
             artifact,
             template=template,
@@ -207,10 +205,10 @@ def _plan(
 def _package(
     where: Account, name: str, template: Template, parameters: Mapping[str, str]
 ) -> Artifact:
-    """The functions' package, for the processor that the stack's functions run on."""
+    """Build the package for the architecture of the stack's functions."""
     if where.local:
         return package.build(Machine.this_machine())
-    with explained():
+    with explain_errors():
         existing = describe(where.session.client("cloudformation"), name)
     present = existing.get("Parameters", []) if existing else []
     values = {
@@ -222,12 +220,14 @@ def _package(
         architecture = Architecture(values[_ARCHITECTURE])
     except ValueError as error:
         names = " or ".join(Architecture)
-        raise OrderctlError(f"Architecture is {names}, not {values[_ARCHITECTURE]!r}.") from error
+        raise OrderctlError(
+            f"Architecture must be {names}, not {values[_ARCHITECTURE]!r}."
+        ) from error
     return package.build(Machine.aws(architecture))
 
 
 def _show(plan: Plan) -> None:
-    """The changes, the ones to look at twice first."""
+    """Print the changes, the dangerous ones first."""
     console.out().print()
     if plan.parameters:
         console.table(
@@ -269,12 +269,12 @@ def _action(change: Change) -> Text:
 
 
 def _wait_for_names(seconds: float) -> None:
-    """Wait until SQS takes the names of queues that were deleted a moment ago."""
+    """Wait until SQS accepts the names of recently deleted queues again."""
     if not seconds:
         return
     console.note(
-        "Queues of these names were deleted a moment ago, and SQS does not create a queue of the "
-        "same name within 60 seconds."
+        "Queues with these names were deleted a moment ago, and SQS refuses the name of a deleted "
+        "queue for 60 seconds."
     )
     with console.step(f"Waiting {seconds:.0f} s for SQS", "Waited for SQS"):
         time.sleep(seconds)
@@ -282,7 +282,7 @@ def _wait_for_names(seconds: float) -> None:
 
 def _execute(plan: Plan) -> dict[str, str]:
     title = f"Deploying {plan.stack_name}", f"Deployed {plan.stack_name}"
-    with noted_when_interrupted(plan.stack_name), console.step(*title) as step:
+    with note_when_interrupted(plan.stack_name), console.step(*title) as step:
         progress = Progress(step)
         deployment = plan.execute(progress)
         step.detail = f"{progress.done} resources"
@@ -306,13 +306,13 @@ def _report(
         console.out().print()
         console.summary(sorted(outputs.items()))
     elif plan:
-        console.out().print("Nothing was changed: this was the plan only.")
+        console.out().print("Nothing was changed: --plan only shows the changes.")
 
 
 def _report_unplanned(name: str, *, as_json: bool) -> None:
-    """The plan for a stack that has to be deleted before CloudFormation says what it would do."""
+    """Report a stack that must be deleted before CloudFormation can plan anything."""
     if as_json:
         unknown = dict.fromkeys(("changes", "parameters"))
         console.json_document({"stack": name, "changed": False, **unknown, "outputs": {}})
     else:
-        console.out().print("Everything would be created anew. Nothing was changed.")
+        console.out().print("Nothing was changed: everything would be created anew.")

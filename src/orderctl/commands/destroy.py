@@ -1,4 +1,4 @@
-"""`orderctl destroy`: the end of a stack."""
+"""`orderctl destroy`: deletes a stack."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from orderctl.deploying.destruction import Resource
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
-from orderctl.terminal.confirming import check_somebody_answers
-from orderctl.terminal.connection import account
+from orderctl.terminal.confirming import check_can_ask
+from orderctl.terminal.connection import choose_account
 from orderctl.terminal.deployments import (
     Progress,
-    noted_when_interrupted,
+    note_when_interrupted,
     poll_seconds,
     show_account,
 )
@@ -29,10 +29,10 @@ from orderctl.terminal.options import Target, Yes
 def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = Target()) -> None:
     """Delete a stack on AWS, or with --local in the running local cloud.
 
-    Says what goes and what stays, and asks. The tables stay unless told otherwise.
+    Shows what is deleted and what stays, then asks. Tables stay unless --delete-tables is given.
 
     Args:
-        delete_tables: The tables too, with all that is in them.
+        delete_tables: Also delete the tables with all their data.
         yes: Do not ask.
         target: Which stack.
 
@@ -40,16 +40,16 @@ def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = T
         OrderctlError: It was not confirmed, there is no such stack, or something could not be
             deleted.
     """
-    where = account(target, local=target.local)
+    where = choose_account(target, local=target.local)
     name = target.stack_name
-    check_somebody_answers(yes=yes)
+    check_can_ask(yes=yes)
     show_account(where, name)
     destruction = Destruction(where.session, name, poll_seconds(where))
     _show(destruction, delete_tables)
     if not yes and console.prompt("Type the stack's name to destroy it") != name:
-        raise OrderctlError("That is not its name. Nothing was deleted.")
+        raise OrderctlError("That is not the stack's name. Nothing was deleted.")
     with (
-        noted_when_interrupted(name),
+        note_when_interrupted(name),
         console.step(f"Destroying {name}", f"Destroyed {name}") as step,
     ):
         progress = Progress(step)
@@ -70,8 +70,8 @@ def _show(destruction: Destruction, delete_tables: bool) -> None:
     stays = ("" if delete_tables else _stays(tables)) + _shared(shared)
     console.summary(
         [
-            ("Goes", f"{len(destruction.deleted)} resources" + _and(tables, delete_tables)),
-            ("Stays", stays + _bucket(destruction)),
+            ("Deleted", f"{len(destruction.deleted)} resources" + _and(tables, delete_tables)),
+            ("Kept", stays + _bucket(destruction)),
         ]
     )
     console.out().print()
@@ -82,20 +82,20 @@ def _ids(resources: Iterable[Resource]) -> str:
 
 
 def _and(tables: str, deleted: bool) -> str:
-    return f", and the tables {tables} with all that is in them" if deleted and tables else ""
+    return f", and the tables {tables} with all their data" if deleted and tables else ""
 
 
 def _stays(tables: str) -> str:
     return (
-        f"the tables {tables} with all that is in them "
-        "(a later stack of the same names takes them in; --delete-tables deletes them); "
+        f"the tables {tables} with all their data "
+        "(a later deployment can import them; --delete-tables deletes them); "
         if tables
         else ""
     )
 
 
 def _shared(others: str) -> str:
-    return f"{others} (other stacks may use that); " if others else ""
+    return f"{others} (other stacks may use it); " if others else ""
 
 
 def _bucket(destruction: Destruction) -> str:

@@ -1,4 +1,4 @@
-"""`orderctl dlq`: what is parked in the dead-letter queues, and the way back."""
+"""`orderctl dlq`: shows, redrives and purges what is parked in the dead-letter queues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked
 from orderctl.pipeline.dead_letters import (
     DeadLetterQueue,
-    Redriven,
+    RedriveResult,
     UndeliverableError,
     order_id_in,
     reason,
@@ -27,9 +27,9 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, QueueError
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
 
 _NOTHING = "-"
@@ -50,20 +50,20 @@ app.command(dlq)
 MessageId = Annotated[
     str | None,
     Parameter(
-        name="--message", metavar="ID", help="Only this message: its id, or how that begins."
+        name="--message", metavar="ID", help="Only this message: its id, or the start of it."
     ),
 ]
 
 
 @dlq.command(name="list", help_epilogue="Example: orderctl dlq list")
 def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
-    """List the dead-letter queues: their messages, the age of the oldest, the alarm.
+    """List the dead-letter queues, each with its messages, the age of the oldest, and its alarm.
 
     Args:
         as_json: Print JSON instead.
         target: Which stack.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         alarms = pipeline.alarms.of_queues()
         rows = []
         for queue in pipeline.dead_letters.queues():
@@ -111,14 +111,14 @@ def show(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Show what is parked, and why: as EventBridge, Lambda or the function's log say it.
+    """Show what is parked and why, according to EventBridge, Lambda or the function's log.
 
-    To look is to receive, and hides the messages from others for that moment. Nothing is lost
-    by it: a dead-letter queue parks nothing further.
+    Showing messages receives them, which hides them from other readers for a moment. Nothing is
+    lost: a dead-letter queue does not park its messages any further.
 
     Args:
         names: Which queues. [default: all]
-        limit: Show at most so many messages of each queue.
+        limit: The most messages to show from each queue.
         as_json: Print JSON instead, with the messages' bodies.
         target: Which stack.
 
@@ -127,12 +127,12 @@ def show(
     """
     now = datetime.now(UTC)
     found: list[Parked] = []
-    with connected(target) as pipeline:
-        for queue in _chosen(pipeline, names):
-            with parked.looked_at(pipeline, queue, most=limit) as messages:
+    with connect(target) as pipeline:
+        for queue in _choose_queues(pipeline, names):
+            with parked.peek(pipeline, queue, most=limit) as messages:
                 found += messages[:limit]
             if len(messages) >= limit and (more := queue.depth() - limit) > 0:
-                console.note(f"{queue.name} has {more} more; --limit shows them.")
+                console.note(f"{queue.name} has {more} more. Raise --limit to see them.")
     if as_json:
         console.json_document([facts_of(each) for each in found])
     elif not found:
@@ -153,8 +153,8 @@ def show(
             ],
         )
         console.note(
-            "Looking has hidden these messages from others for a moment, from a redrive and the "
-            "alarm, too."
+            "These messages were hidden from other readers for a moment, which includes a redrive "
+            "and the alarm."
         )
 
 
@@ -165,7 +165,7 @@ def facts_of(each: Parked) -> dict[str, Any]:
         "message_id": each.message.id,
         "order_id": each.order_id,
         "event": each.event,
-        "sent_at": shown(each.message.sent_at),
+        "sent_at": format_time(each.message.sent_at),
         "reason": each.reason.text,
         "failed_at": each.reason.at,
         "attributes": dict(each.message.attributes),
@@ -174,7 +174,7 @@ def facts_of(each: Parked) -> dict[str, Any]:
 
 
 def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
-    with connected(target) as pipeline, _found(pipeline, names, message_id) as (queue, message):
+    with connect(target) as pipeline, _receive_one(pipeline, names, message_id) as (queue, message):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
@@ -200,30 +200,30 @@ def purge(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Delete what is parked, for good; asks before.
+    """Delete parked messages for good, after asking.
 
-    For messages that nobody will ever be able to work on. What they were to do is never done:
-    an order whose charge is deleted does not end. `dlq show --json` keeps a copy.
+    Use it for messages that can never be processed. Their work is never done: an order whose
+    charge is deleted does not end. To keep a copy, use `dlq show --json` first.
 
     Args:
         names: Which queues.
-        message_id: Only this message: its id, or how that begins.
+        message_id: Only this message: its id, or the start of it.
         yes: Do not ask.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: There is no such queue or message, nobody confirmed, or not everything
+        OrderctlError: There is no such queue or message, it was not confirmed, or not everything
             could be deleted.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if message_id is not None:
-            with _found(pipeline, names, message_id) as (queue, message):
+            with _receive_one(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
                 queue.delete([message])
             deleted = {queue.name: 1}
         else:
-            queues = [queue for queue in _chosen(pipeline, names) if queue.depth()]
+            queues = [queue for queue in _choose_queues(pipeline, names) if queue.depth()]
             if queues:
                 _ask(queues, _first(queues), yes)
             deleted = {queue.name: _purge(queue, quiet=as_json) for queue in queues}
@@ -240,24 +240,27 @@ def purge(
 
 
 def _first(queues: Sequence[DeadLetterQueue]) -> list[Message]:
-    """Some of the messages in these queues, to say what they are about."""
+    """Some of the messages in these queues, so that the question can name their orders."""
     found: list[Message] = []
     for queue in queues:
-        with queue.peeked(_ORDERS_IN_A_QUESTION) as messages:
+        with queue.peek(_ORDERS_IN_A_QUESTION) as messages:
             found += messages
     return found
 
 
 def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) -> None:
-    """Ask whether to delete, unless that is said already.
+    """Ask whether to delete, unless --yes was given.
 
     Raises:
-        OrderctlError: the answer is no, or there is nobody to ask.
+        OrderctlError: the answer is no, or standard input is not a terminal.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise OrderctlError("Nothing was deleted: there is nobody to ask. --yes does it unasked.")
+        raise OrderctlError(
+            "Nothing was deleted. Cannot ask for confirmation: standard input is not a terminal. "
+            "Add --yes."
+        )
     what = ", ".join(f"{queue.name} ({queue.depth()})" for queue in queues)
     about = [order_id for m in some if (order_id := order_id_in(m.body))]
     orders = ", ".join(list(dict.fromkeys(about))[:_ORDERS_IN_A_QUESTION])
@@ -265,9 +268,9 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
     console.err().print(
         console.text(
             f"This deletes for good what is parked in {what}"
-            + (f", of {orders}{more}" if orders else "")
-            + ". What the messages were to do is never done: their orders may not end. "
-            "To keep a copy: dlq show --json"
+            + (f", for {orders}{more}" if orders else "")
+            + ". The work of these messages is never done, so their orders may not end. "
+            "To keep a copy, use dlq show --json first."
         )
     )
     if not console.confirm("Delete?", on_stderr=True):
@@ -275,7 +278,7 @@ def _ask(queues: Sequence[DeadLetterQueue], some: Sequence[Message], yes: bool) 
 
 
 def _purge(queue: DeadLetterQueue, *, quiet: bool) -> int:
-    """Delete what is in a queue now, and not what comes meanwhile; say how much that was."""
+    """Delete what is in a queue now, not what arrives meanwhile; return how many messages."""
     deleted, total = 0, queue.depth()
     with console.waiting(f"Purging {queue.name}", shown=not quiet) as progress:
         for messages in queue.receive_all():
@@ -286,40 +289,40 @@ def _purge(queue: DeadLetterQueue, *, quiet: bool) -> int:
 
 
 @contextlib.contextmanager
-def _found(
+def _receive_one(
     pipeline: Pipeline, names: Sequence[str], message_id: str
 ) -> Iterator[tuple[DeadLetterQueue, Message]]:
-    """One parked message, received and put back afterwards unless it was deleted.
+    """Receive one parked message, and put it back afterwards unless it was deleted.
 
     Raises:
-        OrderctlError: none begins like that, or several do.
+        OrderctlError: no id starts like this, or several do.
     """
     if len(message_id) < _SHORTEST_ID:
         raise OrderctlError(f"--message needs the first {_SHORTEST_ID} characters or more.")
     with contextlib.ExitStack() as looking:
         matches = [
             (queue, message)
-            for queue in _chosen(pipeline, names)
-            for message in looking.enter_context(queue.peeked())
+            for queue in _choose_queues(pipeline, names)
+            for message in looking.enter_context(queue.peek())
             if message.id.startswith(message_id)
         ]
         if not matches:
             where = ", ".join(names) or "any dead-letter queue"
             raise OrderctlError(
-                f"There is no message {message_id} in {where}. What there is: "
-                f"{paths.orderctl()} dlq show"
+                f"There is no message {message_id} in {where}. "
+                f"To see the messages: {paths.orderctl()} dlq show"
             )
         if len(matches) > 1:
             ids = ", ".join(message.id for _, message in matches)
-            raise OrderctlError(f"Several begin with {message_id}: {ids}")
+            raise OrderctlError(f"Several message ids start with {message_id}: {ids}")
         yield matches[0]
 
 
-def _chosen(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
-    """The queues that were named; all when none was.
+def _choose_queues(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
+    """The named queues; all of them when none is named.
 
     Raises:
-        OrderctlError: there is no queue of such a name.
+        OrderctlError: there is no queue of that name.
     """
     queues = {queue.name: queue for queue in pipeline.dead_letters.queues()}
     chosen = [find(name, list(queues), pipeline.stack.prefix) for name in names] or queues
@@ -327,7 +330,7 @@ def _chosen(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQueue]:
 
 
 def _nothing_in(names: Sequence[str]) -> str:
-    return f"There is nothing in {', '.join(names) or 'any dead-letter queue'}."
+    return f"There are no messages in {', '.join(names) or 'any dead-letter queue'}."
 
 
 @dlq.command(
@@ -342,13 +345,13 @@ def redrive(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Send what is parked back to where it came from, and wait until that is done.
+    """Send parked messages back to where they came from, and wait until that is done.
 
-    To redrive too often does no harm: every effect happens once.
+    Redriving more than once does no harm: every effect happens once.
 
     Args:
         names: Which queues. [default: all]
-        message_id: Only this message: its id, or how that begins.
+        message_id: Only this message: its id, or the start of it.
         as_json: Print JSON instead.
         target: Which stack.
 
@@ -358,10 +361,10 @@ def redrive(
     if message_id is not None:
         _redrive_message(names, message_id, as_json, target)
         return
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         results = [
             (queue.name, _redrive(queue, quiet=as_json))
-            for queue in _chosen(pipeline, names)
+            for queue in _choose_queues(pipeline, names)
             if queue.depth()
         ]
     if as_json:
@@ -379,42 +382,43 @@ def redrive(
 
 
 def find(name: str, known: Sequence[str], prefix: str) -> str:
-    """The queue that was meant: a name does without the stack's prefix and `.fifo`, too.
+    """Find a queue by its name, with or without the stack's prefix and `.fifo`.
 
     Args:
-        name: As it was typed.
+        name: The name as it was typed.
         known: The queues' names.
-        prefix: What stands before the stack's names.
+        prefix: The stack's prefix.
 
     Raises:
-        OrderctlError: It is none of them.
+        OrderctlError: There is no such queue.
     """
     short = {queue.removeprefix(prefix).removesuffix(_FIFO): queue for queue in known}
-    wanted = name.removesuffix(_FIFO)
-    for found in (wanted, wanted.removeprefix(prefix)):
-        if found in short:
-            return short[found]
+    typed = name.removesuffix(_FIFO)
+    for candidate in (typed, typed.removeprefix(prefix)):
+        if candidate in short:
+            return short[candidate]
     hint = did_you_mean(name, known)
     raise OrderctlError(
-        f"There is no dead-letter queue {name}.{hint} There are: {', '.join(known)}"
+        f"There is no dead-letter queue {name}.{hint} "
+        f"The dead-letter queues are: {', '.join(known)}"
     )
 
 
-def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> Redriven:
+def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> RedriveResult:
     if quiet:
         return queue.redrive()
     with console.waiting(f"Redriving {queue.name}") as progress:
         result = queue.redrive(progress)
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")
-    console.out().print(Text.assemble(mark, f"{queue.name}: {told(result)}"))
+    console.out().print(Text.assemble(mark, f"{queue.name}: {describe(result)}"))
     return result
 
 
-def told(result: Redriven) -> str:
-    """What became of a queue's messages, in words."""
+def describe(result: RedriveResult) -> str:
+    """The result of a redrive as text."""
     moved = [
         f"moved {count} message{'s' if count > 1 else ''} to {where}"
         for where, count in result.moved.items()
     ]
     failed = [f"{len(result.failures)} failed"] if result.failures else []
-    return ", ".join(moved + failed) or "nothing was there any more"
+    return ", ".join(moved + failed) or "there were no messages any more"

@@ -1,4 +1,4 @@
-"""`orderctl down`: the end of a local cloud."""
+"""`orderctl down`: stops the local cloud."""
 
 from orderctl import paths
 from orderctl.commands import app
@@ -11,7 +11,7 @@ from orderctl.terminal import console
 def down() -> None:
     """Stop the local cloud.
 
-    However it was started; it is not an error if none is running.
+    It does not matter how it was started, and it is no error if none is running.
     """
     stopped = lifecycle.stop(StateDirectory(paths.state_directory()))
     if stopped:

@@ -1,4 +1,4 @@
-"""`orderctl env`: what a shell needs to use the local cloud."""
+"""`orderctl env`: the environment variables that point a shell at the local cloud."""
 
 import os
 import re
@@ -17,11 +17,11 @@ from orderctl.localcloud.state import REGION, LocalState, StateDirectory
 from orderctl.terminal import console
 from orderctl.terminal.options import Json
 
-# The names that the test scenarios give what the outputs call otherwise.
+# The test scenarios have other names for these outputs.
 _SCENARIO_NAMES = {"OrdersResourceId": "RESOURCE_ID", "ApiUrl": "API_URL"}
 _WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _KINDS = re.compile(r"_(URL|NAME|ARN)$")
-# What would send a call elsewhere, or with other credentials.
+# Variables that would send a call elsewhere, or with other credentials.
 _IN_THE_WAY = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
@@ -33,7 +33,7 @@ _SERVICE_ENDPOINT = "AWS_ENDPOINT_URL_"
 _READS_ENDPOINT_URL = {1: (1, 29), 2: (2, 13)}
 _AWS_WRAPPER = """\
 #!/bin/sh
-# This AWS CLI does not read AWS_ENDPOINT_URL, so it is passed on.
+# This AWS CLI does not read AWS_ENDPOINT_URL, so pass it as an option.
 exec {aws} ${{AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}} "$@"
 """
 
@@ -46,7 +46,7 @@ def env(*, as_json: Json = False) -> None:
         as_json: Print JSON instead.
     """
     directory = paths.state_directory()
-    state = lifecycle.running(StateDirectory(directory))
+    state = lifecycle.find_running(StateDirectory(directory))
     exported = exports(state, os.environ)
     if as_json:
         console.json_document(exported)
@@ -82,13 +82,13 @@ def exports(state: LocalState, environment: Mapping[str, str]) -> dict[str, str]
 
 
 def variable(output: str) -> str:
-    """The name under which a shell gets one of the stack's outputs: such as PAYMENTS_DLQ."""
+    """The name of the variable for one of the stack's outputs, such as PAYMENTS_DLQ."""
     spelled = _WORD_ENDS.sub("_", output).upper()
     return _SCENARIO_NAMES.get(output) or _KINDS.sub("", spelled)
 
 
 def _around_the_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """NO_PROXY with this machine in it, where a proxy is set that would get the calls."""
+    """NO_PROXY with this machine in it, if a proxy would get the calls otherwise."""
     variables = {name.lower(): value for name, value in environment.items()}
     excepted = variables.get("no_proxy", "")
     if not variables.get("http_proxy") or LOOPBACK in excepted:
@@ -98,7 +98,7 @@ def _around_the_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def script(exported: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    """The shell commands that set variables and clear what is in their way.
+    """The shell commands that set variables and unset those that would interfere.
 
     Args:
         exported: What to set.
@@ -113,10 +113,10 @@ def _cli_without_endpoint_url(wrappers: Path) -> tuple[str, str] | None:
     """Wrap the installed AWS CLI, if it is too old to read AWS_ENDPOINT_URL.
 
     Args:
-        wrappers: Where the wrapper is put.
+        wrappers: The directory for the wrapper.
 
     Returns:
-        The CLI's version, and a PATH in which the wrapper comes first; None when there is no need.
+        The CLI's version, and a PATH in which the wrapper comes first; None if it is not needed.
     """
     others = [entry for entry in os.get_exec_path() if entry != str(wrappers)]
     aws = shutil.which("aws", path=os.pathsep.join(others))
@@ -139,7 +139,7 @@ def _cli_without_endpoint_url(wrappers: Path) -> tuple[str, str] | None:
 
 
 def too_old(banner: str) -> str | None:
-    """The version in what `aws --version` prints, if it does not read AWS_ENDPOINT_URL."""
+    """The version in what `aws --version` prints, if it is too old to read AWS_ENDPOINT_URL."""
     found = re.search(r"aws-cli/((\d+)\.(\d+)\S*)", banner)
     if found is None:
         return None

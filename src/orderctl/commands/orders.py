@@ -1,4 +1,4 @@
-"""`orderctl orders`: what is not finished, and why."""
+"""`orderctl orders`: the orders that are not finished, and what they wait for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 
 _HEADER = ("order", "age", "status", "payment", "inventory", "missing", "parked in")
@@ -31,18 +31,18 @@ def orders(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """List the orders that are not finished: what each is waiting for, and where it is parked.
+    """List unfinished orders: what each is waiting for, and where it is parked.
 
     Args:
-        stuck: Only those that should have ended by now.
-        minutes: Implies --stuck: those placed more than so many minutes ago.
+        stuck: Only orders that should have ended by now.
+        minutes: Only orders placed more than N minutes ago; implies --stuck.
             [default: the stack's StuckAfterMinutes]
         as_json: Print JSON instead.
         target: Which stack.
     """
     stuck = stuck or minutes is not None
     now = datetime.now(UTC)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if stuck and minutes is None:
             minutes = float(pipeline.stack.parameter("StuckAfterMinutes"))
         older_than = timedelta(minutes=minutes if stuck and minutes else 0)
@@ -52,7 +52,7 @@ def orders(
     elif rows:
         console.table(_HEADER, [_cells(row) for row in rows])
     else:
-        console.out().print("No order is stuck." if stuck else "No order is unfinished.")
+        console.out().print("No order is stuck." if stuck else "All orders are finished.")
 
 
 def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict[str, Any]]:
@@ -80,10 +80,10 @@ def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[dict
 
 
 def _parked(pipeline: Pipeline) -> dict[str, list[str]]:
-    """The dead-letter queues that have a message of an order, by order id."""
+    """The dead-letter queues with messages of an order, by order id."""
     queues: dict[str, list[str]] = defaultdict(list)
     for queue in pipeline.dead_letters.queues():
-        with queue.peeked() as messages:
+        with queue.peek() as messages:
             ids = {order_id_in(message.body) for message in messages}
         for order_id in filter(None, ids):
             queues[order_id].append(queue.name)
@@ -94,13 +94,13 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
     """What an unfinished order waits for.
 
     Args:
-        order: Its item in the table of orders: what the tracker knows.
-        paid: Whether the table of payments has something for it: charged, or declined.
-        reserved: Whether the table of reservations has: reserved, or rejected.
+        order: Its item in the orders table, which the tracker writes.
+        paid: Whether the payments table has a record of it: charged, or declined.
+        reserved: Whether the reservations table has one: reserved, or rejected.
 
     Returns:
-        `payment`, `inventory`, `refund`, `release`; or `decision` where all is done that the
-        tracker needs to decide, and it has not heard of it yet.
+        `payment`, `inventory`, `refund`, `release`; or `decision` if all of that is done and the
+        tracker has not received the outcomes yet.
     """
     if order.get("status") == "cancelled":
         waits = {
@@ -112,12 +112,12 @@ def missing(order: Mapping[str, Any], *, paid: bool, reserved: bool) -> list[str
             "payment": not (paid or "payment" in order),
             "inventory": not (reserved or "inventory" in order),
         }
-    return [name for name, open_ in waits.items() if open_] or ["decision"]
+    return [name for name, is_missing in waits.items() if is_missing] or ["decision"]
 
 
 def age_seconds(order: Mapping[str, Any], now: datetime) -> int | None:
     """How long ago an order was placed; None when its time cannot be read."""
-    placed_at = reading.time(order.get("placed_at"))
+    placed_at = reading.parse_time(order.get("placed_at"))
     return int((now - placed_at).total_seconds()) if placed_at else None
 
 
@@ -126,9 +126,9 @@ def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     return (
         row["order_id"],
         reading.UNREADABLE if age is None else console.duration(timedelta(seconds=age)),
-        reading.shown(row["status"] or reading.UNREADABLE),
-        reading.shown(row["payment"] or _NOTHING),
-        reading.shown(row["inventory"] or _NOTHING),
+        reading.to_text(row["status"] or reading.UNREADABLE),
+        reading.to_text(row["payment"] or _NOTHING),
+        reading.to_text(row["inventory"] or _NOTHING),
         ", ".join(row["missing"]),
         ", ".join(row["parked_in"]) or _NOTHING,
     )

@@ -1,4 +1,4 @@
-"""`orderctl pause` and `orderctl resume`: whether a consumer takes messages from its queue."""
+"""`orderctl pause` and `orderctl resume`: stop a consumer, and let it go on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 
 ConsumerName = Annotated[str, Parameter(choices=tuple(CONSUMERS))]
@@ -18,11 +18,11 @@ ConsumerName = Annotated[str, Parameter(choices=tuple(CONSUMERS))]
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl pause payments")
 def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = Target()) -> None:
-    """Stop a consumer from taking messages from its queue, and wait until that is so.
+    """Stop a consumer from taking messages from its queue, and wait until it has stopped.
 
-    Nothing is lost: it finishes what it has begun, and what comes waits on the queue (4 days
-    there at most, as the template has it). Orders that need it do not end meanwhile. It stays
-    paused through deployments until `orderctl resume`. `orderctl status` shows it.
+    Nothing is lost: it finishes the messages it has taken, and new ones wait on the queue, which
+    keeps them for 4 days. Orders that need it do not end meanwhile. It stays paused, through
+    deployments too, until `orderctl resume`. `orderctl status` shows paused consumers.
 
     Args:
         consumer: Which consumer.
@@ -34,7 +34,7 @@ def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl resume payments")
 def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = Target()) -> None:
-    """Let a paused consumer take messages again, and wait until that is so.
+    """Let a paused consumer take messages again, and wait until it does.
 
     Args:
         consumer: Which consumer.
@@ -45,7 +45,7 @@ def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target =
 
 
 def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         consumer = pipeline.consumer(name)
         with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
             changed = consumer.switch(on=on)
@@ -60,10 +60,10 @@ def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
     console.out().print(console.text(f"{name} is {state}{'' if changed else ' already'}."))
     messages = f"{waiting} message{'' if waiting == 1 else 's'}"
     if on:
-        console.note(f"{messages} on {queue.name} to be worked on.")
+        console.note(f"{messages} on {queue.name} to be processed.")
         return
     console.note(
-        f"What comes waits on {queue.name} ({messages} now), for as long as the queue keeps "
-        f"messages; orders that need it do not end. A deployment does not undo this. "
+        f"New messages wait on {queue.name} ({messages} now) for as long as the queue keeps "
+        f"them, and orders that need {name} do not end. A deployment does not undo this. "
         f"To resume: {paths.orderctl()} resume {name}"
     )

@@ -1,9 +1,8 @@
-"""`orderctl replay`: has the bus carry the events of some time once more."""
+"""`orderctl replay`: replays events from the archive of the bus."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -16,10 +15,11 @@ from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.replay import Archive, Progress, too_old
 from orderctl.pipeline.steps import RULES
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Target, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Target, parse_moment
+from orderctl.waiting import wait_until
 
 _POLL_SECONDS = 0.5
 _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
@@ -47,43 +47,42 @@ def replay(
 ) -> None:
     """Replay events from the archive of the bus.
 
-    For events whose work was lost: a purged queue, a restored table, a consumer that was wrong.
+    Use it when work was lost: a queue was purged, a table restored, or a consumer had a bug.
 
-    Every effect happens once: what is charged, reserved or decided stays so, whatever is replayed,
-    and what was missed is caught up on. But the shop's services are told again what they were
-    told more than five minutes ago: the FIFO topic recognizes a repeat for so long. That comes
-    from order-placed and order-cancelled by themselves, and from the tracker, which answers a
-    repeated outcome by repeating its decision. The rule order-confirmed does nothing but tell
-    again, so it is left out unless you name it.
+    Every effect happens once: what was charged, reserved or decided stays so, and only what was
+    missed is done. But the shop's services get order updates again that are older than five
+    minutes, because the FIFO topic recognizes repeats only for that long. The rules order-placed
+    and order-cancelled cause such updates, and so does the tracker, which repeats its decision
+    when an outcome is repeated. The rule order-confirmed only sends updates, so it is left out
+    unless you name it.
 
-    Events come in about their old order, not exactly in it. Replayed events are not archived
-    again; what functions publish because of them is. Ctrl-C cancels the replay.
+    Events arrive roughly, not exactly, in their old order. Replayed events are not archived
+    again; events that functions publish because of them are. Ctrl-C cancels the replay.
 
     Args:
-        from_: Events from then on: -2h, 30m, 3d ago, or ISO 8601 (UTC).
-        to: And before then; written the same way.
-        rule: Which rules get them; repeatable. [default: order-placed, order-outcomes,
+        from_: Replay events since this time: -2h, 30m, 3d (ago), or an ISO 8601 time (UTC).
+        to: Replay events before this time; written the same way.
+        rule: A rule that gets the events; repeatable. [default: order-placed, order-outcomes,
             order-cancelled]
-        wait: Show how far it is until it ends.
+        wait: Show the progress, and wait for the end.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: The times do not make a replay, there is no such rule, or EventBridge gave
-            the replay up.
+        OrderctlError: The times are invalid, there is no such rule, or the replay failed.
     """
-    start, end = moment(from_, "--from"), moment(to, "--to")
+    start, end = parse_moment(from_, "--from"), parse_moment(to, "--to")
     now = datetime.now(UTC)
     start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # as events have them
     check(start, end, now)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         archive = pipeline.archive
         chosen = archive.rules(rule)
         if too_old(start, now, timedelta(days=archive.retention_days)):
             console.note(f"The archive keeps events for {archive.retention_days} days only.")
         if end > now - _REACHES_THE_ARCHIVE_WITHIN:
             console.note(
-                "On AWS an event may take ten minutes to reach the archive: the newest may be "
+                "On AWS an event may take ten minutes to reach the archive, so the newest may be "
                 "left out."
             )
         name = archive.replay(start, end, chosen)
@@ -91,64 +90,74 @@ def replay(
             console.summary(
                 [
                     ("Replay", name),
-                    ("Events", f"from {shown(start)} to {shown(end)}"),
+                    ("Events", f"from {format_time(start)} to {format_time(end)}"),
                     ("To rules", ", ".join(chosen)),
                 ]
             )
-        progress = _watched(archive, name, start, end, quiet=as_json) if wait else None
+        progress = _watch(archive, name, start, end, quiet=as_json) if wait else None
     if as_json:
         last = progress and progress.last_replayed
         console.json_document(
             {
                 "replay": name,
-                "from": shown(start),
-                "to": shown(end),
+                "from": format_time(start),
+                "to": format_time(end),
                 "rules": chosen,
                 "state": progress.state if progress else "STARTING",
-                "last_replayed": last and shown(last),
+                "last_replayed": last and format_time(last),
             }
         )
     if progress and progress.state != "COMPLETED":
         raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
     if progress and not as_json:
-        what = f"up to {shown(progress.last_replayed)}" if progress.last_replayed else "no event"
-        console.out().print(f"Replayed {what}. What becomes of it: orderctl status")
+        what = (
+            f"up to {format_time(progress.last_replayed)}"
+            if progress.last_replayed
+            else "no events"
+        )
+        console.out().print(f"Replayed {what}. To see what becomes of them: orderctl status")
 
 
 def check(start: datetime, end: datetime, now: datetime) -> None:
-    """Refuse times that do not make a replay.
+    """Refuse times between which nothing can be replayed.
 
     Raises:
-        OrderctlError: they do not.
+        OrderctlError: --from is not before --to, or --to is in the future.
     """
     if start >= end:
         raise OrderctlError(
-            f"--from ({shown(start)}) must be before --to ({shown(end)}). Times are UTC."
+            f"--from ({format_time(start)}) must be before --to ({format_time(end)}). "
+            "Times are UTC."
         )
     if end > now:
-        raise OrderctlError(f"--to ({shown(end)}) is in the future. Times are UTC.")
+        raise OrderctlError(f"--to ({format_time(end)}) is in the future. Times are UTC.")
 
 
-def _watched(
-    archive: Archive, name: str, start: datetime, end: datetime, *, quiet: bool
-) -> Progress:
-    """Wait for a replay's end; it is cancelled when that is broken off, by Ctrl-C or otherwise."""
+def _watch(archive: Archive, name: str, start: datetime, end: datetime, *, quiet: bool) -> Progress:
+    """Wait for the end of a replay, and cancel it when the wait is interrupted."""
     try:
         with _bar(start, end, quiet=quiet) as show:
-            while not (progress := archive.progress(name)).ended:
+
+            def look() -> Progress:
+                progress = archive.progress(name)
                 show(progress)
-                time.sleep(_POLL_SECONDS)
-    except BaseException:  # Ctrl-C is none of Exception
+                return progress
+
+            return wait_until(
+                look, poll_seconds=_POLL_SECONDS, enough=lambda progress: progress.ended
+            )
+    except BaseException:  # Ctrl-C too, which is no Exception
         with contextlib.suppress(ClientError, BotoCoreError):
             archive.cancel(name)
-            console.note(f"Cancelled the replay {name}: what was replayed by now stays replayed.")
+            console.note(
+                f"Cancelled the replay {name}. Events that were replayed already stay replayed."
+            )
         raise
-    return progress
 
 
 @contextlib.contextmanager
 def _bar(start: datetime, end: datetime, *, quiet: bool) -> Iterator[Show]:
-    """Show in a terminal how far it is; elsewhere the end is enough."""
+    """Show the progress in a terminal; elsewhere nothing."""
     if quiet or not console.out().is_terminal:
         yield lambda _progress: None
         return
@@ -158,7 +167,7 @@ def _bar(start: datetime, end: datetime, *, quiet: bool) -> Iterator[Show]:
 
         def show(progress: Progress) -> None:
             at = progress.last_replayed
-            what = f"at {shown(at)}" if at else progress.state.lower()
+            what = f"at {format_time(at)}" if at else progress.state.lower()
             bar.update(task, completed=progress.share(start, end), description=what)
 
         yield show

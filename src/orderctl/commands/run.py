@@ -1,4 +1,4 @@
-"""`orderctl run`: the whole pipeline once, from nothing to ten orders and their ends."""
+"""`orderctl run`: starts the pipeline, sends orders, and checks how each one ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
-from orderctl import deploying as stack
+from orderctl import deploying
 from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -22,7 +22,7 @@ from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parameters
+from orderctl.terminal.options import Params, parse_parameters
 from orderctl.waiting import wait_until
 
 _STOCK = {"mug": 100, "tea": 100}
@@ -48,7 +48,7 @@ _STYLES = {
 
 @dataclass(slots=True)
 class _Order:
-    """One order of the run and what has become of it so far."""
+    """One order of the run, and its state so far."""
 
     body: dict[str, Any]
     answer: str = _WAITING
@@ -83,17 +83,17 @@ def run(
     ] = 10,
     param: Params = (),
 ) -> None:
-    """Run the whole pipeline once: start it, send orders, show and check each one's end.
+    """Start the whole pipeline, send orders, and show and check how each one ends.
 
     Args:
         orders: How many orders to send.
         param: A parameter of the template; repeatable.
 
     Raises:
-        OrderctlError: Something did not hold; what is on the screen says what.
+        OrderctlError: A check failed; the screen shows which.
     """
-    given = parameters(param)
-    template = stack.Template.load()
+    given = parse_parameters(param)
+    template = deploying.Template.load()
     template.check(given)
     with ExitStack() as running:
         cloud = LocalCloud()
@@ -113,7 +113,7 @@ class _Run:
         for sku, available in _STOCK.items():
             self._pipeline.stock.put(sku, available)
         started = time.monotonic()
-        with _shown(self._table) as refresh:
+        with _live_table(self._table) as refresh:
             for order in self._orders:
                 order.answer = str(self._pipeline.api.place(order.body).status)
                 self._look()
@@ -125,10 +125,10 @@ class _Run:
                 self._redrive_payments()
         self._check(took)
         if self._failed:
-            raise OrderctlError("Not everything held; the lines marked ✗ say what.")
+            raise OrderctlError("Some checks failed: see the lines marked ✗.")
 
     def _watch(self, refresh: Callable[[], None]) -> None:
-        """Look until every order has ended, or is parked."""
+        """Wait until every order has ended or is parked."""
 
         def all_ended_or_parked() -> bool:
             self._look()
@@ -150,7 +150,7 @@ class _Run:
         updates = self._pipeline.updates.take()
         for order in self._orders:
             if payment := payments.get(order.id):
-                order.payment = payment_told(payment)
+                order.payment = describe_payment(payment)
             if reservation := reservations.get(order.id):
                 order.reservation = reservation["state"]
             if tracked := orders.get(order.id):
@@ -158,11 +158,11 @@ class _Run:
             order.updates += tuple(u["status"] for u in updates if u["order_id"] == order.id)
 
     def _redrive_payments(self) -> None:
-        """Show what an operator would do about a parked payment."""
+        """Redrive parked payments, as an operator would."""
         parked = self._pipeline.dead_letters.depths()["payments-dlq"]
         with console.step(
             f"{parked} in payments-dlq after 3 attempts: waiting for the alarm",
-            f"The alarm rang for {parked} parked payment(s)",
+            f"The alarm went off for {parked} parked payment(s)",
         ):
             self._wait_for(lambda: self._pipeline.alarms.states()["payments-dlq"] == "ALARM")
         with console.step("Redriving payments-dlq", "Redrove payments-dlq"):
@@ -176,7 +176,7 @@ class _Run:
         self._count("accepted with 202", [order.answer == "202" for order in orders])
         statuses = Counter(order.status for order in orders)
         self._count(
-            f"ended: {_listed(statuses)}"
+            f"ended: {_join(statuses)}"
             + (f"; {again} charged after a failed try" if again else ""),
             [order.status in ("confirmed", "cancelled") for order in orders],
         )
@@ -188,10 +188,10 @@ class _Run:
         parked = {
             name: depth for name, depth in self._pipeline.dead_letters.depths().items() if depth
         }
-        self._say(not parked, f"dead-letter queues: {_listed(parked) or 'all empty'}")
+        self._say(not parked, f"dead-letter queues: {_join(parked) or 'all empty'}")
         self._wait_for(lambda: not self._ringing())
         ringing = self._ringing()
-        self._say(not ringing, f"alarms: {_listed(ringing) or 'all OK'}")
+        self._say(not ringing, f"alarms: {_join(ringing) or 'all OK'}")
         console.out().print(Text(f"\n{len(orders)} orders in {took:.1f} s.", style="dim"))
 
     def _count(self, what: str, holds: list[bool]) -> None:
@@ -228,13 +228,13 @@ class _Run:
                 order.id,
                 f"{order.body['amount']:.2f}",
                 ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
-                *map(_styled, (order.answer, order.payment, order.reservation, order.status)),
+                *map(_style, (order.answer, order.payment, order.reservation, order.status)),
             )
         return table
 
 
 @contextmanager
-def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
+def _live_table(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
     """Show a table that changes: in place in a terminal, at the end elsewhere.
 
     Yields:
@@ -250,8 +250,8 @@ def _shown(table: Callable[[], Table]) -> Iterator[Callable[[], None]]:
         console.out().print(table())
 
 
-def payment_told(payment: Mapping[str, Any]) -> str:
-    """A payment's state, and at which try it got there; a voided one was never tried."""
+def describe_payment(payment: Mapping[str, Any]) -> str:
+    """A payment's state, with the number of tries if it took more than one."""
     attempt = int(payment.get("attempt", 1))
     return str(payment["state"]) + (f" (try {attempt})" if attempt > 1 else "")
 
@@ -267,9 +267,9 @@ def _make_order(number: int) -> dict[str, Any]:
     return order
 
 
-def _styled(text: str) -> Text:
+def _style(text: str) -> Text:
     return Text(text, style=_STYLES.get(text.partition(" ")[0], "dim"))
 
 
-def _listed(things: Mapping[str, object]) -> str:
+def _join(things: Mapping[str, object]) -> str:
     return ", ".join(f"{what} {name}" for name, what in things.items())

@@ -1,4 +1,4 @@
-"""`orderctl schemas`: the contract as JSON Schemas, for everyone who does not write Python."""
+"""`orderctl schemas`: writes the contract as JSON Schemas, for other languages than Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate
 DIRECTORY = paths.ROOT / "docs" / "schemas"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Names the schemas; a domain that nobody can own, as there is nothing to be fetched from it.
+# The prefix of the schemas' ids. Nobody can own this domain, and nothing is fetched from it.
 _ID = "https://orders.example/schemas/"
 
 
@@ -27,17 +27,17 @@ def schemas(*, check: bool = False) -> None:
     """Write the JSON Schemas of the events and of the API's body to docs/schemas.
 
     Args:
-        check: Only say whether they are up to date.
+        check: Only check whether they are up to date.
 
     Raises:
-        OrderctlError: With --check, some are not.
+        OrderctlError: With --check, some are out of date.
     """
-    texts = {f"{name}.json": text(schema) for name, schema in documents().items()}
-    outdated = drifted(texts, DIRECTORY)
-    where = paths.shown(DIRECTORY)
+    texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
+    outdated = find_outdated(texts, DIRECTORY)
+    where = paths.display_path(DIRECTORY)
     if check and outdated:
         raise OrderctlError(
-            f"Not as src/orders/events.py has it: {', '.join(outdated)} in {where}. "
+            f"Out of date with src/orders/events.py: {', '.join(outdated)} in {where}. "
             "Run: make schemas"
         )
     if not check:
@@ -51,8 +51,8 @@ def schemas(*, check: bool = False) -> None:
     console.out().print(f"{len(texts)} schemas in {where} are up to date{changed}.")
 
 
-def drifted(texts: Mapping[str, str], directory: Path) -> list[str]:
-    """The files that are not as they should be, are missing, or should not be there.
+def find_outdated(texts: Mapping[str, str], directory: Path) -> list[str]:
+    """The files that are out of date, missing, or no longer needed.
 
     Args:
         texts: What should be there, by file name.
@@ -65,12 +65,12 @@ def drifted(texts: Mapping[str, str], directory: Path) -> list[str]:
 
 
 def text(schema: Mapping[str, Any]) -> str:
-    """A schema as it stands in its file."""
+    """A schema as its file contains it."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def documents() -> dict[str, dict[str, Any]]:
-    """Every schema, by its name: the detail of each event, the order update, the API's body."""
+def build_schemas() -> dict[str, dict[str, Any]]:
+    """Build every schema, by its name: of each event's detail, the order update, the API's body."""
     found = {
         detail_type: _document(detail_type, detail_type, detail, f"Source: `{source}`.")
         for detail, (source, detail_type) in ROUTING.items()
@@ -81,7 +81,7 @@ def documents() -> dict[str, dict[str, Any]]:
 
 
 def _place_order() -> dict[str, Any]:
-    """What `POST /orders` takes: as `order.placed`, but strict, and the order id may be absent."""
+    """The body of `POST /orders`: as `order.placed`, but strict and with an optional order id."""
     schema = _document("place-order", "POST /orders", OrderPlaced)
     schema["description"] = "An order as the API takes it; without an order_id it is given one."
     schema["required"].remove("order_id")
@@ -114,7 +114,7 @@ def _document(
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """A schema as our JSON is: decimals are numbers; and its texts without Python's markup."""
+    """A schema as our JSON is: decimals are numbers, and descriptions have no Python markup."""
     match schema:
         case {"type": "string", "format": "decimal", **rest}:
             return _plain({"type": "number", **rest})

@@ -17,8 +17,8 @@ from orderctl.pipeline import health, reading
 from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Target, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Target, parse_moment
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")
@@ -31,20 +31,20 @@ Window = Annotated[str, Parameter(name="--since", metavar="TIME")]
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl status --since 1h")
 def status(*, since: Window = "10m", as_json: Json = False, target: Target = Target()) -> None:
-    """Show the whole pipeline on one screen, each step from left to right as a line.
+    """Show the whole pipeline on one screen, with a line for each step.
 
-    What waits in its queue, what is being worked on (or tried again later), the age of the oldest
-    message, what is parked; how often its function was called, and failed; what it has done. Then
-    the orders that have not ended, the alarms, and the consumers that are paused. Numbers of
-    CloudWatch are minutes old on AWS.
+    Each line has the messages waiting in the step's queue, those being worked on (or waiting for a
+    retry), the age of the oldest, and those parked; how often its function was called and failed;
+    and what it has done. Below are the unfinished orders, the alarms and the paused consumers. On
+    AWS the numbers from CloudWatch are some minutes old.
 
     Args:
-        since: How far back to count: 10m, 1h, 1d, or ISO 8601 (UTC).
+        since: How far back to count: 10m, 1h, 1d, or an ISO 8601 time (UTC).
         as_json: Print JSON instead.
         target: Which stack.
     """
     window = _window(since)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         seen = health.look(pipeline, datetime.now(UTC), window)
         name = pipeline.stack.name
     if as_json:
@@ -64,18 +64,19 @@ def watch(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Show the same as `status`, live until Ctrl-C; in a pipe, one below the other.
+    """Show the same as `status`, updated live until Ctrl-C.
 
-    On AWS each look is some twenty calls, and CloudWatch bills the metrics that are read.
+    Not in a terminal, one screen is printed below the other. On AWS each update makes some twenty
+    calls, and CloudWatch bills the metrics that are read.
 
     Args:
-        interval: How often to look, in seconds.
-        since: How far back to count: 10m, 1h, 1d, or ISO 8601 (UTC).
-        as_json: Print one JSON object a line.
+        interval: The time between two updates, in seconds.
+        since: How far back to count: 10m, 1h, 1d, or an ISO 8601 time (UTC).
+        as_json: Print one JSON object per line.
         target: Which stack.
     """
     window = _window(since)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         if as_json:
             _repeat(
                 pipeline,
@@ -100,10 +101,10 @@ def watch(
 
 
 def _window(since: str) -> timedelta:
-    window = datetime.now(UTC) - moment(since, "--since")
+    window = datetime.now(UTC) - parse_moment(since, "--since")
     window = timedelta(seconds=round(window.total_seconds()))
     if not timedelta(minutes=1) <= window <= timedelta(days=15):
-        raise UsageError("--since goes back from one minute to 15 days.")
+        raise UsageError("--since must be from one minute to 15 days ago.")
     return window
 
 
@@ -117,11 +118,11 @@ def _repeat(
 
 
 def screen(name: str, seen: Health) -> list[Text]:
-    """The one screen, line by line.
+    """The screen, line by line.
 
     Args:
-        name: the stack's.
-        seen: how it is.
+        name: the stack's name.
+        seen: the pipeline's health.
     """
     title = Text.assemble(
         (name, "bold"),
@@ -175,7 +176,7 @@ def _orders(seen: Health) -> Text:
     if not seen.unfinished:
         return Text("orders   all finished")
     if seen.oldest_unfinished is None:
-        return Text(f"orders   {seen.unfinished} unfinished, since when is {reading.UNREADABLE}")
+        return Text(f"orders   {seen.unfinished} unfinished, the oldest {reading.UNREADABLE}")
     age = console.duration(seen.oldest_unfinished)
     return Text(f"orders   {seen.unfinished} unfinished, the oldest for {age}")
 
@@ -190,6 +191,6 @@ def _alarms(seen: Health) -> Text:
 
 def _paused(step: StepHealth) -> Text:
     return Text(
-        f"paused   {step.name} ({step.state}); to go on: {paths.orderctl()} resume {step.name}",
+        f"paused   {step.name} ({step.state}); to resume it: {paths.orderctl()} resume {step.name}",
         style=_ODD,
     )

@@ -1,4 +1,4 @@
-"""`orderctl stock`: what is available of each article."""
+"""`orderctl stock`: shows and changes what is available of each SKU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.events import Sku
 
@@ -25,7 +25,7 @@ _LARGEST = 10**15
 
 stock = App(
     name="stock",
-    help="See and change what is available of each article to new orders.",
+    help="See and change how much of each SKU is available to new orders.",
     group=ORDERS,
 )
 app.command(stock)
@@ -40,23 +40,23 @@ def list_stock(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """List what is available of each SKU.
+    """List how much of each SKU is available.
 
     Args:
-        skus: Which. [default: all]
-        reserved: Add what orders hold, confirmed ones too. Reads every reservation there is.
+        skus: Which SKUs. [default: all]
+        reserved: Also show what orders hold, confirmed ones included. Reads every reservation.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
         OrderctlError: There is no such SKU.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         available = pipeline.stock.levels()
         held, unreadable = pipeline.stock.reserved() if reserved else ({}, [])
     if unreadable:
         console.note(
-            f"The reservations of {', '.join(unreadable)} cannot be read, and are not counted."
+            f"The reservations of {', '.join(unreadable)} cannot be read and are not counted."
         )
     for sku in skus:
         if sku not in available:
@@ -74,7 +74,7 @@ def list_stock(
     elif rows:
         console.table(list(rows[0]), [[_cell(cell) for cell in row.values()] for row in rows])
     else:
-        console.out().print("There is no stock. To begin with it: orderctl stock set SKU=N")
+        console.out().print("There is no stock. To add some: orderctl stock set SKU=N")
 
 
 def _cell(value: str | int | None) -> str:
@@ -90,30 +90,30 @@ def put(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Set how much of a SKU new orders can have from now on; this creates a SKU that is new.
+    """Set how much of a SKU is available to new orders; an unknown SKU is created.
 
-    What orders have reserved was taken out before and is not counted in N. So N is not what
-    stands on the shelf: it is that less what is reserved. An order that reserves between your
-    look and your set is overwritten: while orders flow use `stock add`, or give --was what
-    you saw. What there was at the very moment is printed.
+    N does not include what orders have reserved: it is what is on the shelf minus what is
+    reserved. What an order reserves between your `stock list` and your `stock set` is
+    overwritten, so while orders flow use `stock add`, or pass the number you saw as --was. The
+    command prints what was available just before the change.
 
     Args:
         pairs: The SKU and its new quantity; repeatable.
-        was: Set it only if so many are available now; for a single SKU.
+        was: Change it only if N are available now; for a single SKU.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: What was typed is not SKU=N, or not every SKU was changed.
+        OrderctlError: An argument is not of the form SKU=N, or not every SKU was changed.
     """
-    wanted = quantities(pairs, least=0)
-    if was is not None and len(wanted) > 1:
+    new = quantities(pairs, least=0)
+    if was is not None and len(new) > 1:
         raise OrderctlError("--was can be used with a single SKU only.")
 
     def change(pipeline: Pipeline, sku: str) -> tuple[int | None, int]:
-        return pipeline.stock.put(sku, wanted[sku], was), wanted[sku]
+        return pipeline.stock.put(sku, new[sku], was), new[sku]
 
-    _change(wanted, change, as_json, target)
+    _change(new, change, as_json, target)
 
 
 @stock.command(help_epilogue="Example: orderctl stock add mug=24 tea=-3")
@@ -124,9 +124,9 @@ def add(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Add what has come in to what is available, or take what is gone (N less than 0).
+    """Add to what is available of a SKU, or take away from it with a negative N.
 
-    Safe while orders flow: it is one write, and never leaves less than 0.
+    Safe while orders flow: it is a single write, and never goes below 0.
 
     Args:
         pairs: The SKU and how many to add; repeatable.
@@ -134,7 +134,7 @@ def add(
         target: Which stack.
 
     Raises:
-        OrderctlError: What was typed is not SKU=N, or not every SKU was changed.
+        OrderctlError: An argument is not of the form SKU=N, or not every SKU was changed.
     """
     differences = quantities(pairs, least=-_LARGEST)
 
@@ -146,14 +146,14 @@ def add(
 
 
 def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
-    """The SKUs and quantities that were typed.
+    """Parse SKUs and quantities.
 
     Args:
-        pairs: SKU=N each.
+        pairs: each of the form SKU=N.
         least: the smallest N.
 
     Raises:
-        OrderctlError: one is not that, or a SKU stands twice.
+        OrderctlError: one is not of this form, or a SKU is given twice.
     """
     found: dict[str, int] = {}
     for pair in pairs:
@@ -173,7 +173,7 @@ def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
                 f"{pair!r}: a SKU is 1 to 64 printable ASCII characters without spaces."
             ) from None
         if sku in found:
-            raise OrderctlError(f"{sku} stands twice.")
+            raise OrderctlError(f"{sku} is given twice. Give each SKU once.")
         found[sku] = quantity
     return found
 
@@ -184,10 +184,10 @@ def _change(
     as_json: bool,
     target: Target,
 ) -> None:
-    """Change one SKU after the other, and say what each was and is."""
+    """Change one SKU after the other, and print each one's old and new quantity."""
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         for sku in skus:
             try:
                 before, now = change(pipeline, sku)

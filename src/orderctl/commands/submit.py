@@ -1,4 +1,4 @@
-"""`orderctl submit`: one order, a file of orders, or a stream of them at a rate."""
+"""`orderctl submit`: sends one order, a file of orders, or made-up orders as a load."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from orderctl import paths
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import order_files
-from orderctl.pipeline.order_files import Outgoing, outgoing
+from orderctl.pipeline.order_files import Outgoing, prepare
 from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.order_api.validation import InvalidOrderError
 
@@ -68,41 +68,44 @@ def submit(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Submit one order, a file of them, or made-up ones as a load. Exits with 0 if all were taken.
+    """Submit one order, a file of orders, or made-up orders as a load.
 
-    What is answered by a 503 or the like, or not at all, is sent again up to 3 times under the
-    same order id, and so takes effect once. Ctrl-C shows what was done so far.
+    Exits with 0 only if all orders were accepted. An order that gets no answer, or a 503 or the
+    like, is sent again up to 3 times with the same order id, so it takes effect once. Ctrl-C shows
+    what was done so far.
 
     Args:
-        file: A file of orders: one JSON object a line, or one JSON array; - is standard input.
-            None of it is sent when one of them is faulty.
-        amount: What it costs, such as 12.50.
+        file: A file of orders: one JSON object per line, or one JSON array; - is standard input.
+            If one order is invalid, none is sent.
+        amount: The order's amount, such as 12.50.
         currency: An ISO 4217 code. [default: USD]
-        item: So many of an article, as SKU or SKU=N; repeatable.
-        order_id: Its id. [default: a new one]
-        customer: Whose order it is.
-        count: Make up so many orders; the amounts are random unless given.
-        rate: Send so many orders a second. [default: 8 at once, as fast as they are answered]
+        item: A SKU and its quantity, as SKU or SKU=N; repeatable.
+        order_id: The order's id. [default: a new one]
+        customer: The customer's id.
+        count: Make up N orders; their amounts are random unless given.
+        rate: Send R orders per second. [default: 8 at once, as fast as they are answered]
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        UsageError: The options cannot be meant together.
-        OrderctlError: What was typed is not an order or a file of orders, or the API did not take
-            all of them.
+        UsageError: The options cannot be combined.
+        OrderctlError: An order is invalid, the file cannot be read, or the API did not accept
+            all orders.
     """
     fields = {
         "order_id": order_id,
-        "amount": None if amount is None else _decimal(amount),
+        "amount": None if amount is None else _parse_decimal(amount),
         "currency": currency,
         "customer_id": customer,
-        "items": [_line(text) for text in item] if item else None,
+        "items": [_parse_item(text) for text in item] if item else None,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     sending = _Sending(target, rate, as_json)
     if file is not None:
         if given or count:
-            raise UsageError("A FILE cannot be combined with --count or the options of an order.")
+            raise UsageError(
+                "A FILE cannot be combined with --count or with the options of a single order."
+            )
         _submit_file(file, sending)
     elif count is not None:
         if order_id is not None:
@@ -112,7 +115,7 @@ def submit(
         raise UsageError("--rate needs --count or a FILE.")
     elif amount is None:
         raise UsageError(
-            "Name an order's --amount, a FILE of orders, or a --count of made-up ones."
+            "Give the --amount of an order, a FILE of orders, or a --count of made-up orders."
         )
     else:
         _submit_one(given, sending)
@@ -129,71 +132,73 @@ class _Sending:
 
 def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
     try:
-        order = outgoing(dict(fields))
+        order = prepare(dict(fields))
     except InvalidOrderError as error:
-        raise _no_order(error) from error
+        raise _invalid_order(error) from error
     result = _send([order], 1, sending)
     (sent,) = result.sent
     if sending.as_json:
         console.json_document(_facts(result, 1))
     if sent.reply is None:
         raise OrderctlError(
-            f"Whether {order.order_id} was taken is open: {sent.why}.\n"
-            f"Send it again with --id {order.order_id}: it takes effect once."
+            f"It is unknown whether {order.order_id} was accepted: {sent.why}.\n"
+            f"Send it again with --id {order.order_id}: it takes effect only once."
         )
     if not sent.taken:
-        raise OrderctlError(f"{order.order_id} was not taken. {sent.why}")
+        raise OrderctlError(f"{order.order_id} was not accepted. {sent.why}")
     if not sending.as_json:
-        console.out().print(console.text(f"Taken: {order.order_id}"))
+        console.out().print(console.text(f"Accepted: {order.order_id}"))
         if sys.stdout.isatty():
-            console.note(f"How it ends: {paths.orderctl()} order {order.order_id}")
+            console.note(f"To see how it ends: {paths.orderctl()} order {order.order_id}")
 
 
 def _submit_file(path: str, sending: _Sending) -> None:
-    """Submit the orders of a file; nothing is sent when one of them is faulty."""
-    orders = order_files.read(_text(path), "standard input" if path == "-" else path)
+    """Submit the orders of a file; if one is invalid, none is sent."""
+    orders = order_files.read(_read_text(path), "standard input" if path == "-" else path)
     _report(_send(orders, len(orders), sending), len(orders), sending.as_json)
 
 
 def _submit_made_up(count: int, fields: Mapping[str, Any], sending: _Sending) -> None:
     """Submit made-up orders; the amount is random unless it is among the fields."""
     try:
-        outgoing(_made_up(fields, "load"))
+        prepare(_make_up(fields, "load"))
     except InvalidOrderError as error:
-        raise _no_order(error) from error
+        raise _invalid_order(error) from error
     run = f"load-{secrets.token_hex(3)}"
-    orders = (outgoing(_made_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
+    orders = (prepare(_make_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
     _report(_send(orders, count, sending), count, sending.as_json)
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError:
         raise UsageError(f"--amount {text!r} is not a number.") from None
 
 
-def _line(text: str) -> dict[str, Any]:
-    """An order's line from what stands behind --item."""
+def _parse_item(text: str) -> dict[str, Any]:
+    """An order's line from a value of --item."""
     sku, equals, number = text.rpartition("=")
     if not equals:
         return {"sku": text, "quantity": 1}
     try:
         return {"sku": sku, "quantity": int(number)}
     except ValueError:
-        raise UsageError(f"--item {text!r} is not SKU=N.") from None
+        raise UsageError(f"--item {text!r} is not of the form SKU=N.") from None
 
 
-def _no_order(error: InvalidOrderError) -> OrderctlError:
-    return OrderctlError("\n  ".join(["Nothing was sent.", *map(order_files.told, error.faults)]))
+def _invalid_order(error: InvalidOrderError) -> OrderctlError:
+    return OrderctlError(
+        "\n  ".join(["Nothing was sent.", *map(order_files.describe_fault, error.faults)])
+    )
 
 
-def _made_up(fields: Mapping[str, Any], order_id: str) -> dict[str, Any]:
+def _make_up(fields: Mapping[str, Any], order_id: str) -> dict[str, Any]:
     amount = random.randrange(_RANDOM_AMOUNT_BELOW)  # noqa: S311
     return {"order_id": order_id, "amount": amount, **fields}
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         if path == "-":
             if sys.stdin.isatty():
@@ -207,15 +212,15 @@ def _text(path: str) -> str:
 
 
 def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
-    """Send orders; what was done is shown even when it is broken off by Ctrl-C."""
+    """Send orders; after Ctrl-C, show what was done so far."""
     result = Result(sending.rate)
     at_once = _AT_ONCE_FOR_A_RATE if sending.rate else _AT_ONCE
-    with connected(sending.target) as pipeline:
+    with connect(sending.target) as pipeline:
         sender = Sender(pipeline.api_client(at_once).post, at_once)
         try:
             with _progress(count, shown=count > 1 and not sending.as_json) as advance:
                 sender.send(orders, result, advance)
-        except BaseException:  # Ctrl-C is none of Exception
+        except BaseException:  # Ctrl-C too, which is no Exception
             sender.break_off(result, _PATIENCE_AFTER_CTRL_C_SECONDS)
             _show(result, count, sending.as_json)
             raise
@@ -224,7 +229,7 @@ def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
 
 @contextmanager
 def _progress(count: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """Show in a terminal how far it is; elsewhere the end is enough."""
+    """Show the progress in a terminal; elsewhere nothing."""
     if not shown or not console.out().is_terminal:
         yield lambda: None
         return
@@ -245,16 +250,16 @@ def _report(result: Result, count: int, as_json: bool) -> None:
     refused = [sent for sent in result.sent if not sent.taken]
     if refused:
         refused.sort(key=lambda sent: sent.began)
-        lines = [_told(sent) for sent in refused[:_SHOWN_REFUSALS]]
+        lines = [_describe(sent) for sent in refused[:_SHOWN_REFUSALS]]
         if more := len(refused) - len(lines):
             lines.append(f"… and {more} more; --json lists them all")
         orders = "1 order was" if len(refused) == 1 else f"{len(refused)} orders were"
         unsure = any(sent.reply is None for sent in refused)
-        open_ = " Without an answer an order may have been taken all the same." * unsure
-        raise OrderctlError("\n  ".join([f"{orders} not taken.{open_}", *lines]))
+        hint = " An order without an answer may have been accepted all the same." * unsure
+        raise OrderctlError("\n  ".join([f"{orders} not accepted.{hint}", *lines]))
 
 
-def _told(sent: Sent) -> str:
+def _describe(sent: Sent) -> str:
     where = f"{sent.order.where}, " if sent.order.where else ""
     return f"{where}{sent.order.order_id}: {sent.why}"
 
@@ -265,7 +270,7 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         return
     complete = result.taken == count
     mark = ("✓ ", "green") if complete else ("✗ ", "bold red")
-    line = f"{result.taken} of {count} orders taken in {result.seconds:.1f} s"
+    line = f"{result.taken} of {count} orders accepted in {result.seconds:.1f} s"
     again = sum(len(sent.tries) > 1 for sent in result.sent)
     facts = [
         f"{again} sent again after a 503 or the like" if again else "",
@@ -275,7 +280,7 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         else "",
     ]
     console.out().print(Text.assemble(mark, "; ".join([line, *filter(None, facts)])))
-    if text := rate_told(result):
+    if text := describe_rate(result):
         console.out().print(Text(f"  {text}", style="" if result.rate_was_kept else "yellow"))
     if result.sent:
         console.out().print()
@@ -285,19 +290,19 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         )
 
 
-def rate_told(result: Result) -> str:
-    """What to say of the rate: how it was, and whether it was what was asked for."""
+def describe_rate(result: Result) -> str:
+    """The achieved rate, and whether it is the one that was asked for."""
     achieved = result.achieved_rate
     if result.rate is None or achieved is None:
         return ""
     answered = len(result.sent) / result.seconds
     if result.rate_was_kept:
-        slower = f"; answered at {answered:.1f} a second" if answered < result.rate / 2 else ""
-        return f"sent at {achieved:.1f} a second, as asked{slower}"
+        slower = f"; answered at {answered:.1f} per second" if answered < result.rate / 2 else ""
+        return f"sent at {achieved:.1f} per second, as requested{slower}"
     return (
-        f"{achieved:.1f} a second: the {result.rate:g} asked for could not be kept. The API took "
-        "too long to answer, or this machine was too busy to send; the latencies are those of "
-        "the lower rate"
+        f"sent at {achieved:.1f} per second: the requested {result.rate:g} could not be kept. The "
+        "API took too long to answer, or this machine was too busy to send. The latencies are "
+        "those of the lower rate"
     )
 
 

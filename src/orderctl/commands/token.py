@@ -1,4 +1,4 @@
-"""`orderctl token`: a made-up customer's token for the local cloud's API."""
+"""`orderctl token`: prints a made-up customer's token for the local cloud's API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from orderctl.commands import ORDERS, app
 from orderctl.pipeline import tokens
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Target
 
 
@@ -24,21 +24,21 @@ def token(
     staff: bool = False,
     target: Target = Target(),
 ) -> None:
-    """Print a made-up customer's token for an API with ApiAuthorization=JWT, in the local cloud.
+    """Print a made-up customer's token, for a local API with ApiAuthorization=JWT.
 
-    It is valid for an hour. On AWS the shop's own user pool signs customers in; what commands of
-    orderctl then need is taken from the variable ORDERCTL_TOKEN.
+    It is valid for an hour. On AWS customers sign in with the shop's own user pool; orderctl's
+    other commands take their token from the variable ORDERCTL_TOKEN there.
 
     Args:
-        customer: Whose it is; made up when not seen before.
-        staff: As one of the shop's staff, who see all orders.
+        customer: The customer's name; a new customer is created.
+        staff: Make it a member of the shop's staff, who see all orders.
         target: Which stack.
 
     Raises:
         OrderctlError: The stack is on AWS, or its API takes no tokens.
     """
-    with connected(target) as pipeline:
-        made = tokens.made_up(
+    with connect(target) as pipeline:
+        made = tokens.issue(
             pipeline.session,
             pipeline.stack.outputs["ApiUrl"],
             pipeline.stack.parameters(),

@@ -1,4 +1,4 @@
-"""`orderctl trace`: an order's whole story."""
+"""`orderctl trace`: everything that happened to an order."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline import trace as story
-from orderctl.pipeline.times import shown
-from orderctl.pipeline.trace import Entry, Story
+from orderctl.pipeline.times import format_time
+from orderctl.pipeline.trace import Entry, Story, tell
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
-from orderctl.terminal.options import Json, Since, Target, check_order_id, moment
+from orderctl.terminal.connection import connect
+from orderctl.terminal.options import Json, Since, Target, check_order_id, parse_moment
 from orderctl.terminal.order_texts import amount, items
 
 _HEADER = ("time", "where", "what", "facts")
@@ -27,64 +26,65 @@ _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}
 def trace(
     order_id: str, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
 ) -> None:
-    """Tell an order's whole story in the order of time, and where it is now.
+    """Show everything that happened to an order, by time, and where it is now.
 
-    From the tables, the dead-letter queues, and the logs of all functions (for an order that has
-    ended, up to an hour after its last change). EventBridge stamps whole seconds: such a line
-    stands at the end of its second. The queues that consumers read are not looked into: a look
-    counts as a receive, and would delay a message or park it. Only their counts are shown.
+    It reads the tables, the dead-letter queues, and the logs of all functions (for an order that
+    has ended, up to an hour after its last change). EventBridge's times are whole seconds, so such
+    a line comes at the end of its second. Messages on the consumers' queues are only counted:
+    reading them would be a receive, which can delay or park them.
 
     Args:
         order_id: Which order.
-        since: How far back to search the logs for an order that no table knows: 1h, 1d, or
-            ISO 8601 (UTC).
+        since: How far back to search the logs for an order that is in no table: 1h, 1d, or an
+            ISO 8601 time (UTC).
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: There is no trace of it.
+        OrderctlError: Nothing is known about the order.
     """
-    start = moment(since, "--since")
+    start = parse_moment(since, "--since")
     check_order_id(order_id)
     with (
-        connected(target) as pipeline,
+        connect(target) as pipeline,
         console.waiting("Reading tables, queues and logs", shown=not as_json),
     ):
-        told = story.tell(pipeline, order_id, start)
-    if not told.is_known:
+        story = tell(pipeline, order_id, start)
+    if not story.is_known:
         raise OrderctlError(
-            f"There is no trace of an order {order_id}: not in the tables, not in a dead-letter "
-            f"queue, and not in the logs since {shown(start)}. --since looks further back."
+            f"Nothing is known about an order {order_id}: it is not in the tables, not in a "
+            f"dead-letter queue, and not in the logs since {format_time(start)}. "
+            "Use --since to search further back."
         )
     if as_json:
-        console.json_document(facts(order_id, told))
+        console.json_document(facts(order_id, story))
         return
-    for line in screen(order_id, told):
+    for line in screen(order_id, story):
         console.out().print(line)
 
 
-def screen(order_id: str, told: Story) -> list[Text]:
-    """The story line by line."""
-    lines = [Text.assemble((order_id, "bold"), "   ", *_standing(told.order)), Text()]
-    lines += console.table_lines(_HEADER, [_row(entry) for entry in told.entries])
-    if told.parked:
+def screen(order_id: str, story: Story) -> list[Text]:
+    """The output, line by line."""
+    lines = [Text.assemble((order_id, "bold"), "   ", *_standing(story.order)), Text()]
+    lines += console.table_lines(_HEADER, [_row(entry) for entry in story.entries])
+    if story.parked:
         lines.append(Text())
-    for each in told.parked:
+    for each in story.parked:
         lines.append(
             Text.assemble(
                 ("parked   ", "bold red"),
-                f"{each.event} in {each.queue}; on its way again with: "
+                f"{each.event} in {each.queue}; to redrive it: "
                 f"{paths.orderctl()} dlq redrive --message {each.message.id}",
             )
         )
-    if told.may_wait_in:
+    if story.may_wait_in:
         lines.append(Text())
-    for queue in told.may_wait_in:
+    for queue in story.may_wait_in:
         paused = " (its consumer is paused)" if queue.paused else ""
         lines.append(
             Text(
-                f"waits    maybe in {queue.queue}{paused}: {queue.waiting} waiting, "
-                f"{queue.at_work} being worked on or to be tried again"
+                f"waiting  perhaps in {queue.queue}{paused}: {queue.waiting} waiting, "
+                f"{queue.at_work} being worked on or waiting for a retry"
             )
         )
     return lines
@@ -92,14 +92,14 @@ def screen(order_id: str, told: Story) -> list[Text]:
 
 def _standing(order: Mapping[str, Any]) -> list[Text]:
     if not order:
-        return [Text("is in no table of orders", style="yellow")]
+        return [Text("not in the orders table", style="yellow")]
     parts = [
-        reading.shown(order.get("status", reading.UNREADABLE)),
-        f"payment {reading.shown(order.get('payment', '-'))}",
-        f"inventory {reading.shown(order.get('inventory', '-'))}",
+        reading.to_text(order.get("status", reading.UNREADABLE)),
+        f"payment {reading.to_text(order.get('payment', '-'))}",
+        f"inventory {reading.to_text(order.get('inventory', '-'))}",
         amount(order),
         items(order),
-        reading.shown(order.get("reason", "")),
+        reading.to_text(order.get("reason", "")),
     ]
     return [console.text("   ".join(filter(None, parts)))]
 
@@ -119,25 +119,25 @@ def _row(entry: Entry) -> tuple[Text, ...]:
 def _time(entry: Entry) -> str:
     if entry.at is None:
         return f"({reading.UNREADABLE})"
-    return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else shown(entry.at)
+    return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else format_time(entry.at)
 
 
-def facts(order_id: str, told: Story) -> dict[str, Any]:
-    """The story for a script."""
+def facts(order_id: str, story: Story) -> dict[str, Any]:
+    """The story as JSON."""
     return {
         "order_id": order_id,
-        "status": told.order.get("status"),
-        "payment": told.order.get("payment"),
-        "inventory": told.order.get("inventory"),
-        "reason": told.order.get("reason"),
+        "status": story.order.get("status"),
+        "payment": story.order.get("payment"),
+        "inventory": story.order.get("inventory"),
+        "reason": story.order.get("reason"),
         "story": [
             {
-                "at": entry.at and shown(entry.at),
+                "at": entry.at and format_time(entry.at),
                 "where": entry.where,
                 "what": entry.what,
                 "facts": dict(entry.facts),
             }
-            for entry in told.entries
+            for entry in story.entries
         ],
         "parked": [
             {
@@ -146,7 +146,7 @@ def facts(order_id: str, told: Story) -> dict[str, Any]:
                 "event": each.event,
                 "reason": each.reason.text,
             }
-            for each in told.parked
+            for each in story.parked
         ],
         "may_wait_in": [
             {
@@ -155,6 +155,6 @@ def facts(order_id: str, told: Story) -> dict[str, Any]:
                 "at_work": queue.at_work,
                 "paused": queue.paused,
             }
-            for queue in told.may_wait_in
+            for queue in story.may_wait_in
         ],
     }

@@ -1,4 +1,4 @@
-"""`orderctl tune`: which memory size suits a function, by trying some."""
+"""`orderctl tune`: tries memory sizes on a function."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.tuning import Trial, Tuner
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
 
-# Those that orders pass.
+# The functions that orders pass through.
 _FUNCTIONS = tuple(step.function_name for step in STEPS if step.function and step.counts)
 SMALLEST, LARGEST = 128, 10_240
 
@@ -40,15 +40,15 @@ def tune(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Try memory sizes on a function: how long it takes and what that costs.
+    """Try memory sizes on a function, and show how long it takes and what it costs with each.
 
-    Orders go through the whole pipeline meanwhile, so use a stack without customers. The function
-    gets its own size back. On the local cloud memory makes nothing faster.
+    It sends orders through the whole pipeline, so use a stack without customers. Afterwards the
+    function gets its old size back. On the local cloud more memory makes nothing faster.
 
     Args:
-        function: Such as payments-processor.
-        memory: Try this size, in MB; repeatable.
-        orders: Orders sent at each size.
+        function: A function, such as payments-processor.
+        memory: A size to try, in MB; repeatable.
+        orders: How many orders to send with each size.
         yes: Do not ask.
         as_json: Print JSON instead.
         target: Which stack.
@@ -56,7 +56,7 @@ def tune(
     Raises:
         OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         question = (
             f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
             f"memory of {function} meanwhile?"
@@ -65,14 +65,14 @@ def tune(
             raise OrderctlError("Nothing was changed.")
         tuner = Tuner(pipeline, pipeline.stack.prefix + function)
         with tuner.restored():
-            trials = [_shown(tuner, size, orders, as_json) for size in memory]
+            trials = [_run_trial(tuner, size, orders, as_json) for size in memory]
     if as_json:
         console.json_document([asdict(trial) for trial in trials])
     else:
         _show(trials)
 
 
-def _shown(tuner: Tuner, size: int, orders: int, as_json: bool) -> Trial:
+def _run_trial(tuner: Tuner, size: int, orders: int, as_json: bool) -> Trial:
     if as_json:
         return tuner.trial(size, orders)
     with console.step(f"Trying {size} MB", f"Tried {size} MB"):
@@ -108,5 +108,5 @@ def _show(trials: Sequence[Trial]) -> None:
     fastest = min(trials, key=lambda trial: trial.median_ms)
     console.out().print(
         f"\nCheapest: {cheapest.memory} MB. Fastest: {fastest.memory} MB. "
-        "Set MemorySize in template.yaml; docs/costs.md says how ours was chosen."
+        "Set MemorySize in template.yaml; docs/costs.md explains how its value was chosen."
     )

@@ -1,22 +1,22 @@
-"""`orderctl up`: the local cloud with the pipeline in it."""
+"""`orderctl up`: starts the local cloud with the pipeline in it."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.commands import app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parameters
+from orderctl.terminal.options import Params, parse_parameters
 
 
 @app.command(help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5")
@@ -28,28 +28,30 @@ def up(
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
 ) -> None:
-    """Start the local cloud with the pipeline in it, until Ctrl-C.
+    """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
 
     Args:
-        port: Listen here. [default: 4566, or the next free port]
+        port: The port to listen on. [default: 4566, or the next free port]
         param: A parameter of the template; repeatable.
         detach: Leave it running and return when it is ready.
     """
-    given = parameters(param)
-    template = stack.Template.load()
+    given = parse_parameters(param)
+    template = deploying.Template.load()
     template.check(given)
     directory = StateDirectory(paths.state_directory())
     with ExitStack() as running:
-        left_over = running.enter_context(lifecycle.claimed(directory))
+        left_over = running.enter_context(lifecycle.claim(directory))
         if left_over:
             console.note(
-                f"The local cloud of {left_over.started_at} was not stopped; cleared away."
+                f"The local cloud of {left_over.started_at} was not stopped; removed what it left. "
+                f"Its log is now {paths.display_path(directory.previous_log)}."
             )
-        chosen = lifecycle.choose_port(port)
-        if port is None and chosen != lifecycle.DEFAULT_PORT:
-            console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {chosen}.")
-        cloud = LocalCloud(directory, port=chosen, detached=detach)
+        ports = lifecycle.free_ports(port)
+        first = next(ports)  # one that is taken is an error before anything is begun
+        cloud = LocalCloud(directory, ports=chain([first], ports), detached=detach)
         launch(cloud, running, template, given)
+        if port is None and cloud.state.port != lifecycle.DEFAULT_PORT:
+            console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {cloud.state.port}.")
         _summarise(cloud.state, detach)
         if detach:
             cloud.detach()
@@ -65,7 +67,7 @@ def _summarise(state: LocalState, detached: bool) -> None:
         [
             ("Endpoint", state.endpoint),
             ("API", state.outputs.get("ApiUrl", "the template has no ApiUrl")),
-            ("Log", paths.shown(Path(state.log))),
+            ("Log", paths.display_path(Path(state.log))),
             ("Use it", f'eval "$({program} env)"' + ("" if detached else "   in another terminal")),
             ("Stop it", f"{program} down" if detached else f"Ctrl-C, or {program} down"),
         ]

@@ -14,7 +14,7 @@ from orderctl.errors import OrderctlError, UsageError
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
-from orderctl.terminal.connection import connected
+from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.events import OrderUpdate
 
@@ -31,22 +31,22 @@ def updates(
 ) -> None:
     """Read the order updates as a shop's own service would, from the queue order-updates.fifo.
 
-    Reading consumes: what was printed is deleted, and nobody else gets it.
+    Updates that were printed are deleted from the queue, so nobody else gets them.
 
     Args:
-        follow: Wait for more, until Ctrl-C.
-        peek: Leave them on the queue. SQS counts a look like any receive, and parks a message
-            that was received three times.
-        as_json: Print one JSON object a line.
+        follow: Keep printing new updates, until Ctrl-C.
+        peek: Leave them on the queue. This counts as a receive, and SQS parks a message that was
+            received three times.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
-        OrderctlError: Messages that are not order updates were left where they are.
+        OrderctlError: Messages that are not order updates were left on the queue.
     """
     if follow and peek:
         raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connected(target) as pipeline:
+    with connect(target) as pipeline:
         queue = pipeline.updates
         if peek:
             _peek(queue, printer)
@@ -55,7 +55,7 @@ def updates(
                 queue.delete(printer.show(messages))
     if printer.unreadable:
         raise OrderctlError(
-            f"What cannot be read as an order update was left on {queue.name}, and SQS parks it in "
+            f"Some messages are not order updates and were left on {queue.name}; SQS parks them in "
             f"its dead-letter queue. Messages: {', '.join(printer.unreadable)}"
         )
     if not printer.shown:
@@ -63,7 +63,7 @@ def updates(
 
 
 def _batches(queue: Queue, follow: bool) -> Iterator[list[Message]]:
-    """What is on the queue, until it is empty; or for ever."""
+    """Receive messages until the queue is empty; with `follow`, for ever."""
     while follow:
         yield queue.receive(_LONG_POLL_SECONDS)
     while messages := queue.receive():
@@ -72,12 +72,12 @@ def _batches(queue: Queue, follow: bool) -> Iterator[list[Message]]:
 
 def _peek(queue: Queue, printer: Printer) -> None:
     last = queue.last_receive()
-    with queue.peeked() as messages:
+    with queue.peek() as messages:
         printer.show(messages)
     if last and any(message.receive_count >= last for message in messages):
         console.note(
-            f"Some of these were received {last} times, looks included: SQS parks them in the "
-            "dead-letter queue when they are received once more."
+            f"Some of these were received {last} times, peeks included: the next receive parks "
+            "them in the dead-letter queue."
         )
 
 
@@ -96,8 +96,10 @@ class Printer:
         for message in messages:
             try:
                 update = msgspec.json.decode(message.body, type=OrderUpdate)
-                reading.parsed(message.body)  # what msgspec skips can be too deep to be shown
-            except (ValueError, RecursionError):  # msgspec's own errors among them
+                reading.parse_json(
+                    message.body
+                )  # msgspec skips unknown fields, which may be nested too deeply
+            except (ValueError, RecursionError):  # includes msgspec's own errors
                 self.unreadable[message.id] = None
             else:
                 read.append((message, update))
@@ -106,7 +108,7 @@ class Printer:
                 console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
-        sys.stdout.flush()  # what is deleted next must have been printed
+        sys.stdout.flush()  # print before the messages are deleted
         self.shown += len(read)
         return [message for message, _ in read]
 
@@ -118,4 +120,4 @@ class Printer:
         for line in lines:
             self._widths = [max(w, c.cell_len) for w, c in zip(self._widths, line, strict=True)]
         for line in lines:
-            console.out().print(console.aligned(line, self._widths))
+            console.out().print(console.align(line, self._widths))

@@ -1,7 +1,8 @@
-"""CloudFormation stacks: planned, deployed, watched and destroyed, on AWS or on the local cloud.
+"""Packages the functions, and plans, deploys, adopts and destroys stacks, on AWS or locally.
 
-The code goes to an artifact bucket under the hash of its content, then a change set says what
-would happen, and is carried out or discarded.
+`package` builds the zip and `artifacts` uploads it under the hash of its content. `deployment`
+makes a change set, which says what would happen, and executes or discards it. `adoption` imports
+tables that an earlier stack has left, and `destruction` deletes a stack.
 """
 
 from orderctl.deploying.adoption import LeftTables
@@ -9,7 +10,6 @@ from orderctl.deploying.deployment import (
     DEFAULT_NAME,
     Deployment,
     Plan,
-    Silent,
     deploy,
     describe,
     outputs_of,
@@ -29,7 +29,6 @@ __all__ = [
     "LeftTables",
     "Observer",
     "Plan",
-    "Silent",
     "StackError",
     "StackEvent",
     "Template",

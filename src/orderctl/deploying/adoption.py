@@ -1,9 +1,9 @@
-"""The tables that a destroyed stack has left, and how a new stack of the same names gets them.
+"""Tables that a destroyed stack has left behind, and their import into a new stack.
 
 CloudFormation does not create a table whose name is taken. It imports existing resources with a
 change set of its own, before anything is created ("Import AWS resources into a CloudFormation
-stack", CloudFormation user guide). Its ImportExistingResources takes names that are written out
-only, and ours stand behind the prefix.
+stack", CloudFormation user guide). Its ImportExistingResources takes
+literal names only, and ours have the prefix in front.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orderctl.deploying import change_sets
-from orderctl.deploying.deployment import describe, explained, is_to_be_created
+from orderctl.deploying.deployment import describe, explain_errors, is_to_be_created
 from orderctl.deploying.errors import StackError
 from orderctl.deploying.events import Observer
 from orderctl.deploying.template import Template
@@ -29,7 +29,7 @@ _PARAMETER = re.compile(r"\$\{(\w+)\}")
 
 
 class LeftTables:
-    """Tables that are there, and that a stack which is yet to be made would have to create.
+    """Existing tables that a new stack would otherwise have to create.
 
     Attributes:
         names: The tables' names, by logical id.
@@ -43,11 +43,11 @@ class LeftTables:
         stack_name: str,
         poll_seconds: float = 2.0,
     ) -> None:
-        """Look for them; there are none where the stack exists.
+        """Look for them; where the stack exists already, there are none.
 
         Raises:
-            StackError: AWS could not be asked, or a table is not as the template has it: then it
-                is somebody else's.
+            StackError: A call to AWS failed, or a table differs from the template, so that it
+                must belong to something else.
         """
         self._client = session.client("cloudformation")
         self._template = template
@@ -55,25 +55,25 @@ class LeftTables:
         self._stack_name = stack_name
         self._poll = poll_seconds
         self.names: dict[str, str] = {}
-        with explained(stack_name, "looked at"):
+        with explain_errors(stack_name, "read"):
             if is_to_be_created(describe(self._client, stack_name)):
                 self.names = self._existing(session.client("dynamodb"))
 
     def adopt(self, observer: Observer) -> None:
-        """Make the stack, with these tables alone in it.
+        """Create the stack with these tables alone in it.
 
         Raises:
-            StackError: CloudFormation did not take them in.
+            StackError: CloudFormation did not import them.
         """
-        with explained(self._stack_name, "given its tables"):
+        with explain_errors(self._stack_name, "created from its tables"):
             change_set = change_sets.create(
                 self._client, self._stack_name, "IMPORT", self._arguments(), self._poll
             )
             if change_set["Status"] == "FAILED":
-                reason = change_sets.why_failed(self._client, change_set)
+                reason = change_sets.failure_reason(self._client, change_set)
                 self._client.delete_stack(StackName=self._stack_name)
                 raise StackError(
-                    f"The tables {', '.join(self.names.values())} cannot be taken into stack "
+                    f"The tables {', '.join(self.names.values())} cannot be imported into stack "
                     f"{self._stack_name}: {reason}"
                 )
             change_sets.execute(self._client, change_set, observer, self._poll)
@@ -86,17 +86,17 @@ class LeftTables:
         values |= self._parameters
         resources = self._template.resources()
         names = {
-            logical_id: _resolved(resource["Properties"]["TableName"], values)
+            logical_id: _resolve(resource["Properties"]["TableName"], values)
             for logical_id, resource in resources.items()
             if resource["Type"] == _TABLE
         }
         found = {}
         for logical_id, name in names.items():
-            if name and (table := _described(dynamodb, name)):
+            if name and (table := _describe_table(dynamodb, name)):
                 if differences := _differences(resources[logical_id]["Properties"], table):
                     raise StackError(
-                        f"There is a table {name} already, and it is not this pipeline's. "
-                        f"{'; '.join(differences)}. Another --prefix gets tables of its own."
+                        f"The table {name} exists already and is not this pipeline's. "
+                        f"{'; '.join(differences)}. Use another --prefix."
                     )
                 found[logical_id] = name
         return found
@@ -124,13 +124,13 @@ class LeftTables:
         }
 
 
-def _resolved(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a template's value
-    """A name with the parameters' values in it."""
+def _resolve(name: Any, values: Mapping[str, str]) -> str:  # noqa: ANN401 - a template's value
+    """A name with the parameters' values put in."""
     text = name.get("Fn::Sub", "") if isinstance(name, dict) else str(name)
     return _PARAMETER.sub(lambda match: values.get(match[1], ""), text)
 
 
-def _described(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
+def _describe_table(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef | None:
     """The table; None when there is none of this name."""
     try:
         return dynamodb.describe_table(TableName=name)["Table"]
@@ -139,17 +139,17 @@ def _described(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef |
 
 
 def _differences(declared: Mapping[str, Any], table: TableDescriptionTypeDef) -> list[str]:
-    """What a table has in another way than the template, of what cannot be changed in it."""
-    wanted, found = _schema(declared), _schema(table)
+    """How a table differs from the template in what cannot be changed later."""
+    expected, found = _schema(declared), _schema(table)
     return [
-        f"{what}: {found[what] or 'none'} instead of {wanted[what] or 'none'}"
-        for what in wanted
-        if found[what] != wanted[what]
+        f"{what}: {found[what] or 'none'} instead of {expected[what] or 'none'}"
+        for what in expected
+        if found[what] != expected[what]
     ]
 
 
 def _schema(table: Mapping[str, Any]) -> dict[str, str]:
-    """A table's keys, attributes and indexes, from a template or from DynamoDB, to be compared."""
+    """A table's keys, attributes and indexes as text, from a template or from DynamoDB."""
     keys = (f"{key['AttributeName']} {key['KeyType']}" for key in table["KeySchema"])
     attributes = (
         f"{attribute['AttributeName']} {attribute['AttributeType']}"

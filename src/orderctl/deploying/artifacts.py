@@ -1,6 +1,6 @@
-"""The artifact bucket: the functions' packages, and templates that are too large to be sent along.
+"""The artifact bucket: for the functions' packages, and for templates too large for a request.
 
-One bucket an account and region: private, encrypted, versioned, and reached over TLS only.
+There is one per account and region: private, encrypted, versioned, and over TLS only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PROJECT = "order-pipeline"
 _LARGEST_INLINE_TEMPLATE_BYTES = 51_200
-# What S3 answers as the version of an object that was stored without versioning.
+# The version id that S3 gives an object stored without versioning.
 _UNVERSIONED = "null"
 
 
@@ -32,17 +32,17 @@ def bucket_name(account: str, region: str) -> str:
 
 
 def ensure_bucket(session: boto3.Session) -> str:
-    """The artifact bucket's name; the bucket is made if the account has none in this region.
+    """Create the artifact bucket if it is missing, secure it, and return its name.
 
     Raises:
-        StackError: A bucket of this name belongs to somebody else.
+        StackError: The bucket belongs to another account.
     """
     account = session.client("sts").get_caller_identity()["Account"]
     region = session.region_name
     bucket = bucket_name(account, region)
     s3 = session.client("s3")
     try:
-        # Bucket names are everybody's: the owner is checked, so that ours is not another's.
+        # Bucket names are global, so check that the bucket is ours.
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except s3.exceptions.ClientError as error:
         if _status(error) == HTTPStatus.FORBIDDEN:
@@ -61,13 +61,13 @@ def ensure_bucket(session: boto3.Session) -> str:
 def upload(
     session: boto3.Session, bucket: str, stack_name: str, artifact: Artifact
 ) -> dict[str, str]:
-    """Put the package where Lambda fetches it, unless it is there.
+    """Upload the package for Lambda, unless it is in the bucket already.
 
-    Each stack has keys of its own, so that a role that may deploy one cannot replace the code of
-    another. What is there is used again only if S3 has this checksum of it.
+    Each stack has keys of its own, so that a role that may deploy one stack cannot replace the
+    code of another. An object is reused only if S3 has the same checksum for it.
 
     Returns:
-        The template's parameters that name it: bucket, key and version.
+        The template's parameters that name the package: bucket, key and version.
 
     Raises:
         StackError: The bucket keeps no versions, so the code could be replaced under its key.
@@ -75,7 +75,7 @@ def upload(
     s3 = session.client("s3")
     key = f"{stack_name}/functions/{artifact.sha256}.zip"
     digest = base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
-    version = _stored(s3, bucket, key, digest)
+    version = _find_stored(s3, bucket, key, digest)
     if version is None:
         put = s3.put_object(Bucket=bucket, Key=key, Body=artifact.content, ChecksumSHA256=digest)
         version = put.get("VersionId", _UNVERSIONED)
@@ -87,8 +87,8 @@ def upload(
     return {CODE_BUCKET: bucket, CODE_KEY: key, CODE_VERSION: version}
 
 
-def _stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
-    """The version under a key that has this checksum; None when there is none."""
+def _find_stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
+    """The version of the object with this key and checksum; None when there is none."""
     try:
         head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except s3.exceptions.ClientError as error:
@@ -103,7 +103,7 @@ def _stored(s3: S3Client, bucket: str, key: str, digest: str) -> str | None:
 def template_arguments(
     session: boto3.Session, bucket: str, stack_name: str, body: str
 ) -> dict[str, str]:
-    """The template itself, or where it is when it is too large to be sent along."""
+    """The template for a request: itself, or its URL in the bucket when it is too large."""
     encoded = body.encode()
     if len(encoded) <= _LARGEST_INLINE_TEMPLATE_BYTES:
         return {"TemplateBody": body}
@@ -114,7 +114,7 @@ def template_arguments(
 
 
 def _create(s3: S3Client, bucket: str, region: str) -> None:
-    if region == "us-east-1":  # the one region that must not be named
+    if region == "us-east-1":  # the one region that CreateBucket refuses by name
         s3.create_bucket(Bucket=bucket)
     else:
         s3.create_bucket(
@@ -124,7 +124,7 @@ def _create(s3: S3Client, bucket: str, region: str) -> None:
 
 
 def _is_secured(s3: S3Client, bucket: str) -> bool:
-    """Whether the last of the bucket's settings was made: an earlier deployment may have died."""
+    """Whether the bucket has its last setting: an earlier deployment may have been cut short."""
     try:
         s3.get_bucket_policy(Bucket=bucket)
     except s3.exceptions.ClientError as error:

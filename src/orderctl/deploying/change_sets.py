@@ -1,14 +1,14 @@
-"""Change sets: made, and carried out."""
+"""Creates and executes change sets."""
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from orderctl.deploying.errors import StackError
 from orderctl.deploying.events import Observer, StackEvent, failure, follow
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -24,14 +24,14 @@ def create(
     arguments: Mapping[str, Any],
     poll_seconds: float,
 ) -> DescribeChangeSetOutputTypeDef:
-    """Make a change set and wait until it is ready, or has failed.
+    """Create a change set and wait until it is ready, or has failed.
 
     Args:
         client: A CloudFormation client.
         stack_name: The stack's name.
-        kind: What is to become of the stack.
-        arguments: What else CreateChangeSet takes.
-        poll_seconds: How often to ask.
+        kind: What it does to the stack.
+        arguments: The other arguments of CreateChangeSet.
+        poll_seconds: The pause between two looks.
 
     Returns:
         The change set, with all its changes.
@@ -44,23 +44,22 @@ def create(
         Capabilities=["CAPABILITY_NAMED_IAM"],
         **arguments,
     )
-    while True:
-        pages = client.get_paginator("describe_change_set").paginate(
-            StackName=stack_name, ChangeSetName=name
-        )
-        first, *others = list(pages)
-        if first["Status"] in ("CREATE_COMPLETE", "FAILED"):
-            for page in others:
-                first["Changes"].extend(page["Changes"])
-            return first
-        time.sleep(poll_seconds)
+    paginator = client.get_paginator("describe_change_set")
+    first, *others = wait_until(
+        lambda: list(paginator.paginate(StackName=stack_name, ChangeSetName=name)),
+        poll_seconds=poll_seconds,
+        enough=lambda pages: pages[0]["Status"] in ("CREATE_COMPLETE", "FAILED"),
+    )
+    for page in others:
+        first["Changes"].extend(page["Changes"])
+    return first
 
 
-def why_failed(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
-    """Why a change set could not be made: the causes that its events have, or its own reason.
+def failure_reason(client: CloudFormationClient, change_set: DescribeChangeSetOutputTypeDef) -> str:
+    """Why a change set failed: the causes in its events, or its own reason.
 
-    What fails early validation stands in the events alone, and those go with the change set
-    ("Validate stack deployments", CloudFormation user guide): ask before it is deleted.
+    Only the events say what failed early validation, and they are deleted with the change set
+    ("Validate stack deployments", CloudFormation user guide), so call this before deleting it.
     """
     reason = change_set.get("StatusReason", "no reason given")
     pages = client.get_paginator("describe_events").paginate(
@@ -86,25 +85,25 @@ def execute(
     observer: Observer,
     poll_seconds: float,
 ) -> None:
-    """Carry a change set out and report until the stack has come to rest.
+    """Execute a change set, and report events until the stack has settled.
 
     Args:
         client: A CloudFormation client.
-        change_set: The change set; its name marks the events that come of it.
-        observer: Is told what happens to the resources that are to change.
-        poll_seconds: How often to ask.
+        change_set: The change set; its name becomes the token of its events.
+        observer: Gets the events of the resources that change.
+        poll_seconds: The pause between two looks.
 
     Raises:
-        StackError: It failed; the message has the first cause.
+        StackError: It failed; the message names the first cause.
     """
     stack_name, name = change_set["StackName"], change_set["ChangeSetName"]
-    concerned = {change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"]}
-    observer.planned(len(concerned))
+    changing = {change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"]}
+    observer.planned(len(changing))
     client.execute_change_set(StackName=stack_name, ChangeSetName=name, ClientRequestToken=name)
     events: list[StackEvent] = []
     for event in follow(client, stack_name, change_set["StackId"], name, poll_seconds):
         events.append(event)
-        if event.logical_id in concerned or event.is_of_stack:
+        if event.logical_id in changing or event.is_of_stack:
             observer.happened(event)
     if events[-1].status not in _DEPLOYED:
         raise StackError(failure(stack_name, events))

@@ -1,4 +1,4 @@
-"""Deployment by change set: what would happen, then that it happens."""
+"""Deployment by change set: first the plan, then its execution."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ DEFAULT_NAME = "order-pipeline"
 
 Action = Literal["add", "import", "change", "replace", "remove"]
 
-# Such a stack was created and rolled back: nothing of it works, and it can only be deleted. One in
-# CREATE_FAILED was not rolled back and has its resources, so it is nobody's to delete unasked.
+# The stack's creation was rolled back: nothing in it works, and it can only be deleted. A stack in
+# CREATE_FAILED was not rolled back and still has its resources, so it is never deleted unasked.
 _ROLLED_BACK = "ROLLBACK_COMPLETE"
 _GONE = "DELETE_COMPLETE"
-# It has a change set at most.
+# The stack has a change set at most, and no resources.
 _REVIEWED = "REVIEW_IN_PROGRESS"
 _QUEUE = "AWS::SQS::Queue"
 _STACK_TAG = "order-pipeline:stack"
 NAME_HELD = timedelta(seconds=65)
-"""For how long SQS refuses the name of a deleted queue: a minute, and what clocks may differ."""
+"""How long SQS refuses the name of a deleted queue: a minute, plus some for differing clocks."""
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _JWT = "JWT"
 _OF_TOKENS = ("UserPoolArn", "ApiScope")
 
 
-class Silent:
-    """An observer that wants to know nothing."""
+class _NullObserver:
+    """An observer that does nothing."""
 
     def planned(self, resources: int) -> None:
         """Do nothing."""
@@ -61,10 +61,10 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A stack as it stands.
+    """The result of a deployment.
 
     Attributes:
-        changed: False when the stack was like that already.
+        changed: False when there was nothing to change.
         outputs: The stack's outputs.
     """
 
@@ -77,11 +77,11 @@ class Change:
     """What would happen to one resource.
 
     Attributes:
-        action: To replace is to make a new one and delete the old.
+        action: What happens; `replace` creates a new resource and deletes the old one.
         logical_id: Its name in the template.
         resource_type: Such as `AWS::SQS::Queue`.
         properties: The properties that change.
-        perhaps: Whether it is replaced only if a value that is not known yet turns out different.
+        perhaps: Whether it is replaced only if a value that is not known yet changes.
     """
 
     action: Action
@@ -103,7 +103,7 @@ class ParameterChange:
 class Plan:
     """A change set: what would happen to the stack.
 
-    As a context it is discarded at the end, unless it was carried out.
+    Used in a `with` block, it is discarded at the end unless it was executed.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Plan:
         existing: StackTypeDef | None,
         poll_seconds: float,
     ) -> None:
-        """Take a change set; its name marks the events that come of it."""
+        """Take a described change set."""
         self.stack_name = stack_name
         self.is_new_stack = existing is None
         self.changes = [
@@ -141,7 +141,7 @@ class Plan:
             self.discard()
 
     def seconds_until(self, names_free_at: datetime | None) -> float:
-        """How long to wait before it is carried out, as it needs the names of deleted queues."""
+        """How long to wait before executing it, until the names of deleted queues are free."""
         creates = any(
             change.resource_type == _QUEUE and change.action in ("add", "replace")
             for change in self.changes
@@ -151,20 +151,20 @@ class Plan:
         return max(0, (names_free_at - datetime.now(UTC)).total_seconds())
 
     def execute(self, observer: Observer) -> Deployment:
-        """Carry it out and report until the stack has come to rest.
+        """Execute it, and report events until the stack has settled.
 
         Raises:
-            StackError: It failed; the message has the first cause.
+            StackError: It failed; the message names the first cause.
         """
         self._open = False
-        with explained(self.stack_name, "deployed"):
+        with explain_errors(self.stack_name, "deployed"):
             change_sets.execute(self._client, self._described, observer, self._poll)
             return Deployment(changed=True, outputs=outputs_of(self._client, self.stack_name))
 
     def discard(self) -> None:
-        """Leave everything as it is: no change set remains, and no empty stack."""
+        """Delete the change set, and the empty stack that it made if the stack is new."""
         self._open = False
-        with explained(self.stack_name, "left as it is"):
+        with explain_errors(self.stack_name, "cleaned up"):
             self._client.delete_change_set(
                 StackName=self.stack_name, ChangeSetName=self._described["ChangeSetName"]
             )
@@ -182,27 +182,27 @@ def prepare(
     stack_name: str = DEFAULT_NAME,
     poll_seconds: float = 2.0,
 ) -> Plan | None:
-    """Upload the code and find out what would happen to the stack.
+    """Upload the code and find out what would change in the stack.
 
     Args:
         session: The account and region it goes to.
         artifact: The functions' package.
         template: What to deploy.
-        parameters: The template's parameters; those of an existing stack stay as they are.
-        first_parameters: Those that a stack which is yet to be made gets if they are not given.
+        parameters: Values of the template's parameters; an existing stack keeps its other values.
+        first_parameters: Defaults for a new stack, for parameters that are not given.
         stack_name: The stack's name.
-        poll_seconds: How often to ask how it goes.
+        poll_seconds: The pause between two looks.
 
     Returns:
-        None when the stack is like that already.
+        The plan; None when there is nothing to change.
 
     Raises:
         OrderctlError: The parameters do not fit the template.
-        StackError: The stack cannot be changed like this, or not now; one whose creation was
-            rolled back must be cleared away before.
+        StackError: The stack cannot be changed like this, or not now. One whose creation was
+            rolled back must be deleted first.
     """
     template.check(parameters)
-    with explained(stack_name, "deployed"):
+    with explain_errors(stack_name, "deployed"):
         client = session.client("cloudformation")
         existing = _changeable(client, stack_name)
         if existing is None:
@@ -223,7 +223,7 @@ def prepare(
             return plan
         said = described.get("StatusReason", "")
         is_needless = any(phrase in said for phrase in _NOTHING_TO_CHANGE)
-        reason = "" if is_needless else change_sets.why_failed(client, described)
+        reason = "" if is_needless else change_sets.failure_reason(client, described)
         plan.discard()
         if is_needless:
             return None
@@ -242,10 +242,10 @@ def deploy(
     poll_seconds: float = 2.0,
     name_held: timedelta = NAME_HELD,
 ) -> Deployment:
-    """Create or update a stack without asking, and wait until it stands.
+    """Create or update a stack without asking, and wait until that is done.
 
-    One whose creation was rolled back is cleared away before.
-    The arguments and errors are those of `prepare`; `observer` is told what happens.
+    A stack whose creation was rolled back is deleted first. The arguments and errors are those of
+    `prepare`; `observer` gets the events.
     """
     if is_rolled_back(session, stack_name):
         clear_away(session, stack_name, poll_seconds)
@@ -263,16 +263,16 @@ def deploy(
         client = session.client("cloudformation")
         return Deployment(changed=False, outputs=outputs_of(client, stack_name))
     time.sleep(plan.seconds_until(free_at))
-    return plan.execute(observer or Silent())
+    return plan.execute(observer or _NullObserver())
 
 
 def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
-    """Whether the stack's creation failed and was rolled back, so that it is only in the way.
+    """Whether the stack's creation failed and was rolled back, so that it must be deleted first.
 
     Raises:
-        StackError: AWS could not be asked.
+        StackError: A call to AWS failed.
     """
-    with explained(stack_name, "looked at"):
+    with explain_errors(stack_name, "read"):
         stack = describe(session.client("cloudformation"), stack_name)
     return stack is not None and stack["StackStatus"] == _ROLLED_BACK
 
@@ -280,23 +280,23 @@ def is_rolled_back(session: boto3.Session, stack_name: str) -> bool:
 def queue_names_free_at(
     session: boto3.Session, stack_name: str, name_held: timedelta = NAME_HELD
 ) -> datetime | None:
-    """When SQS gives away again the names of queues that were deleted with, or in, this stack.
+    """When SQS takes the names of queues again that were deleted with, or in, this stack.
 
     It refuses a deleted queue's name for 60 seconds (QueueDeletedRecently, CreateQueue, SQS API
-    reference). Ask before a new stack takes the place of the deleted one.
+    reference). Call this before a new stack takes the place of the deleted one.
 
     Args:
         session: the account and region.
         stack_name: the stack's name.
-        name_held: for how long a name is refused.
+        name_held: how long a name is refused.
 
     Returns:
         None when no queue was deleted in that time.
 
     Raises:
-        StackError: AWS could not be asked.
+        StackError: A call to AWS failed.
     """
-    with explained(stack_name, "looked at"):
+    with explain_errors(stack_name, "read"):
         client = session.client("cloudformation")
         pages = client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
         deleted = [
@@ -334,7 +334,7 @@ def clear_away(session: boto3.Session, stack_name: str, poll_seconds: float = 2.
     Raises:
         StackError: It could not be deleted.
     """
-    with explained(stack_name, "cleared away"):
+    with explain_errors(stack_name, "deleted"):
         client = session.client("cloudformation")
         stack_id = client.describe_stacks(StackName=stack_name)["Stacks"][0]["StackId"]
         client.delete_stack(StackName=stack_name)
@@ -354,7 +354,7 @@ def describe(client: CloudFormationClient, stack_name: str) -> StackTypeDef | No
 
 
 def is_empty(stack: StackTypeDef) -> bool:
-    """Whether it is what an open change set made: a stack with nothing in it, and none coming."""
+    """Whether the stack has no resources: only a change set was made for it."""
     return stack["StackStatus"] == _REVIEWED
 
 
@@ -376,8 +376,8 @@ def outputs_of(client: CloudFormationClient, stack_name: str) -> dict[str, str]:
 
 
 @contextmanager
-def explained(stack_name: str, verb: str) -> Iterator[None]:
-    """Turn what AWS refuses into an error that says what was to be done to which stack."""
+def explain_errors(stack_name: str, verb: str) -> Iterator[None]:
+    """Turn a failed call into an error that says what could not be done to which stack."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -385,7 +385,7 @@ def explained(stack_name: str, verb: str) -> Iterator[None]:
 
 
 def _changeable(client: CloudFormationClient, stack_name: str) -> StackTypeDef | None:
-    """The stack as it stands; None when it is to be created.
+    """The existing stack; None when it must be created.
 
     Raises:
         StackError: It is in a state in which it cannot be changed.
@@ -399,9 +399,9 @@ def _changeable(client: CloudFormationClient, stack_name: str) -> StackTypeDef |
 
 
 def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None:
-    """Check that what an API takes for a token does not change where nobody would notice.
+    """Refuse a change of the token settings that would not reach the API's stage.
 
-    The stage has a snapshot of methods and authorizers, its deployment. It is made anew when
+    The stage serves a snapshot of methods and authorizers, its deployment. A new one is made when
     ApiAuthorization changes, but not when only a parameter of the authorizer does.
 
     Raises:
@@ -415,13 +415,13 @@ def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None
     if changed and stays:
         raise StackError(
             f"{' and '.join(changed)} cannot be changed while customers call the API: its stage "
-            "would go on with the old. Deploy with --param ApiAuthorization=AWS_IAM, then with "
-            "--param ApiAuthorization=JWT and the new; in between the API takes no tokens."
+            "would keep the old value. Deploy with --param ApiAuthorization=AWS_IAM first, then "
+            "with --param ApiAuthorization=JWT and the new value. Until then it takes no tokens."
         )
 
 
 def _problem(stack_name: str, status: str) -> str | None:
-    """Why a stack in this state cannot be changed, and what helps."""
+    """Why a stack in this state cannot be changed, and what to do about it."""
     if status.endswith("_IN_PROGRESS"):
         return (
             f"Stack {stack_name} is being changed already ({status}). "
@@ -429,14 +429,14 @@ def _problem(stack_name: str, status: str) -> str | None:
         )
     if status == "UPDATE_ROLLBACK_FAILED":
         return (
-            f"Stack {stack_name} is stuck in {status}: its last update failed, and so did the way "
-            "back. Mend the cause (the stack's events name it), then:\n"
+            f"Stack {stack_name} is stuck in {status}: its last update failed, and so did the "
+            "rollback. Fix the cause (see the stack's events), then:\n"
             f"  aws cloudformation continue-update-rollback --stack-name {stack_name}"
         )
     if status in ("CREATE_FAILED", _ROLLED_BACK, "ROLLBACK_FAILED", "DELETE_FAILED"):
         return (
-            f"Stack {stack_name} is in {status} and cannot be updated. The stack's events say "
-            f"what is in the way; then: {paths.orderctl()} destroy --stack {stack_name}"
+            f"Stack {stack_name} is in {status} and cannot be updated. See the stack's events "
+            f"for the cause, then: {paths.orderctl()} destroy --stack {stack_name}"
         )
     return None
 
@@ -444,7 +444,7 @@ def _problem(stack_name: str, status: str) -> str | None:
 def _parameters(
     template: Template, values: Mapping[str, str], existing: StackTypeDef | None
 ) -> list[ParameterTypeDef]:
-    """The values given, and for what is not given what the existing stack has."""
+    """The given values, and the existing stack's values for the other parameters."""
     before = _values(existing, template) if existing else {}
     given: list[ParameterTypeDef] = [
         {"ParameterKey": name, "ParameterValue": value}
@@ -458,10 +458,10 @@ def _parameters(
 
 
 def _tags(stack_name: str, existing: StackTypeDef | None) -> list[TagTypeDef]:
-    """The stack's tags, and the one by which a role knows what belongs to it.
+    """The stack's tags, with the one that marks what belongs to it.
 
-    CloudFormation gives them to every resource that takes tags; delivery/github-role.yaml has
-    conditions on this one.
+    CloudFormation puts them on every resource that takes tags; delivery/github-role.yaml has
+    conditions on this tag.
     """
     before = existing.get("Tags", []) if existing else []
     kept = [tag for tag in before if tag["Key"] != _STACK_TAG]
@@ -469,7 +469,7 @@ def _tags(stack_name: str, existing: StackTypeDef | None) -> list[TagTypeDef]:
 
 
 def _values(stack: StackTypeDef, template: Template) -> dict[str, str]:
-    """The stack's values of the parameters that the template still has, but for the code's."""
+    """The stack's values of the parameters that the template still has, without the code's."""
     return {
         p["ParameterKey"]: p["ParameterValue"]
         for p in stack.get("Parameters", [])

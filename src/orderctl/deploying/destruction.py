@@ -1,4 +1,4 @@
-"""The end of a stack: what goes, what stays, and that it happens."""
+"""Deletes a stack, and says beforehand what is deleted and what stays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _RETAINED = ("Retain", "RetainExceptOnCreate")
 _TABLE = "AWS::DynamoDB::Table"
-# An archive is a managed rule on its bus, which AWS takes away some time after the archive. Until
+# An archive has a managed rule on its bus, which AWS removes some time after the archive. Until
 # then it refuses to delete the bus: "EventBus can't be deleted since it has rules."
 _PASSES = "has rules"
 _TRIES = 12
@@ -44,7 +44,7 @@ class Resource:
 
 
 class Destruction:
-    """What the deletion of a stack would do."""
+    """The deletion of a stack: what it would delete, and its execution."""
 
     def __init__(self, session: boto3.Session, stack_name: str, poll_seconds: float = 2.0) -> None:
         """Look at the stack; nothing is deleted yet.
@@ -56,7 +56,7 @@ class Destruction:
         self._session = session
         self._client = session.client("cloudformation")
         self._poll = poll_seconds
-        with self._explained():
+        with self._explain_errors():
             stack = describe(self._client, stack_name)
             if stack is None:
                 raise StackError(f"There is no stack {stack_name} in {session.region_name}.")
@@ -73,27 +73,27 @@ class Destruction:
         self.retained = [r for r in resources if r.logical_id in kept]
 
     def artifact_bucket(self) -> str:
-        """The bucket that stays, as other stacks of the account have their code in it."""
-        with self._explained():
+        """The artifact bucket, which stays: other stacks may have their code in it."""
+        with self._explain_errors():
             account = self._session.client("sts").get_caller_identity()["Account"]
         return bucket_name(account, self._session.region_name)
 
     def execute(self, observer: Observer) -> None:
-        """Delete the stack and report until it is gone.
+        """Delete the stack, and report events until it is gone.
 
-        What is refused only for a while is tried again, for two minutes.
+        A deletion that is refused only for a while is tried again.
 
         Raises:
-            StackError: Something could not be deleted; the message has the first cause.
+            StackError: Something could not be deleted; the message names the first cause.
         """
         observer.planned(len(self.deleted))
         if self._is_empty:
             clear_away(self._session, self.stack_name, self._poll)
             return
-        with self._explained():
+        with self._explain_errors():
             events = self._delete(observer)
             for _ in range(_TRIES):
-                if not _passes(events):
+                if not _may_pass(events):
                     break
                 time.sleep(self._poll * _POLLS_BETWEEN_TRIES)
                 events = self._delete(observer)
@@ -101,7 +101,7 @@ class Destruction:
                 raise StackError(failure(self.stack_name, events, "destroyed"))
 
     def _delete(self, observer: Observer) -> list[StackEvent]:
-        """Have the stack deleted once; what happened then, oldest first."""
+        """Try once to delete the stack; return the events of it, oldest first."""
         token = f"orderctl-{uuid.uuid4().hex}"
         self._client.delete_stack(StackName=self.stack_name, ClientRequestToken=token)
         events: list[StackEvent] = []
@@ -111,16 +111,16 @@ class Destruction:
         return events
 
     def delete_tables(self) -> None:
-        """Delete the tables that the stack has left, protected ones too."""
+        """Delete the tables that the stack has left behind, protected ones too."""
         dynamodb = self._session.client("dynamodb")
-        with self._explained():
+        with self._explain_errors():
             for table in (resource for resource in self.retained if resource.is_table):
                 dynamodb.update_table(TableName=table.physical_id, DeletionProtectionEnabled=False)
                 dynamodb.get_waiter("table_exists").wait(TableName=table.physical_id)
                 dynamodb.delete_table(TableName=table.physical_id)
 
     def _retained_ids(self) -> set[str]:
-        """The logical ids of what CloudFormation leaves, by the template's deletion policies."""
+        """The logical ids of the resources that the template's deletion policies retain."""
         body = self._client.get_template(StackName=self.stack_name)["TemplateBody"]
         resources = parse(cast(str, body)).get("Resources", {})  # boto3 parses JSON, not YAML
         return {
@@ -143,7 +143,7 @@ class Destruction:
                     )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
@@ -152,7 +152,7 @@ class Destruction:
             ) from error
 
 
-def _passes(events: list[StackEvent]) -> bool:
-    """Whether everything that could not be deleted can be in a while."""
+def _may_pass(events: list[StackEvent]) -> bool:
+    """Whether everything that failed was refused only for a while."""
     failed = [event for event in events if event.failed and not event.is_of_stack]
     return bool(failed) and all(_PASSES in event.reason for event in failed)

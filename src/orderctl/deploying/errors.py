@@ -1,4 +1,4 @@
-"""What goes wrong with a stack, in words that say what to do."""
+"""Errors of deployments and of calls to AWS, in words that say what to do."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class StackError(OrderctlError):
 
 
 def explain(error: ClientError | BotoCoreError) -> str:
-    """Say what AWS, or the way to it, refused, and what to do where that is known."""
+    """Say why a call to AWS failed, and what to do where that is known."""
     if isinstance(error, ClientError):
         return _explain_answer(error)
     if isinstance(error, NoRegionError):
-        return "No region is chosen. Set AWS_DEFAULT_REGION, or name one: --region eu-central-1"
+        return "No region is set. Set AWS_DEFAULT_REGION, or give one: --region eu-central-1"
     if isinstance(error, ProfileNotFound):
-        return f"{error}. `aws configure list-profiles` lists those there are."
+        return f"{error}. `aws configure list-profiles` lists the profiles."
     if isinstance(error, (NoCredentialsError, PartialCredentialsError, SSOError)):
         return f"{error}. {_SIGN_IN}"
     if isinstance(error, EndpointConnectionError):

@@ -1,4 +1,4 @@
-"""What happens to a stack's resources while it is changed."""
+"""Follows the events of a change of a stack."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ class StackEvent:
 
     @property
     def is_consequence(self) -> bool:
-        """Whether it failed only because something else had."""
+        """Whether it failed only because something else failed first."""
         return "cancelled" in self.reason.lower()
 
 
 class Observer(Protocol):
-    """Who wants to know how a change of a stack goes."""
+    """Gets the progress of a change of a stack."""
 
     def planned(self, resources: int) -> None:
-        """So many resources will be created, changed or removed."""
+        """Called once, with how many resources will be created, changed or removed."""
 
     def happened(self, event: StackEvent) -> None:
-        """Something happened to one of them, or to the stack."""
+        """Called for each event of these resources and of the stack."""
 
 
 def follow(
     client: CloudFormationClient, stack: str, stack_id: str, token: str, poll_seconds: float
 ) -> Iterator[StackEvent]:
-    """The events of one change as they come, up to the one that ends it.
+    """The events of one change as they come, up to the last one.
 
     Args:
         client: A CloudFormation client.
         stack: The stack's name.
-        stack_id: The stack's id, under which a deleted stack is still known.
+        stack_id: The stack's id, by which a deleted stack can still be found.
         token: The ClientRequestToken of the change, which its events carry.
-        poll_seconds: How often to ask.
+        poll_seconds: The pause between two looks.
     """
     seen: set[str] = set()
     while True:
-        for event_id, event in _recorded(client, stack_id, token):
+        for event_id, event in _read_events(client, stack_id, token):
             if event_id in seen:
                 continue
             seen.add(event_id)
@@ -72,7 +72,7 @@ def follow(
         time.sleep(poll_seconds)
 
 
-def _recorded(
+def _read_events(
     client: CloudFormationClient, stack_id: str, token: str
 ) -> list[tuple[str, StackEvent]]:
     """The change's events so far, oldest first, with their ids."""
@@ -98,18 +98,18 @@ def _recorded(
 
 
 def _ends(event: StackEvent, stack: str) -> bool:
-    """Whether the stack has come to rest with this event."""
+    """Whether the change of the stack ends with this event."""
     of_this_stack = event.is_of_stack and event.logical_id == stack
     return of_this_stack and not event.status.endswith("_IN_PROGRESS")
 
 
 def failure(stack: str, events: list[StackEvent], verb: str = "deployed") -> str:
-    """Say why a change failed: its first real cause, not what followed from it.
+    """Say why a change failed: its first real cause, not the failures that it led to.
 
     Args:
         stack: The stack's name.
         events: What happened, oldest first.
-        verb: What should have been done to the stack.
+        verb: What was to be done to the stack.
     """
     failed = [event for event in events if event.failed]
     causes = [event for event in failed if not event.is_consequence] or failed or events[-1:]
@@ -120,7 +120,7 @@ def failure(stack: str, events: list[StackEvent], verb: str = "deployed") -> str
     )
     others = sum(not event.is_of_stack for event in causes[1:])
     if others:
-        message += f"\n  {others} more failed after it; the stack's events have them."
+        message += f"\n  {others} more failed after it; see the stack's events."
     if events[-1].status.endswith("ROLLBACK_COMPLETE"):
         message += f"\n  It was rolled back ({events[-1].status}): nothing has changed."
     return message

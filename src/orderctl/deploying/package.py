@@ -1,10 +1,10 @@
 """The deployment package: one zip with every function and the libraries they import.
 
-The same source gives the same bytes, so the package is named by its hash and a deployment without
-a change is seen to be one. boto3 is not in it: the Lambda runtime brings its own.
+The same source gives the same bytes: the package is named by its hash, so a deployment that changes
+nothing is recognized. boto3 is not in it: the Lambda runtime brings its own.
 
-The code's bytecode is in it, too, where this machine has an interpreter of the runtime's version:
-Lambda's file system is read-only, so every cold start would compile all that it imports.
+It contains bytecode if this machine has an interpreter of the runtime's version. Lambda's file
+system is read-only, so without bytecode every cold start would compile all that it imports.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from orderctl.errors import OrderctlError
 
 LAMBDA_PYTHON = "3.13"
 
-# Zip entries carry no time zone and start in 1980; every entry gets that first moment.
+# Every entry of the zip gets the first time that the format has, in 1980.
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE_0644 = 0o100644 << 16
 _UNIX = 3
 
-# What pip writes beside the libraries, and what only type checkers and browsers read.
-_left_out = shutil.ignore_patterns(
+# Files of pip, type checkers and browsers, which no function reads.
+_ignored = shutil.ignore_patterns(
     *("__pycache__", "*.dist-info", "tests", "swagger_ui", "bin"),
     *(".*", "*.pyc", "*.pyi", "py.typed"),
 )
@@ -50,7 +50,7 @@ class Target:
 
     Attributes:
         name: Names the package and the cache of its libraries.
-        pip_options: What makes pip choose the wheels for it.
+        pip_options: Makes pip choose the wheels for it.
         interpreter: A Python of its version on this machine, which compiles the bytecode.
     """
 
@@ -87,9 +87,9 @@ class Artifact:
     """A deployment package.
 
     Attributes:
-        path: The zip on disk, until another build for the same target takes its place.
+        path: The zip on disk, until another build for the same target replaces it.
         content: Its bytes.
-        has_bytecode: Whether cold starts are spared the compiling.
+        has_bytecode: Whether it contains bytecode, so that cold starts need not compile.
     """
 
     path: Path
@@ -116,7 +116,7 @@ def build(
 ) -> Artifact:
     """Build the deployment package.
 
-    The libraries are installed once per lock and target and kept; only that needs a package index.
+    The libraries are installed once per lock and target, and kept. Only that needs a package index.
 
     Args:
         target: What the package is to run on.
@@ -130,7 +130,7 @@ def build(
     libraries = _libraries(target, lock, build_directory)
     with tempfile.TemporaryDirectory(dir=build_directory, prefix=".incomplete-") as scratch:
         own = Path(scratch) / "own"
-        shutil.copytree(functions, own / functions.name, ignore=_left_out)
+        shutil.copytree(functions, own / functions.name, ignore=_ignored)
         _compile(target, own)
         zipped = Path(scratch) / "zip"
         _write(_files(libraries) | _files(own), zipped)
@@ -141,10 +141,10 @@ def build(
 
 
 def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
-    """The directory with the installed libraries, made if it is not there.
+    """The directory with the installed libraries; they are installed if it is missing.
 
-    pip works in a directory that gets its name only when it is complete, so that an interrupted
-    installation is never taken for a finished one.
+    It gets its name only when it is complete, so that an interrupted installation is never taken
+    for a finished one.
     """
     parent = build_directory / "libraries"
     installed = parent / f"{target.name}-{_libraries_hash(target, lock)}"
@@ -154,20 +154,20 @@ def _libraries(target: Target, lock: Path, build_directory: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=parent, prefix=".incomplete-") as scratch:
         _install(target, lock, Path(scratch) / "installed")
         incomplete = Path(scratch) / "libraries"
-        shutil.copytree(Path(scratch) / "installed", incomplete, ignore=_left_out)
+        shutil.copytree(Path(scratch) / "installed", incomplete, ignore=_ignored)
         _compile(target, incomplete)
         try:
             incomplete.rename(installed)
         except OSError:
-            if not installed.is_dir():  # otherwise another build was faster; its result is the same
+            if not installed.is_dir():  # else another build was faster, with the same result
                 raise
     return installed
 
 
 def _libraries_hash(target: Target, lock: Path) -> str:
     interpreter = target.interpreter and _version(target.interpreter)
-    wanted = "\n".join((*target.pip_options, str(interpreter))).encode() + lock.read_bytes()
-    return hashlib.sha256(wanted).hexdigest()[:16]
+    key = "\n".join((*target.pip_options, str(interpreter))).encode() + lock.read_bytes()
+    return hashlib.sha256(key).hexdigest()[:16]
 
 
 def _install(target: Target, lock: Path, directory: Path) -> None:
@@ -184,15 +184,15 @@ def _install(target: Target, lock: Path, directory: Path) -> None:
     )
     if result.returncode != 0:
         raise OrderctlError(
-            f"pip could not install the functions' libraries for {target.name}:\n"
+            f"pip could not install the libraries of {paths.display_path(lock)} "
+            f"for {target.name}:\n"
             f"{_pip_errors(result.stderr)}\n"
-            "Check that a package index can be reached, then try again; "
-            f"the libraries are those in {paths.shown(lock)}."
+            "Check that a package index can be reached, then try again."
         )
 
 
 def _pip_errors(stderr: str) -> str:
-    """What pip complained of, without the warnings before it."""
+    """The error messages of pip, without its warnings."""
     lines = stderr.strip().splitlines()
     errors = [line for line in lines if line.startswith("ERROR:")] or lines[-5:]
     return "\n".join(f"  {line}" for line in errors)
@@ -215,7 +215,7 @@ def _version(interpreter: str) -> str | None:
 def _compile(target: Target, directory: Path) -> None:
     """Put the bytecode of all modules beside them, the same on every machine.
 
-    It is loaded without a look at the source: in Lambda the two never part.
+    Python loads it without comparing it with the source: in Lambda the two always match.
     """
     if target.interpreter is None:
         return
@@ -252,7 +252,7 @@ def _write(entries: dict[str, Path], path: Path) -> None:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """A zip entry without anything that differs from machine to machine."""
+    """A zip entry that is the same on every machine."""
     entry = zipfile.ZipInfo(name, _TIMESTAMP)
     entry.create_system = _UNIX
     entry.external_attr = _REGULAR_FILE_0644

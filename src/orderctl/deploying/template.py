@@ -1,4 +1,4 @@
-"""The template, as far as a deployment has to know it."""
+"""Reads CloudFormation templates, and checks values for their parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orderctl import paths
 from orderctl.deploying.errors import StackError
 from orderctl.errors import OrderctlError
 
-# The deployment itself fills these in.
+# The deployment itself sets these.
 CODE_BUCKET = "CodeBucket"
 CODE_KEY = "CodeKey"
 CODE_VERSION = "CodeVersion"
@@ -27,7 +27,7 @@ class _Loader(yaml.CSafeLoader):
     """Reads a template; short forms such as !Ref are spelled out."""
 
 
-def _spelled_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _spell_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     if isinstance(node, yaml.ScalarNode):
         value: Any = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
@@ -39,16 +39,16 @@ def _spelled_out(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _spelled_out)
+_Loader.add_multi_constructor("!", _spell_out)
 
 
 def parse(body: str) -> Mapping[str, Any]:
     """A template's structure.
 
     Raises:
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is not YAML.
     """
-    # A subclass of the safe loader, which makes nothing but plain values.
+    # A subclass of the safe loader, which creates only plain values.
     parsed: Mapping[str, Any] = yaml.load(body, _Loader)  # noqa: S506
     return parsed
 
@@ -70,15 +70,15 @@ class Template:
         """Read a template.
 
         Raises:
-            StackError: It cannot be read, or is no YAML.
+            StackError: It cannot be read, or is not YAML.
         """
         try:
             body = path.read_text(encoding="utf-8")
             parameters = parse(body).get("Parameters", {})
         except OSError as error:
-            raise StackError(f"{paths.shown(path)}: {error.strerror}.") from error
+            raise StackError(f"{paths.display_path(path)}: {error.strerror}.") from error
         except (yaml.YAMLError, AttributeError) as error:
-            raise StackError(f"{paths.shown(path)} is not a template: {error}") from error
+            raise StackError(f"{paths.display_path(path)} is not a template: {error}") from error
         return cls(body, parameters)
 
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
@@ -92,27 +92,27 @@ class Template:
         return conditions
 
     def check(self, given: Mapping[str, str]) -> None:
-        """Check that the parameters are the template's, before anything is started.
+        """Check values for the parameters before anything is started.
 
         Raises:
-            OrderctlError: One is unknown or out of its bounds, or one without a default is not
-                given.
+            OrderctlError: A parameter is unknown or out of bounds, or one without a default is
+                missing.
         """
         known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
         for name, value in given.items():
             if name not in known:
                 raise OrderctlError(_unknown_parameter(name, known))
-            if wanted := _wanted(self.parameters[name], value):
-                raise OrderctlError(f"The parameter {name} must be {wanted}; it is {value!r}.")
+            if rule := _violated_rule(self.parameters[name], value):
+                raise OrderctlError(f"The parameter {name} must be {rule}; it is {value!r}.")
         for name in known:
             if name not in given and "Default" not in self.parameters[name]:
                 raise OrderctlError(
-                    f"The parameter {name} has no default: give it with --param {name}=…"
+                    f"The parameter {name} has no default. Give it with --param {name}=…"
                 )
 
 
-def _wanted(declared: Mapping[str, Any], value: str) -> str | None:
-    """What the template wants a parameter to be; None when it is."""
+def _violated_rule(declared: Mapping[str, Any], value: str) -> str | None:
+    """The rule of the template that a value violates; None for a valid value."""
     allowed = declared.get("AllowedValues")
     if allowed and value not in map(str, allowed):
         return " or ".join(map(str, allowed))
@@ -120,11 +120,11 @@ def _wanted(declared: Mapping[str, Any], value: str) -> str | None:
     if pattern and not re.fullmatch(pattern, value):
         return str(declared.get("ConstraintDescription", pattern)).rstrip(".")
     if declared.get("Type") == "Number":
-        return _wanted_number(declared, value)
+        return _violated_bounds(declared, value)
     return None
 
 
-def _wanted_number(declared: Mapping[str, Any], value: str) -> str | None:
+def _violated_bounds(declared: Mapping[str, Any], value: str) -> str | None:
     low, high = declared.get("MinValue", "-Infinity"), declared.get("MaxValue", "Infinity")
     try:
         fits = Decimal(str(low)) <= Decimal(value) <= Decimal(str(high))

@@ -1,6 +1,7 @@
-"""The local cloud: MiniStack in one process on the loopback interface, and what it lacks.
+"""The local cloud: MiniStack in one process on the loopback interface, plus what it lacks.
 
-`server.py` is the program, `app.py` puts the parts together, and every other module closes one
-gap between MiniStack and AWS. Each of those opens with what is missing, what AWS does, and how
-the gap is closed. A seam in MiniStack is always taken through `seams.py`.
+`lifecycle` starts and stops the server, `state` records it for other commands, and `processes`
+handles processes and ports. `server` is the program, `app` puts its parts together, and
+`front_door` verifies every request. Each module in `gaps` closes one gap between MiniStack and AWS,
+always through `seams`.
 """

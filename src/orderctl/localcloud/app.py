@@ -1,4 +1,4 @@
-"""MiniStack's ASGI application with the supplements in and around it."""
+"""MiniStack's ASGI application, with the supplements in and around it."""
 
 import asyncio
 
@@ -6,11 +6,8 @@ from ministack import app as ministack_app
 
 from orderctl.localcloud import front_door, seams
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
-from orderctl.localcloud.gaps import logs as log_events
-from orderctl.localcloud.gaps import sns as topics
-from orderctl.localcloud.gaps.apigateway import authorizers
-from orderctl.localcloud.gaps.apigateway import invoke_method as test_invoke
-from orderctl.localcloud.gaps.apigateway import requests as api_requests
+from orderctl.localcloud.gaps import logs, sns
+from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
 from orderctl.localcloud.gaps.awslambda import (
     async_invocations,
     batches,
@@ -21,8 +18,7 @@ from orderctl.localcloud.gaps.awslambda import (
 )
 from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
-from orderctl.localcloud.gaps.events import archives, delivery, schedules
-from orderctl.localcloud.gaps.events import entries as event_entries
+from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
@@ -32,13 +28,13 @@ def build_app(instance: str) -> App:
     """Compose the local cloud.
 
     Args:
-        instance: What the health check answers, so that a caller knows whose server this is.
+        instance: Returned by the health check, so that a caller can recognize its own server.
     """
     seams.check_version()
     for supplement in (
         principals,
         actions,
-        event_entries,
+        entries,
         permissions,
         mappings,
         executions,  # bounds what mappings allow
@@ -46,13 +42,13 @@ def build_app(instance: str) -> App:
         delivery,
         archives,
         batches,
-        api_requests,
+        requests,
         authorizers,
         template_properties,
         alarms,
         message_moves,
-        topics,
-        log_events,
+        sns,
+        logs,
         embedded_metrics,
         schedules,
         updates,
@@ -61,9 +57,9 @@ def build_app(instance: str) -> App:
         leading_keys,
     ):
         supplement.install()
-    queues.install()  # last: it also moves what the others have put in place to the event loop
+    queues.install()  # last: it also moves the others' replacements to the event loop
     aws: App = ministack_app.app
-    for module in (test_invoke, message_moves):
+    for module in (invoke_method, message_moves):
         aws = module.supplement(aws)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

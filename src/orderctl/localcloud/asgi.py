@@ -1,4 +1,4 @@
-"""The few ASGI pieces the supplements share: types, a buffered call, a JSON answer."""
+"""ASGI helpers that the supplements share: types, a buffered call, a JSON response."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -1,8 +1,8 @@
-"""The life of a local cloud: a server process, started, filled with the stack, and ended.
+"""The life cycle of a local cloud: starting the server, deploying the stack, and stopping it.
 
-Whatever ends its owner (Ctrl-C, a signal, a crash, SIGKILL) ends the server: it is a child whose
-standard input is a pipe from the owner, and it exits when that pipe closes. Only one that is
-detached on purpose stays.
+Whatever ends its owner (Ctrl-C, a signal, a crash, SIGKILL) ends the server: it is a child process
+whose standard input is a pipe from the owner, and it exits when that pipe closes. Only a detached
+server keeps running.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,11 +21,16 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import Timeout
 
-from orderctl import deploying as stack
-from orderctl import paths
+from orderctl import deploying, paths
 from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import any_free_port, port_is_free, terminate, uninterrupted
+from orderctl.localcloud.processes import (
+    PORT_TAKEN,
+    any_free_port,
+    port_is_free,
+    terminate,
+    uninterrupted,
+)
 from orderctl.localcloud.state import HELD_NAME_SECONDS, REGION, LocalState, StateDirectory, health
 from orderctl.localcloud.user_pool import with_user_pool
 from orderctl.pipeline.stack import reachable
@@ -41,18 +46,22 @@ _SERVER = (sys.executable, "-m", "orderctl.localcloud.server")
 _PORTS_TO_TRY = 100
 _BOOT_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-# How long the `orderctl up` of a stopped server gets to notice and end.
+# How long `orderctl up` may take to notice that its server was stopped, and to end.
 _OWNER_SECONDS = 3.0
 _LOG_LINES_SHOWN = 15
-# How a server ends that was asked to.
+# The exit codes of a server that was told to stop.
 _STOPPED = (0, -signal.SIGTERM)
-# On AWS the API takes signed requests only; here only this machine can reach it. And nobody wants
-# to watch a retry wait.
+# On AWS the API takes signed requests only; here only this machine can reach it. Retries are quick,
+# so that nobody has to wait for them.
 LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
 
 
 class NotRunningError(OrderctlError):
     """There is no local cloud to work with."""
+
+
+class PortTakenError(OrderctlError):
+    """Another program was faster to listen on the port."""
 
 
 class LocalCloud:
@@ -69,15 +78,15 @@ class LocalCloud:
         self,
         directory: StateDirectory | None = None,
         *,
-        port: int | None = None,
+        ports: Iterable[int] | None = None,
         detached: bool = False,
         server: Sequence[str] = _SERVER,
     ) -> None:
-        """Say what to start; nothing is started yet.
+        """Create a local cloud without starting it.
 
         Args:
             directory: Where it is recorded for other commands.
-            port: Where it listens; any free port when not given.
+            ports: The ports to try in turn; any free port when not given.
             detached: Whether it may outlive this process, once `detach` is called.
             server: The program, with the arguments before its own.
         """
@@ -86,7 +95,7 @@ class LocalCloud:
             self._private = tempfile.TemporaryDirectory(prefix="orderctl-")
             directory = StateDirectory(Path(self._private.name))
         self._home = directory
-        self._port = port
+        self._ports = iter(any_free_port, None) if ports is None else ports
         self._detached = detached
         self._server = server
         self._process: subprocess.Popen[bytes] | None = None
@@ -106,19 +115,19 @@ class LocalCloud:
 
     @property
     def state(self) -> LocalState:
-        """What it is and where; only while it runs."""
+        """Its recorded state; only while it runs."""
         if self._state is None:
             raise NotRunningError("This local cloud is not running.")
         return self._state
 
     @property
     def endpoint(self) -> str:
-        """Where the AWS APIs are served."""
+        """The address at which the AWS APIs are served."""
         return self.state.endpoint
 
     @property
     def outputs(self) -> Mapping[str, str]:
-        """The stack's outputs as they are to be used from here."""
+        """The stack's outputs, with addresses that can be reached from here."""
         return self.state.outputs
 
     def session(self) -> "boto3.Session":
@@ -129,24 +138,30 @@ class LocalCloud:
         """Start the server and wait until it is ready.
 
         Raises:
-            OrderctlError: It ended, or did not get ready; the message has the end of its log.
+            OrderctlError: It ended or did not become ready; the message has the end of its log.
         """
-        try:
-            # From the fork to the record of it: nothing may come between.
-            with uninterrupted():
-                self._spawn()
-            self._wait_until_ready()
-        except BaseException:
-            self.stop()
-            raise
+        for port in self._ports:
+            try:
+                # Nothing may interrupt between starting the process and recording it.
+                with uninterrupted():
+                    self._spawn(port)
+                self._wait_until_ready()
+            except PortTakenError:
+                self.stop()  # another program was faster; the next port may do
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return
+        raise OrderctlError("Other programs have all the ports that the local cloud may use.")
 
     def deploy(
         self,
         artifact: Artifact,
         *,
-        template: stack.Template | None = None,
+        template: deploying.Template | None = None,
         parameters: Mapping[str, str] | None = None,
-        observer: stack.Observer | None = None,
+        observer: deploying.Observer | None = None,
     ) -> Mapping[str, str]:
         """Deploy the pipeline into it.
 
@@ -154,20 +169,20 @@ class LocalCloud:
             artifact: The functions, packaged for this machine.
             template: What to deploy; the project's template when not given.
             parameters: The template's parameters.
-            observer: Is told what happens.
+            observer: Gets the events of the deployment.
 
         Returns:
-            The stack's outputs as they are to be used from here.
+            The stack's outputs, with addresses that can be reached from here.
 
         Raises:
             OrderctlError: The parameters do not fit the template.
             StackError: The template could not be deployed.
             OrderctlError: The server ended meanwhile.
         """
-        template = template or stack.Template.load()
+        template = template or deploying.Template.load()
         parameters = with_user_pool(self.session(), self.state.stack_name, parameters or {})
         try:
-            deployment = stack.deploy(
+            deployment = deploying.deploy(
                 self.session(),
                 artifact,
                 template=template,
@@ -178,7 +193,7 @@ class LocalCloud:
                 poll_seconds=_POLL_SECONDS,
                 name_held=NAME_HELD,
             )
-        except stack.StackError:
+        except deploying.StackError:
             self._check_alive()
             raise
         outputs = reachable(deployment.outputs, self.endpoint)
@@ -186,12 +201,12 @@ class LocalCloud:
         return self.outputs
 
     def detach(self) -> None:
-        """Leave it running by itself, for `orderctl down` to end."""
+        """Leave it running on its own; `orderctl down` stops it."""
         self._record(replace(self.state, detached=True))
         self._process = None
 
     def wait(self) -> None:
-        """Wait until it is stopped from elsewhere.
+        """Wait until another command stops it.
 
         Raises:
             OrderctlError: It ended by itself.
@@ -205,7 +220,7 @@ class LocalCloud:
         with uninterrupted():
             if self._process:
                 process = self._process
-                # Its command line may not be there yet, when it has only just been started.
+                # Not `is_running`: a process that has only just started may lack a command line.
                 terminate(process.pid, lambda: process.poll() is None)
                 process.wait()
                 if process.stdin:
@@ -215,10 +230,10 @@ class LocalCloud:
             if self._private:
                 self._private.cleanup()
 
-    def _spawn(self) -> None:
+    def _spawn(self, port: int) -> None:
         home = self._home
         home.prepare()
-        port, instance = self._port or any_free_port(), secrets.token_hex(8)
+        instance = secrets.token_hex(8)
         key, secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
         command = [*self._server, "--port", str(port), "--instance", instance]
         with home.open_log() as log:
@@ -228,7 +243,7 @@ class LocalCloud:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=_server_environment(key, secret, home.temporary),
-                start_new_session=True,  # a Ctrl-C in the terminal is for the owner alone
+                start_new_session=True,  # so that Ctrl-C in the terminal reaches only the owner
             )
         self._record(
             LocalState(
@@ -237,7 +252,7 @@ class LocalCloud:
                 instance=instance,
                 access_key_id=key,
                 secret_access_key=secret,
-                stack_name=stack.DEFAULT_NAME,
+                stack_name=deploying.DEFAULT_NAME,
                 log=str(home.log),
                 started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             )
@@ -262,7 +277,9 @@ class LocalCloud:
         """Raise if the server has ended."""
         code = self._process.poll() if self._process else None
         if code in _STOPPED:
-            raise OrderctlError("The local cloud was stopped meanwhile.")
+            raise OrderctlError("The local cloud was stopped meanwhile. Start it again.")
+        if code == PORT_TAKEN:
+            raise PortTakenError(_port_taken(self.state.port))
         if code is not None:
             raise OrderctlError(self._end(code))
 
@@ -276,7 +293,7 @@ class LocalCloud:
 
 
 def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str]:
-    """The server's environment: the engineer's, with the local cloud's AWS settings alone."""
+    """The server's environment: this one, but with the local cloud's AWS settings only."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return own | {
         "AWS_ACCESS_KEY_ID": key,
@@ -286,48 +303,50 @@ def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str
     }
 
 
-def choose_port(asked: int | None) -> int:
-    """The port asked for, or the usual one, or the next that is free.
+def free_ports(asked: int | None) -> Iterator[int]:
+    """Yield the requested port, or else the default and the next ones, as far as they are free.
+
+    The next one is needed when another program was faster.
 
     Args:
-        asked: The port that was named explicitly, if any.
+        asked: The requested port, if any.
 
     Raises:
-        OrderctlError: The port that was asked for is taken, or all that were tried.
+        OrderctlError: The requested port is taken, or all default ones are.
     """
     if asked is not None:
-        if not port_is_free(asked):
-            raise OrderctlError(_taken(asked))
-        return asked
+        if port_is_free(asked):
+            yield asked
+        raise OrderctlError(_port_taken(asked))
     for port in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY):
         if port_is_free(port):
-            return port
+            yield port
     raise OrderctlError(
         f"Ports {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TO_TRY - 1} are all taken. "
-        "Name a free one with --port."
+        "Give a free one with --port."
     )
 
 
-def _taken(port: int) -> str:
+def _port_taken(port: int) -> str:
     by = "another local cloud" if health(port) else "another program"
     return (
         f"Port {port} is taken by {by}. "
-        "Stop that, name another port with --port, or leave --port out for the next free one."
+        "Stop that program, give another --port, or leave --port out to use the next free one."
     )
 
 
 @contextlib.contextmanager
-def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
-    """Hold a directory for a new local cloud.
+def claim(directory: StateDirectory) -> Iterator[LocalState | None]:
+    """Lock a directory for a new local cloud.
 
     Args:
         directory: Where it will be recorded.
 
     Yields:
-        What was recorded of one that has ended without being stopped; it is cleared away.
+        The record of one that ended without being stopped, if any; it is cleaned up.
 
     Raises:
-        OrderctlError: There is one, or another `orderctl up` is about to start one.
+        OrderctlError: One is running, or another `orderctl up` is starting one.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -340,6 +359,7 @@ def claimed(directory: StateDirectory) -> Iterator[LocalState | None]:
         if left_over:
             terminate(left_over.pid, left_over.is_running)
             directory.clear(left_over.instance)
+        directory.keep_log()
         yield left_over
 
 
@@ -350,22 +370,22 @@ def _already_running(state: LocalState | None) -> str:
     return f"A local cloud is running already, at {state.endpoint}. {stop_it}"
 
 
-def running(directory: StateDirectory) -> LocalState:
-    """The local cloud that is recorded in a directory, ready for use.
+def find_running(directory: StateDirectory) -> LocalState:
+    """Find the running local cloud that is recorded in a directory.
 
     Args:
         directory: Where to look.
 
     Raises:
-        NotRunningError: There is none, or it is not ready.
+        NotRunningError: None is running, or it is not ready.
     """
     state = directory.read()
     if state is None:
         raise NotRunningError(f"No local cloud is running. Start one with: {paths.orderctl()} up")
     if not state.is_running():
         raise NotRunningError(
-            "The local cloud has ended without being stopped. "
-            f"Start another with: {paths.orderctl()} up"
+            "The local cloud ended without being stopped. "
+            f"Start a new one with: {paths.orderctl()} up"
         )
     if not state.ready:
         raise NotRunningError(
@@ -374,13 +394,13 @@ def running(directory: StateDirectory) -> LocalState:
     if not state.answers():
         raise NotRunningError(
             f"The local cloud (process {state.pid}) does not answer at {state.endpoint}. "
-            f"Its log is {paths.shown(Path(state.log))}; `{paths.orderctl()} down` stops it."
+            f"Its log is {paths.display_path(Path(state.log))}; `{paths.orderctl()} down` stops it."
         )
     return state
 
 
 def stop(directory: StateDirectory) -> LocalState | None:
-    """Stop the local cloud that is recorded in a directory, and forget it.
+    """Stop the local cloud that is recorded in a directory, and delete the record.
 
     Args:
         directory: Where to look.

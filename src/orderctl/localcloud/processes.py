@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
+from orderctl.signals import ENDING_SIGNALS
 from orderctl.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
-# What ends a program from outside; SIGHUP is a closed terminal.
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PORT_TAKEN = 98
+"""The exit status of a server whose port another program has."""
 
 _POLL_SECONDS = 0.02
 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and its kin until the block is done, then let the first one through."""
+    """Hold back signals that end the program until the block is done, then deliver the first."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return
@@ -42,23 +43,23 @@ def is_running(pid: int, marker: str) -> bool:
     """Whether a process runs and is the one meant.
 
     Args:
-        pid: Its number, which may have passed to another process since.
-        marker: What its command line has and no other's.
+        pid: Its process id, which another process may have by now.
+        marker: A text that is in its command line and in no other.
     """
     try:
-        # Of a process that has ended and was not waited for nothing is left.
+        # A process that has ended has no command line, even before its parent waits for it.
         return any(marker in argument for argument in psutil.Process(pid).cmdline())
     except psutil.Error:
         return False
 
 
 def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) -> bool:
-    """End a process that leads a process group, and what is left of its group.
+    """End a process that leads a process group, then the rest of the group.
 
     Args:
         pid: The process and its group.
-        runs: Tells whether it still runs, and is the one meant.
-        grace_seconds: How long it may take to end by itself.
+        runs: Whether it still runs, and is the one meant.
+        grace_seconds: How long it may take to end after SIGTERM.
 
     Returns:
         Whether it was running.
@@ -74,7 +75,7 @@ def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) ->
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server on the loopback interface could take the port."""
+    """Whether a server could listen on the port on the loopback interface."""
     with socket.socket() as probe:
         if probe.connect_ex((LOOPBACK, port)) == 0:
             return False
@@ -88,7 +89,7 @@ def port_is_free(port: int) -> bool:
 
 
 def any_free_port() -> int:
-    """A port nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

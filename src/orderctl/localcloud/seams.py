@@ -1,8 +1,8 @@
 """The one way to replace a function, or a setting, inside MiniStack.
 
-MiniStack's version is pinned by hash, so an internal function can be relied on; still, a renewed
-pin must not turn a supplement off in silence. A seam that is not there stops the server at once,
-and so does another version than the one the supplements were written against.
+MiniStack's version is pinned by hash, so its internal functions can be relied on. Still, a new pin
+must not silently turn a supplement off: a missing seam stops the server at once, and so does a
+version other than the one that the supplements were written for.
 """
 
 import importlib.metadata
@@ -15,10 +15,10 @@ MINISTACK_VERSION = "1.5.33"
 
 
 def check_version() -> None:
-    """Make sure that this is the MiniStack whose inside the supplements know.
+    """Check that this is the version of MiniStack that the supplements were written for.
 
     Raises:
-        RuntimeError: It is another one.
+        RuntimeError: It is another version.
     """
     installed = importlib.metadata.version("ministack")
     if installed != MINISTACK_VERSION:
@@ -28,10 +28,10 @@ def check_version() -> None:
 
 
 def original(module: ModuleType, name: str) -> Callable[..., Any]:
-    """The function that stands behind a seam.
+    """MiniStack's own function at a seam.
 
     Raises:
-        RuntimeError: MiniStack has no such thing (any more).
+        RuntimeError: MiniStack has no such function (any more).
     """
     if not hasattr(module, name):
         raise RuntimeError(

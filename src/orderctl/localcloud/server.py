@@ -7,6 +7,7 @@ nothing behind: no process, no file. `GET /_orderctl/health` answers {"instance"
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -16,10 +17,10 @@ import tempfile
 import threading
 from typing import cast
 
-from orderctl.localcloud.processes import LOOPBACK
+from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 
-# Functions inherit this process's environment, as MiniStack has it. Nothing of the engineer's own
-# may reach them (on AWS it would not be there either), so only these pass.
+# Functions inherit this process's environment from MiniStack. Nothing of the user's own environment
+# may reach them (on AWS it would not be there either), so only these variables pass.
 _INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "USER"})
 _KEEP_ALIVE_SECONDS = 75
 _SECONDS_FOR_OPEN_REQUESTS = 0.5
@@ -29,26 +30,31 @@ def main() -> None:
     """Run the local cloud until SIGTERM, SIGINT or, if asked so, the parent's end."""
     arguments = _parse_arguments()
     if not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= os.environ.keys():
-        sys.exit("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must say who the root user is.")
-    os.umask(0o077)  # what is written here and by functions is not for other users of the machine
+        sys.exit("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the root user's credentials.")
+    os.umask(0o077)  # other users of this machine must not read what is written
     temporary = tempfile.mkdtemp(prefix="orderctl-")
+    status = 0
     try:
         _set_environment(arguments.port, temporary)
         asyncio.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        status = PORT_TAKEN
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     # MiniStack's threads that still wait for a function or a queue must not delay the exit.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The local cloud, on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--instance", required=True, help="what the health check answers")
+    parser.add_argument("--instance", required=True, help="returned by the health check")
     parser.add_argument(
-        "--exit-with-parent", action="store_true", help="end when standard input does"
+        "--exit-with-parent", action="store_true", help="exit when standard input closes"
     )
     return parser.parse_args()
 
@@ -65,12 +71,12 @@ def _set_environment(port: int, temporary: str) -> None:
             "AWS_SECRET_ACCESS_KEY": given["AWS_SECRET_ACCESS_KEY"],
             "AWS_DEFAULT_REGION": region,
             "MINISTACK_REGION": region,
-            # Whatever runs here finds this server, and can reach no other AWS.
+            # Everything that runs here calls this server, and no other AWS.
             "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # No Docker, even where there is one: MiniStack would clean up containers in it.
+            # Hide Docker, because MiniStack would clean up containers in it.
             "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
             "AUTH": "true",
             "BIND_HOST": LOOPBACK,
@@ -80,13 +86,13 @@ def _set_environment(port: int, temporary: str) -> None:
             "PERSIST_STATE": "0",
             "LOG_LEVEL": "WARNING",
             "TZ": "UTC",
-            # All files are here; main() removes them.
+            # All files go here; main() removes them.
             "TMPDIR": temporary,
             "STATE_DIR": f"{temporary}/state",
             "S3_DATA_DIR": f"{temporary}/s3",
         }
     )
-    tempfile.tempdir = None  # so that it is looked up again
+    tempfile.tempdir = None  # so that it is read again
 
 
 async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
@@ -107,7 +113,7 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
 
     async def until_stopped() -> None:
         await stop.wait()
-        # A request that waits for a function would hold up the end as long as the function runs.
+        # Otherwise a request that waits for a function would delay the exit until it ends.
         await asyncio.to_thread(lambda_runtime.reset)
 
     try:
@@ -115,8 +121,8 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
             cast(ASGIFramework, build_app(instance)), config, shutdown_trigger=until_stopped
         )
     finally:
-        logging.disable()  # of threads that miss the event loop
-        lambda_runtime.reset()  # again: what was started in the meantime
+        logging.disable()  # threads would log that the event loop is gone
+        lambda_runtime.reset()  # again, for processes that were started in the meantime
 
 
 def _stop_event(exit_with_parent: bool) -> asyncio.Event:

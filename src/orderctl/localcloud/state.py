@@ -1,4 +1,4 @@
-"""What is known of a running local cloud, kept in a directory for the other commands."""
+"""The record of a running local cloud, kept in a directory for other commands."""
 
 import contextlib
 import http.client
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEALTH_PATH = "/_orderctl/health"
 REGION = "us-east-1"
 HELD_NAME_SECONDS = 15.0
-"""How long the name of a deleted queue cannot be used again; on AWS it is a minute."""
+"""How long the name of a deleted queue cannot be used again; on AWS a minute."""
 _HEALTH_TIMEOUT_SECONDS = 2.0
 
 
@@ -33,15 +33,15 @@ class LocalState:
 
     Attributes:
         pid: The server's process, which leads its own process group.
-        port: Where it listens, on the loopback interface.
+        port: Its port on the loopback interface.
         instance: A random name, in the server's command line and in its health answer.
         secret_access_key: The root user's, with `access_key_id`; made for this instance.
         stack_name: The stack that is deployed in it.
         log: The server's output.
         started_at: When, in UTC, in ISO 8601.
-        detached: Whether it was left running by itself, on purpose.
-        ready: Whether the stack was deployed, and other commands may use it.
-        outputs: The stack's outputs as they are to be used from here; empty when it is destroyed.
+        detached: Whether it was started with --detach.
+        ready: Whether the stack was deployed, so that other commands may use it.
+        outputs: The stack's outputs, with reachable addresses; empty after it was destroyed.
     """
 
     pid: int
@@ -58,11 +58,11 @@ class LocalState:
 
     @property
     def endpoint(self) -> str:
-        """Where the AWS APIs are served."""
+        """The address at which the AWS APIs are served."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def is_running(self) -> bool:
-        """Whether the server's process is there."""
+        """Whether the server's process is running."""
         return is_running(self.pid, self.instance)
 
     def answers(self) -> bool:
@@ -96,7 +96,7 @@ class LocalState:
 
 
 def health(port: int) -> str | None:
-    """The instance that answers on a port; None when nothing of ours does."""
+    """The instance that answers on a port; None when it is no local cloud."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_HEALTH_TIMEOUT_SECONDS)
     with contextlib.closing(connection):
         try:
@@ -115,25 +115,31 @@ class StateDirectory:
         self.path = path
         self.log = path / "local.log"
         self.temporary = path / "tmp"
+        self.previous_log = path / "local.previous.log"
         self._state = path / "local.json"
         self._lock = path / "up.lock"
 
     def prepare(self) -> None:
-        """Make the directory, without what an earlier run left.
+        """Make the directory, and remove what an earlier run left in it.
 
-        Others may be able to look into one that was there before; what is put in is not for them.
+        An existing directory may be readable by others, so the files in it must not be.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(mode=0o700)
 
+    def keep_log(self) -> None:
+        """Keep the log of the last local cloud, which may tell why it ended, beside the new one."""
+        if self.log.exists():
+            self.log.replace(self.previous_log)
+
     def open_log(self) -> BinaryIO:
-        """Begin the server's log anew, readable by its owner only."""
+        """Start a new server log, readable by its owner only."""
         self.log.unlink(missing_ok=True)
         return os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def read(self) -> LocalState | None:
-        """The recorded state; None when there is none that can be read."""
+        """The recorded state; None when there is no readable one."""
         try:
             return LocalState(**json.loads(self._state.read_text()))
         except (OSError, ValueError, TypeError):
@@ -147,7 +153,7 @@ class StateDirectory:
         Path(name).replace(self._state)
 
     def clear(self, instance: str) -> None:
-        """Forget an instance, unless another has been recorded since."""
+        """Delete the record of an instance, unless another has been recorded since."""
         state = self.read()
         if state is None or state.instance == instance:
             self._state.unlink(missing_ok=True)
@@ -158,8 +164,8 @@ class StateDirectory:
         """Be the only `orderctl up` in this directory; the lock ends with its holder's process.
 
         Raises:
-            filelock.Timeout: There is another.
-            OrderctlError: The directory cannot be made, or not written to.
+            filelock.Timeout: Another one holds the lock.
+            OrderctlError: The directory cannot be created or written to.
         """
         lock = FileLock(self._lock, blocking=False)
         try:
@@ -169,8 +175,8 @@ class StateDirectory:
             raise
         except OSError as error:
             raise OrderctlError(
-                f"{paths.shown(self.path)} cannot hold the state of a local cloud: "
-                f"{error.strerror}. Name a directory with {paths.STATE_VARIABLE}."
+                f"{paths.display_path(self.path)} cannot hold the state of a local cloud: "
+                f"{error.strerror}. Choose another directory with {paths.STATE_VARIABLE}."
             ) from error
         try:
             yield

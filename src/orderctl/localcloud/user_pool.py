@@ -19,9 +19,9 @@ def with_user_pool(
     """The template's parameters, with a user pool where the API needs one and none is named.
 
     Args:
-        session: the local cloud's.
-        stack_name: the stack that gets them; what it has stays.
-        parameters: as they were given.
+        session: the local cloud's session.
+        stack_name: the stack; a pool that it has already stays.
+        parameters: the given parameters.
     """
     if parameters.get("ApiAuthorization") != JWT or "UserPoolArn" in parameters:
         return parameters

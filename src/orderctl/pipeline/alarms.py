@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Alarms:
-    """The alarms of one stack: those that notify its topic."""
+    """The alarms of one stack: those that notify the stack's topic."""
 
     def __init__(self, cloudwatch: CloudWatchClient, topic_arn: str) -> None:
         """Take the topic."""

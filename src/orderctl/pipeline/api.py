@@ -1,4 +1,4 @@
-"""The order API over connections that are kept; requests are signed, or bring a token."""
+"""A client of the order API. It keeps its connections, and signs requests or sends a token."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=30)  # API Gateway itself gives up af
 
 
 class NoAnswerError(OrderctlError):
-    """The API cannot be reached, or did not answer in time: whether it took the order is open."""
+    """The API cannot be reached or did not answer in time; it may have accepted the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the API answered."""
+    """An answer of the API."""
 
     status: int
     body: Any
-    """What its JSON says; None when it is none."""
+    """The parsed JSON; None when it is not JSON."""
     retry_after: float | None = None
-    """After how many seconds the call may be repeated, if the API said so."""
+    """The seconds to wait before a repeat, if the API gave them."""
 
 
 class ApiClient:
@@ -46,13 +46,13 @@ class ApiClient:
     def __init__(
         self, session: boto3.Session, url: str, *, connections: int = 1, token: str | None = None
     ) -> None:
-        """Connect when the first request is made.
+        """Create a client; it connects with the first request.
 
         Args:
             session: the account whose credentials sign the requests.
             url: the API's address, without /orders.
-            connections: how many are kept at most.
-            token: the bearer token for an API that wants one; requests are signed without.
+            connections: how many to keep at most.
+            token: the bearer token, for an API that takes tokens; without it requests are signed.
         """
         self._url = f"{url}/orders"
         self._session = session
@@ -60,34 +60,34 @@ class ApiClient:
         self._pool = _pool(url, connections)
 
     def place(self, order: Mapping[str, Any]) -> Reply:
-        """Post an order by its fields; an error answer is an answer, too.
+        """Post an order, given by its fields. An error answer is returned, not raised.
 
         Raises:
-            NoAnswerError: there was none.
+            NoAnswerError: there was no answer.
         """
         return self.post(json.dumps(order).encode())
 
     def post(self, body: bytes) -> Reply:
-        """Post an order as it is written; an error answer is an answer, too.
+        """Post an order, given as a body. An error answer is returned, not raised.
 
         Raises:
-            NoAnswerError: there was none.
+            NoAnswerError: there was no answer.
         """
         return self._request("POST", self._url, body, {"Content-Type": "application/json"})
 
     def show(self, order_id: str) -> Reply:
-        """Ask how an order stands; an error answer is an answer, too.
+        """Get an order. An error answer is returned, not raised.
 
         Raises:
-            NoAnswerError: there was none.
+            NoAnswerError: there was no answer.
         """
         return self._request("GET", f"{self._url}/{quote(order_id, safe='')}")
 
     def cancel(self, order_id: str) -> Reply:
-        """Ask for an order to be cancelled; an error answer is an answer, too.
+        """Request the cancellation of an order. An error answer is returned, not raised.
 
         Raises:
-            NoAnswerError: there was none.
+            NoAnswerError: there was no answer.
         """
         return self._request("DELETE", f"{self._url}/{quote(order_id, safe='')}")
 
@@ -98,7 +98,7 @@ class ApiClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        authorized = self._authorized(method, url, body, headers or {})
+        authorized = self._authorize(method, url, body, headers or {})
         try:
             answer = self._pool.request(method, url, body=body, headers=authorized)
         except urllib3.exceptions.NewConnectionError as error:
@@ -111,12 +111,12 @@ class ApiClient:
             raise NoAnswerError(
                 f"The order API did not answer at {url}: {_cause(error)}"
             ) from error
-        return Reply(answer.status, _parsed(answer.data), _seconds(answer.headers))
+        return Reply(answer.status, _parse(answer.data), _retry_after(answer.headers))
 
-    def _authorized(
+    def _authorize(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> dict[str, str]:
-        """The headers with a token or a signature; an API that is open to all looks at neither."""
+        """The headers with a token or a signature; an API without authorization ignores both."""
         if self._token is not None:
             return {**headers, "Authorization": f"Bearer {self._token}"}
         request = AWSRequest(method, url, dict(headers), body)
@@ -129,7 +129,7 @@ class ApiClient:
 
 def _pool(url: str, connections: int) -> urllib3.PoolManager:
     scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
-    # A proxy reaches another machine by the loopback address.
+    # For a proxy the loopback address is the proxy's own machine.
     direct = is_loopback(host) or proxy_bypass(host)
     proxy = None if direct else getproxies().get(scheme)
     options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": _TIMEOUT}
@@ -145,22 +145,22 @@ def is_loopback(host: str) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason: urllib3's own texts begin with an object's address."""
+    """The innermost error: urllib3's own messages start with an object's address."""
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return str(error)
 
 
-def _parsed(body: bytes) -> object:
+def _parse(body: bytes) -> object:
     try:
-        parsed: object = reading.parsed(body)
+        parsed: object = reading.parse_json(body)
     except ValueError:
         return None
     return parsed
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds; its other form, a date, is not ours."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds; our API does not use its other form, a date."""
     try:
         seconds = float(headers.get("Retry-After", ""))
     except ValueError:

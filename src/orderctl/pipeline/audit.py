@@ -295,7 +295,7 @@ def _queues(pipeline: Pipeline, findings: Sequence[Finding]) -> _Queues:
             queues.is_paused = any(consumer.state() == "Disabled" for consumer in consumers)
         for dead_letters in pipeline.dead_letters.queues():
             if dead_letters.name in queues.parked:
-                with dead_letters.peeked() as messages:
+                with dead_letters.peek() as messages:
                     ids = {order_id_in(message.body) for message in messages}
                 queues.parked_orders |= set(filter(None, ids))
     return queues
@@ -307,7 +307,7 @@ def _is_on_its_way(finding: Finding, queues: _Queues) -> bool:
         return False
     if finding.subject in queues.parked_orders or (queues.waiting and queues.is_paused):
         return True
-    moved = reading.time(finding.until)
+    moved = reading.parse_time(finding.until)
     return bool(queues.waiting) and moved is not None and datetime.now(UTC) - moved < _ON_ITS_WAY
 
 

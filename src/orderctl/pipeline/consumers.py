@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _POLL_SECONDS = 0.5
-_PATIENCE_SECONDS = 180.0  # AWS takes up to a minute or two
+_PATIENCE_SECONDS = 180.0  # AWS may take a minute or two
 _IN_BETWEEN = ("Creating", "Enabling", "Disabling", "Updating")
 
 
 class Consumer:
-    """What hands a queue's messages to its function."""
+    """An event source mapping, which hands a queue's messages to its function."""
 
     def __init__(self, functions: LambdaClient, name: str, mapping: str) -> None:
         """Take its name and the UUID of its event source mapping."""
@@ -29,27 +29,28 @@ class Consumer:
         return self._functions.get_event_source_mapping(UUID=self._mapping)["State"]
 
     def switch(self, *, on: bool) -> bool:
-        """Have it take messages, or none any more, and wait until that is so.
+        """Turn it on or off, and wait until that is done.
 
         Returns:
-            Whether it was different before.
+            Whether this changed anything.
 
         Raises:
-            OrderctlError: it does not get there.
+            OrderctlError: it did not reach the state in time.
         """
-        wanted = "Enabled" if on else "Disabled"
-        # A mapping that is being changed takes no other change.
-        if self._settled() == wanted:
+        target = "Enabled" if on else "Disabled"
+        # AWS refuses a change while another is under way.
+        if self._wait_until_settled() == target:
             return False
         self._functions.update_event_source_mapping(UUID=self._mapping, Enabled=on)
-        state = self._settled()
-        if state != wanted:
+        state = self._wait_until_settled()
+        if state != target:
             raise OrderctlError(
-                f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, and not {wanted} yet."
+                f"{self.name} is {state} after {_PATIENCE_SECONDS:.0f} s, not {target}. "
+                "Try again: AWS may still be changing it."
             )
         return True
 
-    def _settled(self) -> str:
+    def _wait_until_settled(self) -> str:
         return wait_until(
             self.state,
             patience_seconds=_PATIENCE_SECONDS,

@@ -1,13 +1,12 @@
-"""Dead-letter queues: what is parked in them, and the way back to where it came from.
+"""Dead-letter queues, and redriving their messages to where they came from.
 
-The messages of most are moved by SQS itself. What Lambda and EventBridge have parked came from no
-queue, so SQS cannot move it: it is delivered once more from here, and deleted after that. A crash
-between the two delivers twice, which every function of the pipeline takes.
+SQS itself moves messages that came from a queue. Messages that Lambda or EventBridge parked came
+from no queue, so they are delivered again from here and then deleted. A crash between the two
+delivers twice, which every function of the pipeline tolerates.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orderctl.pipeline import reading
 from orderctl.pipeline.queues import Message, Queue, QueueError
 from orderctl.pipeline.steps import STEPS, Step, url_output
+from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     import boto3
@@ -34,7 +34,7 @@ _MOVING = ("RUNNING", "CANCELLING")
 _FUNCTION_ARN_PARTS = 7
 _METRIC_PERIOD_SECONDS = 60
 _METRIC_WINDOW = timedelta(minutes=10)
-# What it adds to an event that it parks.
+# The attributes that EventBridge adds to an event that it parks.
 _OF_EVENTBRIDGE = (
     "RULE_ARN",
     "TARGET_ARN",
@@ -45,11 +45,11 @@ _OF_EVENTBRIDGE = (
 )
 
 Progress = Callable[[int, int], None]
-"""Is told how many messages are done, of how many."""
+"""Called with how many messages are done, and how many there are."""
 
 
 class Clients:
-    """The clients that dead-letter queues need, each made when it is first used."""
+    """The AWS clients that dead-letter queues need, each made when it is first used."""
 
     def __init__(self, session: boto3.Session) -> None:
         """Take the account and region."""
@@ -57,55 +57,55 @@ class Clients:
 
     @cached_property
     def sqs(self) -> SQSClient:
-        """Of SQS."""
+        """The SQS client."""
         return self._session.client("sqs")
 
     @cached_property
     def functions(self) -> LambdaClient:
-        """Of Lambda."""
+        """The Lambda client."""
         return self._session.client("lambda")
 
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
-        """Of CloudWatch."""
+        """The CloudWatch client."""
         return self._session.client("cloudwatch")
 
 
-def _unheard(_done: int, _total: int) -> None:
-    """Progress that nobody follows."""
+def _ignore_progress(_done: int, _total: int) -> None:
+    """Do nothing."""
 
 
 @dataclass(slots=True)
-class Redriven:
-    """What became of the messages of a dead-letter queue."""
+class RedriveResult:
+    """The result of redriving a dead-letter queue."""
 
     moved: Counter[str] = field(default_factory=Counter)
-    """How many went where, by the name of the queue or function."""
+    """How many messages were moved, by the name of the queue or function."""
     failures: list[str] = field(default_factory=list)
-    """Why others did not; these are still parked."""
+    """Why other messages were not moved; they are still parked."""
 
 
 class DeadLetterQueue(Queue):
     """The dead-letter queue of a queue."""
 
     def __init__(self, clients: Clients, url: str, step: Step) -> None:
-        """Take the queue's URL, and the step of the pipeline that parks there."""
+        """Take the queue's URL, and the step that parks messages in it."""
         super().__init__(clients.sqs, url)
         self.step = step
         self._clients = clients
 
-    def redrive(self, progress: Progress = _unheard) -> Redriven:
-        """Have SQS move everything back, and wait until it has.
+    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
+        """Have SQS move all messages back, and wait until that is done.
 
         Args:
-            progress: is told how far it is.
+            progress: called as messages are moved.
         """
-        result = Redriven()
+        result = RedriveResult()
         try:
             arn, source = self._arns()
-            # Named, as SNS parks here too, and SQS does not know where that came from.
+            # Named, because SNS parks messages here too, and SQS does not know their source.
             self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
-            task = self._moved(arn, progress)
+            task = self._wait_for_move(arn, progress)
         except (QueueError, ClientError, BotoCoreError) as error:
             result.failures.append(reason(error))
             return result
@@ -117,11 +117,11 @@ class DeadLetterQueue(Queue):
         return result
 
     def redrive_one(self, message: Message) -> str:
-        """Deliver a received message once more and delete it; say to which queue or function.
+        """Deliver a received message again, delete it, and return the queue or function it went to.
 
         Raises:
-            UndeliverableError: it does not say where it is to go; it is still parked.
-            QueueError: it was delivered, and could not be deleted; or nothing says where to.
+            UndeliverableError: it does not say where it belongs; it is still parked.
+            QueueError: it was delivered but not deleted, or its queue's policy names no source.
             ClientError, BotoCoreError: a call failed.
         """
         where = self._deliver(message)
@@ -129,14 +129,14 @@ class DeadLetterQueue(Queue):
         return where
 
     def _deliver(self, message: Message) -> str:
-        """Deliver a message, and say to which queue or function."""
+        """Deliver a message, and return the queue or function it went to."""
         _, source = self._arns()
         return self._send(source, message)
 
     def _send(self, queue_arn: str, message: Message) -> str:
         *_, account, name = queue_arn.split(":")
         queue = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-        # On a FIFO queue it must not pass for a copy of what was there before.
+        # On a FIFO queue it must not be taken for a duplicate of the original.
         fifo = {"MessageGroupId": message.group, "MessageDeduplicationId": message.id}
         self._sqs.send_message(
             QueueUrl=queue["QueueUrl"],
@@ -151,48 +151,52 @@ class DeadLetterQueue(Queue):
         return name
 
     def _arns(self) -> tuple[str, str]:
-        """Its own ARN, and that of the one queue that the template lets park here.
+        """Its own ARN, and that of its one source queue.
 
         Raises:
-            QueueError: its policy names none, or several.
+            QueueError: its policy names no source queue, or several.
         """
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self._url, AttributeNames=["QueueArn", "RedriveAllowPolicy"]
         )["Attributes"]
-        policy = reading.parsed_object(attributes.get("RedriveAllowPolicy", ""))
+        policy = reading.parse_json_object(attributes.get("RedriveAllowPolicy", ""))
         match policy.get("sourceQueueArns"):
             case [str(source)]:
                 return attributes["QueueArn"], source
         raise QueueError(
-            f"The RedriveAllowPolicy of {self.name} does not name one queue, so there is no way "
-            "back. Deploy the template again with another PolicyRevision."
+            f"The RedriveAllowPolicy of {self.name} does not name exactly one queue, so its "
+            "messages cannot be moved. Deploy the template again with another PolicyRevision."
         )
 
-    def _moved(self, arn: str, progress: Progress) -> ListMessageMoveTasksResultEntryTypeDef:
-        """The task that moves the messages, when it has ended."""
-        while True:
-            for task in self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]:
+    def _wait_for_move(
+        self, arn: str, progress: Progress
+    ) -> ListMessageMoveTasksResultEntryTypeDef:
+        """Wait for the end of the task that moves the messages, and return it."""
+
+        def ended_tasks() -> list[ListMessageMoveTasksResultEntryTypeDef]:
+            tasks = self._sqs.list_message_move_tasks(SourceArn=arn)["Results"]
+            for task in tasks:
                 moved = task["ApproximateNumberOfMessagesMoved"]
                 progress(moved, task.get("ApproximateNumberOfMessagesToMove", moved))
-                if task["Status"] not in _MOVING:
-                    return task
-            time.sleep(_POLL_SECONDS)
+            return [task for task in tasks if task["Status"] not in _MOVING]
+
+        return wait_until(ended_tasks, poll_seconds=_POLL_SECONDS)[0]
 
 
 class UndeliverableError(Exception):
-    """A message does not say where it is to go, or that is nowhere."""
+    """A message does not say where it belongs."""
 
 
 class _DeliveredFromHere(DeadLetterQueue):
     """A dead-letter queue whose messages came from no queue."""
 
-    def redrive(self, progress: Progress = _unheard) -> Redriven:
-        """Deliver every message once more, and delete those that were taken.
+    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
+        """Deliver every message again, and delete those that were accepted.
 
         Args:
-            progress: is told how far it is.
+            progress: called after each message.
         """
-        result = Redriven()
+        result = RedriveResult()
         total, done = self.depth(), 0
         stay: list[Message] = []
         try:
@@ -221,26 +225,28 @@ class _Invocation(msgspec.Struct):
 
 
 class _InvocationRecord(msgspec.Struct):
-    """What Lambda's on-failure destination gets; the payload stays as it was, byte for byte."""
+    """The record that Lambda sends to an on-failure destination; the payload stays unparsed."""
 
     requestContext: _Invocation  # noqa: N815
     requestPayload: msgspec.Raw  # noqa: N815
 
 
 class FailedInvocations(_DeliveredFromHere):
-    """Where Lambda parks the events that its function kept failing on."""
+    """The queue in which Lambda parks events on which a function kept failing."""
 
     def _deliver(self, message: Message) -> str:
         try:
             record = msgspec.json.decode(message.body, type=_InvocationRecord)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise UndeliverableError(f"It is no record of an invocation: {error}") from error
+            raise UndeliverableError(
+                f"It is not Lambda's record of an invocation: {error}"
+            ) from error
         arn = record.requestContext.functionArn
         return self._invoke(without_qualifier(arn), bytes(record.requestPayload))
 
 
 class UndeliveredEvents(_DeliveredFromHere):
-    """Where EventBridge parks the events that a target did not take."""
+    """The queue in which EventBridge parks events that it could not deliver."""
 
     def _deliver(self, message: Message) -> str:
         target = message.attributes.get("TARGET_ARN", "")
@@ -248,18 +254,18 @@ class UndeliveredEvents(_DeliveredFromHere):
             case ["arn", _, "sqs", _, _, _]:
                 return self._send(target, message)
             case ["arn", _, "lambda", *_]:
-                return self._invoke(without_qualifier(target), _bytes(message.body))
+                return self._invoke(without_qualifier(target), _encode(message.body))
             case _:
                 raise UndeliverableError(
                     f"Its TARGET_ARN is neither a queue's nor a function's: {target or 'none'}"
                 )
 
 
-def _bytes(body: str) -> bytes:
+def _encode(body: str) -> bytes:
     try:
         return body.encode()
     except UnicodeError as error:
-        raise UndeliverableError(f"It is no Unicode text: {error}") from error
+        raise UndeliverableError(f"It is not Unicode text: {error}") from error
 
 
 class DeadLetters:
@@ -271,15 +277,17 @@ class DeadLetters:
         self._outputs = outputs
 
     def queues(self) -> list[DeadLetterQueue]:
-        """The dead-letter queues, each of the kind that knows the way back."""
+        """The dead-letter queues, each of the class that can redrive it."""
         return [
-            _kind(step)(self._clients, self._outputs[url_output(step.dead_letter_queue)], step)
+            _queue_class(step)(
+                self._clients, self._outputs[url_output(step.dead_letter_queue)], step
+            )
             for step in STEPS
             if step.dead_letter_queue
         ]
 
     def queue(self, logical_id: str) -> DeadLetterQueue:
-        """One of them, by its logical id, such as PaymentsDLQ."""
+        """A dead-letter queue by its logical id, such as PaymentsDLQ."""
         return next(q for q in self.queues() if q.step.dead_letter_queue == logical_id)
 
     def depths(self) -> dict[str, int]:
@@ -308,23 +316,23 @@ class DeadLetters:
         return timedelta(seconds=newest["Maximum"])
 
 
-def _kind(step: Step) -> type[DeadLetterQueue]:
-    """Who parks there decides how a message gets back: SQS moves only what came from a queue."""
+def _queue_class(step: Step) -> type[DeadLetterQueue]:
+    """Who parks messages decides how they are redriven: SQS moves only what came from a queue."""
     if step.queue:
         return DeadLetterQueue
     return FailedInvocations if step.function else UndeliveredEvents
 
 
 def without_qualifier(function_arn: str) -> str:
-    """A function's ARN without the version or alias that may be at its end."""
+    """A function's ARN without a version or alias at its end."""
     parts = function_arn.split(":")
     return ":".join(parts[:_FUNCTION_ARN_PARTS])
 
 
 def order_id_in(body: str) -> str | None:
-    """The order a parked message is about, whoever parked it; None when it does not say.
+    """The id of the order that a parked message is about; None when it does not say.
 
-    It is an event, an order update, or Lambda's record of an event.
+    The message is an event, an order update, or Lambda's record of an event.
     """
     event = event_in(body)
     detail = event.get("detail", event)
@@ -333,14 +341,14 @@ def order_id_in(body: str) -> str | None:
 
 
 def event_in(body: str) -> dict[str, Any]:
-    """The event or order update in a message, whoever sent or parked it; empty for none."""
-    parked = reading.parsed_object(body)
+    """The event or order update in a message, whoever parked it; empty when there is none."""
+    parked = reading.parse_json_object(body)
     inner = parked.get("requestPayload", parked)
     return inner if isinstance(inner, dict) else {}
 
 
 def reason(error: Exception) -> str:
-    """Why a call failed, in words an engineer can act on."""
+    """Why a call failed: the operation, the error's code and its message."""
     if isinstance(error, ClientError):
         details = error.response["Error"]
         return f"{error.operation_name}: {details['Code']}: {details['Message']}"

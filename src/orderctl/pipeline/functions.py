@@ -15,7 +15,7 @@ _FUNCTION = "AWS::Lambda::Function"
 
 
 class Functions:
-    """The functions of one stack."""
+    """The functions of one stack, and their logs."""
 
     def __init__(self, session: boto3.Session, stack: Stack) -> None:
         """Take the stack."""

@@ -1,4 +1,4 @@
-"""How the pipeline is at one moment: each step's counts and queues, alarms, paused consumers."""
+"""The state of the whole pipeline: each step's counts and queues, alarms, paused consumers."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
 
 _PERIOD_SECONDS = 60
-# The newest age is of the last minutes; a queue's metrics can be as late as that.
+# A queue's metrics can be some minutes late.
 _AGE_WINDOW = timedelta(minutes=10)
-_AT_ONCE = 500  # as many queries as GetMetricData takes
+_AT_ONCE = 500  # the most queries in one GetMetricData
 _NAMESPACE = "OrderPipeline"
 _TOTALS = ("Invocations", "Errors", "Throttles")
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What is in a queue."""
+    """How many messages are in a queue, and since when."""
 
     queue: str
     waiting: int
-    """Messages that may be received now, or later after a delay."""
+    """Messages that can be received now, or after a delay."""
     at_work: int
-    """Messages that were received and not deleted yet."""
+    """Messages that were received but not deleted yet."""
     oldest: timedelta | None
-    """How long the oldest has been there; None while CloudWatch has no metric, or for none."""
+    """The age of the oldest; None without messages, or while CloudWatch has no metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepHealth:
-    """How one step is."""
+    """The state of one step."""
 
     name: str
     function: str | None
     calls: Mapping[str, int]
     """Invocations, Errors and Throttles of its function."""
     counts: Mapping[str, int]
-    """What it has done, by what that is called; empty while CloudWatch has no metric."""
+    """What it has done, by label; empty while CloudWatch has no metric."""
     queue: Depth | None
     parked: Depth | None
     state: str | None
@@ -59,7 +59,7 @@ class StepHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the pipeline is."""
+    """The state of the pipeline."""
 
     at: datetime
     window: timedelta
@@ -72,7 +72,7 @@ class Health:
 
     @property
     def ringing(self) -> list[str]:
-        """The alarms that are on."""
+        """The alarms that are in state ALARM."""
         return sorted(name for name, state in self.alarms.items() if state == "ALARM")
 
     @property
@@ -83,13 +83,13 @@ class Health:
 
 @dataclass(slots=True)
 class _Metrics:
-    """Metrics that are asked for together: a call costs the same for one and for hundreds."""
+    """Metrics that are fetched together: a call takes the same time for one and for hundreds."""
 
     queries: list[tuple[str, str, tuple[str, str], str]] = field(default_factory=list)
     values: dict[tuple[str, str], list[tuple[datetime, float]]] = field(default_factory=dict)
     """Times and values, by the dimension's value and the metric's name."""
 
-    def want(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
+    def add(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
         self.queries.append((namespace, metric, dimension, stat))
 
     def fetch(self, cloudwatch: CloudWatchClient, start: datetime, end: datetime) -> None:
@@ -136,26 +136,24 @@ def _query(
 
 
 def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
-    """See how the pipeline is now.
+    """Read the state of the pipeline.
 
     Args:
-        pipeline: which.
-        now: the time.
+        pipeline: the pipeline.
+        now: the present time.
         window: how far back to count.
     """
     metrics = _Metrics()
     functions = {s.name: pipeline.stack.physical_id(s.function) for s in STEPS if s.function}
     for step in STEPS:
         for queue in _queues(pipeline, step):
-            metrics.want(
-                "AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), "Maximum"
-            )
+            metrics.add("AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), "Maximum")
         if step.function:
             name = functions[step.name]
             for metric in _TOTALS:
-                metrics.want("AWS/Lambda", metric, ("FunctionName", name), "Sum")
+                metrics.add("AWS/Lambda", metric, ("FunctionName", name), "Sum")
             for metric, _ in step.counts:
-                metrics.want(_NAMESPACE, metric, ("service", name), "Sum")
+                metrics.add(_NAMESPACE, metric, ("service", name), "Sum")
     metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
@@ -203,7 +201,7 @@ def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
 
 
 def facts(health: Health) -> dict[str, Any]:
-    """How the pipeline is, for a script."""
+    """The state of the pipeline as JSON."""
     return {
         "at": health.at.isoformat(),
         "window_seconds": int(health.window.total_seconds()),

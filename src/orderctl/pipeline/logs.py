@@ -1,4 +1,4 @@
-"""What the functions have logged, from CloudWatch Logs."""
+"""Reads and follows the functions' logs in CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _POLL_SECONDS = 1.0
-# Lines of one moment arrive in CloudWatch Logs over a while, and in any order.
+# CloudWatch Logs may show lines of the same time one after the other, and in any order.
 _ARRIVES_WITHIN = timedelta(seconds=30)
 _OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
 _METRICS = "_aws"
@@ -29,36 +29,36 @@ class LogLine:
 
     id: str
     at: datetime
-    """When it was logged, as far as the line says; else when it came to the log."""
+    """When it was logged according to the line itself, else when CloudWatch received it."""
     function: str
     text: str
     fields: Mapping[str, Any]
-    """What is in a structured line; empty for any other."""
+    """The fields of a structured line; empty for any other."""
 
     @property
     def is_noise(self) -> bool:
-        """Whether it is one of Lambda's own lines, or one of metrics."""
+        """Whether it is one of Lambda's own lines, or a line of metrics."""
         return self.text.startswith(_OF_THE_PLATFORM) or _METRICS in self.fields
 
     @property
     def level(self) -> str:
-        """How important it is; empty for a line that does not say."""
+        """The log level; empty for a line without one."""
         return str(self.fields.get("level", ""))
 
     @property
     def message(self) -> str:
-        """What happened."""
+        """The message; the whole text of an unstructured line."""
         if _METRICS in self.fields:
             return "metrics"
         return str(self.fields.get("message", self.text))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the line says beyond time, level and message; the order first."""
+        """The fields other than time, level and message; the request id comes last."""
         known = ("timestamp", "level", "message", _METRICS)
         facts = {name: value for name, value in self.fields.items() if name not in known}
         if "request_id" in facts:
-            facts["request_id"] = facts.pop("request_id")  # long, so it comes last
+            facts["request_id"] = facts.pop("request_id")  # it is long
         return facts
 
     def is_about(self, order_id: str) -> bool:
@@ -72,7 +72,7 @@ class FunctionLog:
     """The log of one function."""
 
     def __init__(self, logs: CloudWatchLogsClient, group: str, function: str) -> None:
-        """Take the log group, and the function's name as it is to be shown."""
+        """Take the log group, and the function's name for display."""
         self._logs = logs
         self._group = group
         self._function = function
@@ -83,9 +83,9 @@ class FunctionLog:
         """The lines since a time, oldest first.
 
         Args:
-            since: lines that came to the log before are left out.
-            until: so are those that came later.
-            containing: only lines with this in them; no quotes in it.
+            since: the earliest time at which CloudWatch received a line.
+            until: the latest such time.
+            containing: only lines that contain this text, which must have no quotes.
         """
         request: dict[str, Any] = {"logGroupName": self._group, "startTime": _epoch(since)}
         if until:
@@ -97,24 +97,26 @@ class FunctionLog:
                 yield log_line(event, self._function)
 
     def follow(self, since: datetime, containing: str = "") -> Iterator[list[LogLine]]:
-        """The lines since a time, then again and again those that have come."""
+        """The lines since a time, then, for ever, the new ones."""
         seen: dict[str, datetime] = {}
         while True:
             asked = datetime.now(UTC)
             new = [line for line in self.read(since, None, containing) if line.id not in seen]
             seen |= {line.id: asked for line in new}
             yield new
-            # What is older than that is not read again, so it need not be known.
+            # Older lines are not read again, so they need not be remembered.
             since = max(since, asked - _ARRIVES_WITHIN)
             seen = {id_: at for id_, at in seen.items() if at >= since - _ARRIVES_WITHIN}
             time.sleep(_POLL_SECONDS)
 
 
 def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
-    """A line as CloudWatch Logs has it."""
+    """A line from an event of CloudWatch Logs."""
     text = event["message"].rstrip("\n")
-    fields = reading.parsed_object(text) if text.startswith("{") else {}
-    at = reading.time(fields.get("timestamp")) or reading.milliseconds(event["timestamp"])
+    fields = reading.parse_json_object(text) if text.startswith("{") else {}
+    at = reading.parse_time(fields.get("timestamp")) or reading.from_milliseconds(
+        event["timestamp"]
+    )
     return LogLine(event["eventId"], at, function, text, fields)
 
 

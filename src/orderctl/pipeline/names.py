@@ -1,4 +1,4 @@
-"""Names that were typed, and the ones that may have been meant."""
+"""Finds things by the name that a user typed, and suggests similar names."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from orderctl.errors import OrderctlError
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
-    """A question after a name that is close to what was typed; empty when none is."""
+    """A question that suggests a similar name; empty when there is none."""
     close = difflib.get_close_matches(typed, list(known), n=1)
     return f" Did you mean {close[0]}?" if close else ""
 
 
 def find(typed: str, known: Sequence[str], prefix: str, *, what: str) -> str:
-    """What was meant: a name does without the stack's prefix, too.
+    """Find a name, typed with or without the stack's prefix.
 
     Args:
-        typed: as it was typed.
-        known: the names there are.
-        prefix: what stands before the stack's names.
-        what: of what they are the names, such as function.
+        typed: the name as it was typed.
+        known: the existing names.
+        prefix: the stack's prefix.
+        what: the kind of thing that is named, such as function.
 
     Raises:
-        OrderctlError: it is none of them.
+        OrderctlError: there is no such name.
     """
     for name in (typed, prefix + typed):
         if name in known:
@@ -32,5 +32,5 @@ def find(typed: str, known: Sequence[str], prefix: str, *, what: str) -> str:
     short = [name.removeprefix(prefix) for name in known]
     raise OrderctlError(
         f"There is no {what} {typed}.{did_you_mean(typed.removeprefix(prefix), short)} "
-        f"There are: {', '.join(short)}"
+        f"The {what}s are: {', '.join(short)}"
     )

@@ -1,4 +1,4 @@
-"""Orders from a file: one JSON object a line, or one JSON array."""
+"""Reads orders from a file: one JSON object per line, or one JSON array."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _SHOWN_FAULTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An order that is to be posted."""
+    """An order to be posted."""
 
     order_id: str
     body: bytes
     where: str = ""
-    """Where it stands, such as `line 3`."""
+    """Its place in the file, such as `line 3`."""
 
 
-def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
-    """An order by its fields, with an id of its own: then it can be posted again without harm.
+def prepare(fields: dict[str, Any], where: str = "") -> Outgoing:
+    """Prepare an order for posting: check it and give it an id, so that it can be posted again.
 
-    It is checked as the API checks it, so that a file is refused before any of it is sent.
+    The check is the API's own, so that a file is refused before any of it is sent.
 
     Raises:
-        InvalidOrderError: it is no order, with all its faults.
+        InvalidOrderError: it is invalid; the error has all its faults.
     """
     named = {"order_id": str(uuid.uuid4()), **fields}
     try:
@@ -42,7 +42,7 @@ def outgoing(fields: dict[str, Any], where: str = "") -> Outgoing:
     return Outgoing(parse_order(body, named["order_id"]).order_id, body.encode(), where)
 
 
-def told(fault: Fault) -> str:
+def describe_fault(fault: Fault) -> str:
     """A fault as one line."""
     return f"{fault.field}: {fault.detail}" if fault.field else fault.detail
 
@@ -52,15 +52,15 @@ def read(text: str, name: str) -> list[Outgoing]:
 
     Args:
         text: JSON lines, or a JSON array.
-        name: what to call it in errors.
+        name: the name of the file in errors.
 
     Raises:
-        OrderctlError: it has none, or some of them are faulty.
+        OrderctlError: it has no orders, or some of them are invalid.
     """
     orders: list[Outgoing] = []
     faults: list[str] = []
     first: dict[str, str] = {}
-    for where, value in _values(text, name):
+    for where, value in _read_values(text, name):
         try:
             if isinstance(value, Exception):
                 faults.append(f"{where}: is not JSON: {value}")
@@ -68,26 +68,28 @@ def read(text: str, name: str) -> list[Outgoing]:
             if not isinstance(value, dict):
                 faults.append(f"{where}: must be a JSON object {{…}}")
                 continue
-            order = outgoing(value, where)
+            order = prepare(value, where)
         except InvalidOrderError as error:
-            faults += [f"{where}: {told(fault)}" for fault in error.faults]
+            faults += [f"{where}: {describe_fault(fault)}" for fault in error.faults]
             continue
         if first.setdefault(order.order_id, where) != where:
-            faults.append(f"{where}: order_id: {order.order_id} is that of {first[order.order_id]}")
+            faults.append(
+                f"{where}: order_id: {order.order_id} is also used in {first[order.order_id]}"
+            )
         orders.append(order)
     if faults:
-        raise OrderctlError("\n  ".join([f"Nothing was sent. {name} has faults:", *_some(faults)]))
+        raise OrderctlError("\n  ".join([f"Nothing was sent. {name} has faults:", *_limit(faults)]))
     if not orders:
         raise OrderctlError(
-            f"{name} has no orders. Write one JSON object a line, or one JSON array of them."
+            f"{name} has no orders. Write one JSON object per line, or one JSON array."
         )
     return orders
 
 
-def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
-    """Every order's place and value; an exception in the place of one that is not JSON."""
+def _read_values(text: str, name: str) -> Iterator[tuple[str, Any]]:
+    """Each order's place and value; the value is an exception where it is not JSON."""
     if text.lstrip().startswith("["):
-        array = _parsed(text)
+        array = _parse(text)
         if isinstance(array, Exception):
             raise OrderctlError(f"{name} is not JSON: {array}")
         for number, value in enumerate(array, 1):
@@ -95,12 +97,12 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any]]:
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield f"line {number}", _parsed(line)
+            yield f"line {number}", _parse(line)
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _parse(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        # An amount is exact to the digit.
+        # Amounts keep every digit.
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column" if "\n" in text.strip() else "column"
@@ -116,6 +118,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _some(faults: list[str]) -> list[str]:
+def _limit(faults: list[str]) -> list[str]:
     more = len(faults) - _SHOWN_FAULTS
     return faults[:_SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])

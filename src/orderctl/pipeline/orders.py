@@ -1,4 +1,4 @@
-"""What the tables know of orders: how each stands, its payment and its reservation."""
+"""Reads the tables of orders, payments and reservations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Orders:
         self._outputs = outputs
 
     def find(self, order_ids: Sequence[str]) -> dict[str, Item]:
-        """How these orders stand, by order id; an order that is not tracked yet is left out."""
+        """The items of these orders, by order id; an order that is not tracked yet is left out."""
         return self._items("OrdersTableName", order_ids)
 
     def payments(self, order_ids: Sequence[str]) -> dict[str, Item]:
@@ -42,25 +42,27 @@ class Orders:
         """The orders that are not finished, oldest first.
 
         Args:
-            placed_before: leaves out what was placed later; not what does not say when, which
-                needs somebody to look.
+            placed_before: leaves out orders placed later. An order without a readable time is
+                included, because somebody must look at it.
         """
         ids = [
             item["order_id"]["S"]
             for item in self._unfinished("order_id, placed_at")
-            if (reading.time(item["placed_at"]["S"]) or placed_before) <= placed_before
+            if (reading.parse_time(item["placed_at"]["S"]) or placed_before) <= placed_before
         ]
         # The index lags behind the table.
         orders = [order for order in self.find(ids).values() if "unfinished" in order]
         return sorted(orders, key=lambda order: str(order.get("placed_at")))
 
     def count_unfinished(self) -> tuple[int, datetime | None]:
-        """How many orders are not finished, and when the oldest was placed, as far as they say."""
-        times = [reading.time(item["placed_at"]["S"]) for item in self._unfinished("placed_at")]
+        """How many orders are not finished, and when the oldest of them was placed, if known."""
+        times = [
+            reading.parse_time(item["placed_at"]["S"]) for item in self._unfinished("placed_at")
+        ]
         return len(times), min(filter(None, times), default=None)
 
     def _unfinished(self, attributes: str) -> Iterator[Item]:
-        # A scan, as the index holds nothing else; its keys are only there to spread the writes.
+        # A scan: the index holds nothing else, and its keys only spread the writes.
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._outputs["OrdersTableName"],
             IndexName=_INDEX,
@@ -73,20 +75,20 @@ class Orders:
         found: dict[str, Item] = {}
         for start in range(0, len(order_ids), _READ_AT_ONCE):
             keys = [{"order_id": {"S": i}} for i in order_ids[start : start + _READ_AT_ONCE]]
-            wanted: Any = {table: {"Keys": keys}}
-            while wanted:
-                answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+            requests: Any = {table: {"Keys": keys}}
+            while requests:
+                answer = self._dynamodb.batch_get_item(RequestItems=requests)
                 for item in answer["Responses"].get(table, []):
                     plain = plain_item(item)
                     found[plain["order_id"]] = plain
-                # What DynamoDB leaves out when it is throttled, or past 16 MB.
-                if wanted := answer.get("UnprocessedKeys"):
+                # DynamoDB leaves keys out when it throttles, and past 16 MB.
+                if requests := answer.get("UnprocessedKeys"):
                     time.sleep(_THROTTLED_PAUSE_SECONDS)
         return found
 
 
 def plain_item(item: Mapping[str, Any]) -> Item:
-    """An item with plain values instead of the low-level API's."""
+    """An item with plain values instead of DynamoDB's typed ones."""
     from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 — slow to load
 
     deserialize = TypeDeserializer().deserialize

@@ -1,4 +1,4 @@
-"""What is parked in the dead-letter queues, each message with its reason."""
+"""Reads what is parked in a dead-letter queue, each message with its reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orderctl.pipeline.reasons import Reason
     from orderctl.pipeline.steps import Step
 
-# The clocks of the queue and of the log are not one.
+# The clocks of the queue and of the log may differ.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 
@@ -34,25 +34,25 @@ class Parked:
 
 
 @contextmanager
-def looked_at(
+def peek(
     pipeline: Pipeline,
     queue: DeadLetterQueue,
     *,
     most: int | None = None,
-    wanted: Callable[[Message], bool] = lambda _message: True,
+    matches: Callable[[Message], bool] = lambda _message: True,
 ) -> Iterator[list[Parked]]:
-    """Look at what is parked in a queue; the messages are visible to others again afterwards.
+    """Read messages without taking them; they are visible to others again after the block.
 
-    A look is a receive. A dead-letter queue parks nothing further, so it does no harm there.
+    Reading is a receive. That does no harm here: a dead-letter queue parks nothing further.
 
     Args:
-        pipeline: whose queue it is.
-        queue: which.
-        most: look at about so many messages.
-        wanted: leaves out others.
+        pipeline: the pipeline of the queue.
+        queue: the queue.
+        most: about how many messages to read; all by default.
+        matches: which messages to return.
     """
-    with queue.peeked(most) as messages:
-        yield _with_reasons(pipeline, queue, [m for m in messages if wanted(m)])
+    with queue.peek(most) as messages:
+        yield _with_reasons(pipeline, queue, [m for m in messages if matches(m)])
 
 
 def _with_reasons(
@@ -76,7 +76,7 @@ def _with_reasons(
 def _reasoner(
     pipeline: Pipeline, step: Step, messages: Sequence[Message]
 ) -> Callable[[Message], Reason]:
-    """What finds the reason of a queue's messages; it depends on the step that parks there."""
+    """A function that finds a message's reason; it depends on the step that parks messages."""
     if step.event_source and step.function:
         function = pipeline.stack.physical_id(step.function)
         since = min(message.sent_at for message in messages) - _CLOCK_SKEW

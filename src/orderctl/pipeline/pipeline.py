@@ -1,4 +1,4 @@
-"""A deployed pipeline as an engineer sees it, in parts: its orders, stock, queues, alarms."""
+"""A deployed pipeline in parts: its API, orders, stock, queues, consumers, logs and alarms."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Pipeline:
     """One stack, read and driven through AWS's public APIs.
 
-    It never prints and never ends the program, so it serves in a notebook, too:
+    It never prints and never exits, so it works in a notebook, too:
 
         import boto3
         from orderctl.pipeline import Pipeline
@@ -49,10 +49,10 @@ class Pipeline:
 
         Raises:
             NoStackError: there is no such stack.
-            ClientError, BotoCoreError: AWS could not be asked.
+            ClientError, BotoCoreError: a call to AWS failed.
         """
         self.session = session
-        """For what has no part of its own."""
+        """For services that have no part of their own here."""
         self.stack = Stack(session, stack_name)
 
     @cached_property
@@ -61,18 +61,18 @@ class Pipeline:
         return self.api_client(connections=1)
 
     def api_client(self, connections: int) -> ApiClient:
-        """The order API over so many connections, for many orders at once."""
+        """A client of the order API with several connections, for many orders at once."""
         url = self.stack.outputs["ApiUrl"]
         return ApiClient(self.session, url, connections=connections, token=self._api_token)
 
     @cached_property
     def orders(self) -> Orders:
-        """What the tables know of orders, payments and reservations."""
+        """The tables of orders, payments and reservations."""
         return Orders(self._dynamodb, self.stack.outputs)
 
     @cached_property
     def stock(self) -> Stock:
-        """What there is of each article."""
+        """The stock of each SKU."""
         return Stock(self._dynamodb, self.stack.outputs)
 
     @cached_property
@@ -95,7 +95,7 @@ class Pipeline:
         return OrderUpdates(self._sqs, self.stack.outputs[url_output("OrderUpdatesQueue")])
 
     def consumer(self, name: str) -> Consumer:
-        """What hands a queue's messages to its function, by its name in `steps.CONSUMERS`."""
+        """A consumer by its name in `steps.CONSUMERS`."""
         mapping = self.stack.physical_id(CONSUMERS[name].event_source)
         return Consumer(self.session.client("lambda"), name, mapping)
 
@@ -112,16 +112,16 @@ class Pipeline:
 
     @cached_property
     def archive(self) -> Archive:
-        """What the bus has carried, to be replayed."""
+        """The archive of the bus, for replays."""
         return Archive(self.session, self.stack)
 
     @cached_property
     def _api_token(self) -> str | None:
-        """The token that the API wants; None when it takes signed requests, or all."""
+        """The token for the API; None when it does not take tokens."""
         if self.stack.outputs.get("ApiAuthorization") != tokens.JWT:
             return None
         url = self.stack.outputs["ApiUrl"]
-        return tokens.for_orderctl(self.session, url, self.stack.parameters())
+        return tokens.issue_for_orderctl(self.session, url, self.stack.parameters())
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:

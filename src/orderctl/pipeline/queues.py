@@ -1,4 +1,4 @@
-"""An SQS queue as an engineer handles it: count, receive, delete, or look without taking."""
+"""An SQS queue: counts, receives, deletes, or reads messages without taking them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _BATCH = 10
-# A receive that waits asks all of SQS's servers; one that does not may miss messages.
+# A receive that waits asks all of SQS's servers; one that does not wait may miss messages.
 _WAIT_SECONDS = 1
-# How long a message is hidden while it is looked at; it is shown again as soon as that is done.
+# How long a received message stays hidden from others, unless it is put back before.
 _HIDDEN_SECONDS = 60
 
 
 class QueueError(OrderctlError):
-    """A queue did not do what it was asked to."""
+    """An operation on a queue failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Message:
     attributes: Mapping[str, str]
     """The message attributes that are text, by name."""
     receive_count: int
-    """How often it was received, this time included."""
+    """How often it was received, including this time."""
     sent_at: datetime
     """When it was sent; a parked message keeps the time of its first queue."""
     group: str | None = None
@@ -54,11 +54,11 @@ class Queue:
         self._url = url
 
     def depth(self) -> int:
-        """How many messages are in it, those being worked on included."""
+        """How many messages are in it, including those being worked on."""
         return sum(self.counts())
 
     def counts(self) -> tuple[int, int]:
-        """How many messages wait in it, and how many are being worked on, or tried again later."""
+        """How many messages wait in it, and how many are being worked on or wait for a retry."""
         attributes = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -89,18 +89,18 @@ class Queue:
         return [_message(message) for message in answer.get("Messages", [])]
 
     def receive_all(self) -> Iterator[list[Message]]:
-        """Receive what is there now and no more: what is put back meanwhile does not count."""
+        """Receive as many messages as are there now, so that put-back ones do not come for ever."""
         left = self.depth()
         while left > 0 and (messages := self.receive()):
             left -= len(messages)
             yield messages
 
     @contextmanager
-    def peeked(self, most: int | None = None) -> Iterator[list[Message]]:
-        """Look at messages; they are visible to others again after the block.
+    def peek(self, most: int | None = None) -> Iterator[list[Message]]:
+        """Read messages without taking them; they are visible to others again after the block.
 
         Args:
-            most: look at about so many; at all when not given.
+            most: about how many to read; all by default.
         """
         messages: list[Message] = []
         try:
@@ -142,7 +142,7 @@ class Queue:
             )
 
     def last_receive(self) -> int | None:
-        """How often a message is received before SQS parks it; None when it never does that."""
+        """How often a message is received before SQS parks it; None if it never parks messages."""
         answer = self._sqs.get_queue_attributes(
             QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
         )
@@ -166,6 +166,6 @@ def _message(received: MessageTypeDef) -> Message:
             if "StringValue" in attribute
         },
         receive_count=int(attributes["ApproximateReceiveCount"]),
-        sent_at=reading.milliseconds(int(attributes["SentTimestamp"])),
+        sent_at=reading.from_milliseconds(int(attributes["SentTimestamp"])),
         group=attributes.get("MessageGroupId"),
     )

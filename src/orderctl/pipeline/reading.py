@@ -1,7 +1,7 @@
-"""Reads what others have written: JSON, times and numbers, of which nothing is certain.
+"""Parses what others have written: JSON, times and numbers that may be invalid.
 
-Producers of events, readers of queues and functions write what they like. What is not what it
-ought to be is told apart here, so that it can be shown as unreadable.
+Events, messages and log lines can contain anything. The functions here recognize invalid values,
+so that these can be shown as unreadable.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 UNREADABLE = "unreadable"
-"""What stands in the place of a value that cannot be read."""
+"""Shown in place of a value that cannot be read."""
 
-# An hour or an offset from UTC can be added or taken, and CloudWatch Logs counts from 1970.
+# Margins, so that an offset from UTC can be added or subtracted; CloudWatch Logs starts in 1970.
 FIRST = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=2)
 LAST = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=2)
 _DEEPEST = 100
@@ -24,11 +24,11 @@ _LONGEST = 1000
 _MOST_DIGITS = 130
 
 
-def parsed(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a JSON text, which can be written as JSON again.
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse JSON into a value that can be written as JSON again.
 
     Raises:
-        ValueError: it is not JSON, or nested too deeply, or has a number that is none.
+        ValueError: it is not JSON, is nested too deeply, or has a number that is not finite.
     """
     try:
         value = json.loads(text, parse_float=_number, parse_constant=_number)
@@ -52,23 +52,23 @@ def _inside(value: object) -> Iterator[object]:
 def _number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
-def parsed_object(text: str | bytes) -> dict[str, Any]:
-    """The fields of a JSON object; none when the text is not one."""
+def parse_json_object(text: str | bytes) -> dict[str, Any]:
+    """The fields of a JSON object; empty when the text is not one."""
     try:
-        value = parsed(text)
+        value = parse_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def time(value: object) -> datetime | None:
-    """A point in time from ISO 8601, in UTC also where it does not say so.
+def parse_time(value: object) -> datetime | None:
+    """Parse an ISO 8601 time, as UTC unless it has an offset.
 
-    None when it is no time, or one that cannot be counted with: before 1970, or at the end of 9999.
+    None when it is not a time, or is out of range: before 1970, or at the end of 9999.
     """
     if not isinstance(value, str):
         return None
@@ -80,34 +80,34 @@ def time(value: object) -> datetime | None:
     return moment if FIRST <= moment <= LAST else None
 
 
-def milliseconds(value: int) -> datetime:
-    """A point in time from milliseconds since 1970; the nearest that can be counted with."""
+def from_milliseconds(value: int) -> datetime:
+    """A time from milliseconds since 1970; the nearest one in range."""
     first, last = (round(bound.timestamp() * 1000) for bound in (FIRST, LAST))
     return datetime.fromtimestamp(min(max(value, first), last) / 1000, UTC)
 
 
-def whole(value: object) -> int | None:
-    """A whole number from one of DynamoDB; None when it is none."""
+def whole_number(value: object) -> int | None:
+    """A whole number from a number of DynamoDB; None when it is not whole."""
     if not isinstance(value, Decimal | str | int):
         return None
     try:
         number = Decimal(value)
     except ArithmeticError:
         return None
-    # The largest of DynamoDB is below 1E126; 1E999999999 would take a gigabyte.
+    # DynamoDB's largest number is below 1E126; 1E999999999 would take a gigabyte.
     if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
         return None
     return int(number) if number == int(number) else None
 
 
 def maps(value: object) -> list[Mapping[str, Any]]:
-    """A list of maps from one of DynamoDB or JSON; what is none is left out."""
+    """The maps in a list from DynamoDB or JSON; other values are left out."""
     entries = value if isinstance(value, list | tuple) else ()
     return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
-def shown(value: object) -> str:
-    """Any value as a text: as it is, if it is one, and cut where it gets too long."""
+def to_text(value: object) -> str:
+    """Any value as text, cut off when it is too long."""
     try:
         text = value if isinstance(value, str) else str(value)
     except (ValueError, RecursionError):  # too many digits, too deep

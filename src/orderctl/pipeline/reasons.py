@@ -1,4 +1,4 @@
-"""Why a message is in a dead-letter queue: from its attributes, its body, or a function's log."""
+"""Finds why a message was parked: in its attributes, its body, or a function's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.logs import LogLine
-from orderctl.pipeline.times import shown
+from orderctl.pipeline.times import format_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,14 +27,14 @@ class Reason:
 
     text: str
     at: str | None = None
-    """When that was, as far as it is known."""
+    """When that was, if known."""
 
 
 def of_undelivered(attributes: Mapping[str, str]) -> Reason:
-    """Why EventBridge could not deliver an event: the attributes it parks it with."""
+    """Why EventBridge could not deliver an event, from the attributes that it adds."""
     code = attributes.get("ERROR_CODE")
     if code is None:
-        return Reason("EventBridge did not park it: it has no ERROR_CODE")
+        return Reason("unknown: EventBridge did not park it (it has no ERROR_CODE)")
     target = attributes.get("TARGET_ARN", "?").rpartition(":")[2]
     rule = attributes.get("RULE_ARN", "?").rpartition("/")[2]
     why = attributes.get("ERROR_MESSAGE") or attributes.get("EXHAUSTED_RETRY_CONDITION") or ""
@@ -42,20 +42,22 @@ def of_undelivered(attributes: Mapping[str, str]) -> Reason:
 
 
 def of_invocation(body: str) -> Reason:
-    """Why Lambda gave an event up: its record of the invocation."""
-    record = reading.parsed_object(body)
+    """Why Lambda gave up on an event, from its record of the invocation."""
+    record = reading.parse_json_object(body)
     context: Any = record.get("requestContext")
     answer = record.get("responsePayload")
     arn = context.get("functionArn") if isinstance(context, dict) else None
     if not isinstance(arn, str) or arn.count(":") < _COLONS_BEFORE_A_NAME:
-        return Reason("Lambda did not park it: it is no record of an invocation")
+        return Reason("unknown: Lambda did not park it (it is not a record of an invocation)")
     function = arn.split(":")[_COLONS_BEFORE_A_NAME]
     said = answer.get("errorMessage") if isinstance(answer, dict) else None
-    count = reading.shown(context.get("approximateInvokeCount", "?"))
-    condition = reading.shown(context.get("condition", "failed"))
-    why = f": {reading.shown(said)}" if said else ""
-    at = reading.time(record.get("timestamp"))
-    return Reason(f"{function} failed ({condition}, {count} tries){why}", shown(at) if at else None)
+    count = reading.to_text(context.get("approximateInvokeCount", "?"))
+    condition = reading.to_text(context.get("condition", "failed"))
+    why = f": {reading.to_text(said)}" if said else ""
+    at = reading.parse_time(record.get("timestamp"))
+    return Reason(
+        f"{function} failed ({condition}, {count} tries){why}", format_time(at) if at else None
+    )
 
 
 def of_update(attributes: Mapping[str, str]) -> Reason:
@@ -66,12 +68,12 @@ def of_update(attributes: Mapping[str, str]) -> Reason:
 
 
 def of_consumed(message: Message, failures: Sequence[LogLine], function: str) -> Reason:
-    """Why a message was received too often: the last failure that its function logged of it.
+    """Why a message was received too often: the last failure that its function logged for it.
 
     Args:
         message: the parked message.
-        failures: what the function has logged of failures, oldest first.
-        function: its name.
+        failures: the failures that the function has logged, oldest first.
+        function: the function's name.
     """
     order_id = order_id_in(message.body)
     for line in reversed(failures):
@@ -79,16 +81,16 @@ def of_consumed(message: Message, failures: Sequence[LogLine], function: str) ->
         if of_this or (order_id is not None and line.fields.get("order_id") == order_id):
             why = line.fields.get("reason")
             attempt = line.fields.get("attempt")
-            text = line.message + (f": {reading.shown(why)}" if why else "")
-            tries = f" (try {reading.shown(attempt)})" if attempt else ""
-            return Reason(text + tries, shown(line.at))
+            text = line.message + (f": {reading.to_text(why)}" if why else "")
+            tries = f" (try {reading.to_text(attempt)})" if attempt else ""
+            return Reason(text + tries, format_time(line.at))
     return Reason(
-        f"{function} has logged nothing of it: it may have been killed, timed out, or never run"
+        f"{function} has logged nothing about it: it may have been killed, timed out, or never run"
     )
 
 
 def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
-    """What a function has logged of failures since a time, oldest first."""
+    """The failures that a function has logged since a time, oldest first."""
     lines: Iterable[LogLine] = (
         line for level in _FAILURES for line in log.read(since, containing=level)
     )
@@ -96,7 +98,7 @@ def failures(log: FunctionLog, since: datetime) -> list[LogLine]:
 
 
 def event_name(event: Mapping[str, Any]) -> str:
-    """What a message is: the event's detail-type, or the update's status; `?` for neither."""
+    """The name of what is in a message: an event's detail-type or an update's status, else `?`."""
     if name := event.get("detail-type"):
-        return reading.shown(name)
-    return f"update {reading.shown(event['status'])}" if "status" in event else "?"
+        return reading.to_text(name)
+    return f"update {reading.to_text(event['status'])}" if "status" in event else "?"

@@ -25,7 +25,7 @@ _ENDED = ("COMPLETED", "CANCELLED", "FAILED")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a replay is."""
+    """The progress of a replay."""
 
     state: str
     last_replayed: datetime | None
@@ -34,11 +34,11 @@ class Progress:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is replayed."""
+        """Whether the replay has ended."""
         return self.state in _ENDED
 
     def share(self, start: datetime, end: datetime) -> float:
-        """How much of the span of time is done, from 0 to 1."""
+        """Which share of the time span is done, from 0 to 1."""
         if self.state == "COMPLETED":
             return 1
         if self.last_replayed is None:
@@ -47,27 +47,27 @@ class Progress:
 
 
 class Archive:
-    """What the bus has carried."""
+    """The archive of the bus."""
 
     def __init__(self, session: boto3.Session, stack: Stack) -> None:
-        """Take the stack whose bus it is of."""
+        """Find the archive of a stack."""
         self._events: EventBridgeClient = session.client("events")
         self._bus = stack.outputs["EventBusName"]
         self._prefix = stack.prefix
         found = self._events.describe_archive(ArchiveName=stack.physical_id(_ARCHIVE))
         self._arn = found["ArchiveArn"]
         self.retention_days = found.get("RetentionDays", 0)
-        """How long events are kept; 0 for ever."""
-        # The id of a rule on a bus of its own is BUS|RULE on AWS.
+        """How long events are kept; 0 means for ever."""
+        # On AWS the physical id of a rule on a custom bus is BUS|RULE.
         self._rules = {
             rule: stack.physical_id(rule.logical_id).rsplit("|", 1)[-1] for rule in RULES
         }
 
     def rules(self, typed: Sequence[str]) -> list[str]:
-        """The names of the rules that were meant; the default ones when none was typed.
+        """The full names of the rules that were typed; the default ones when none was.
 
         Raises:
-            OrderctlError: one is none of the pipeline's on the bus.
+            OrderctlError: the pipeline has no such rule.
         """
         if not typed:
             return [name for rule, name in self._rules.items() if rule.is_replayed]
@@ -78,9 +78,9 @@ class Archive:
         """Start a replay, and return its name.
 
         Args:
-            start: events from then on.
-            end: and before then.
-            rules: the names of the rules that get them.
+            start: the time of the first events.
+            end: the time before which events are replayed.
+            rules: the names of the rules that get the events.
         """
         bus = self._events.describe_event_bus(Name=self._bus)["Arn"]
         name = f"{self._prefix}replay-{end:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -95,14 +95,14 @@ class Archive:
         return name
 
     def progress(self, replay: str) -> Progress:
-        """How far a replay is, by its name."""
+        """The progress of a replay, by its name."""
         found: DescribeReplayResponseTypeDef = self._events.describe_replay(ReplayName=replay)
         return Progress(
             found["State"], found.get("EventLastReplayedTime"), found.get("StateReason", "")
         )
 
     def cancel(self, replay: str) -> None:
-        """Stop a replay; what was replayed by then stays so."""
+        """Stop a replay; events that were replayed already stay replayed."""
         self._events.cancel_replay(ReplayName=replay)
 
     def _rule_arns(self, names: Sequence[str]) -> list[str]:
@@ -114,5 +114,5 @@ class Archive:
 
 
 def too_old(start: datetime, now: datetime, retention: timedelta) -> bool:
-    """Whether a replay asks for more than the archive keeps; for ever is no time at all."""
+    """Whether a replay starts before the oldest event that the archive keeps."""
     return bool(retention) and start < now - retention

@@ -1,4 +1,4 @@
-"""Sends orders to the API: many at once, at a rate, each again while it was not served."""
+"""Sends orders to the API, many at once or at a rate, and retries those that were not served."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from botocore.exceptions import BotoCoreError
 from orderctl.pipeline import reading
 from orderctl.pipeline.api import NoAnswerError, Reply
 from orderctl.pipeline.order_files import Outgoing
+from orderctl.waiting import wait_until
 
 NO_ANSWER = "no answer"
 _TRIES = 4
 _FIRST_PAUSE_SECONDS = 0.5
-# What says nothing about the order: the same call may be made again, and takes effect once.
+_POLL_SECONDS = 0.01
+# These say nothing about the order, so it is sent again; it takes effect once.
 _NOT_SERVED = frozenset({429, 500, 502, 503, 504})
-# How far the last order may be behind its time for the rate to count as kept.
+# How late the last order may be for the rate to count as kept.
 _LATE_SECONDS = 0.1
 _LATE_SHARE = 0.02
 
@@ -38,48 +40,48 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of an order."""
+    """The result of sending one order."""
 
     order: Outgoing
     reply: Reply | None
     """The last answer; None when there was none."""
     tries: tuple[Try, ...]
     why: str
-    """Why it was not taken; empty when it was."""
+    """Why it was not accepted; empty when it was."""
     began: float
-    """When it was sent first, in seconds since the first order of all."""
+    """When it was first sent, in seconds since the start of the first order."""
 
     @property
     def taken(self) -> bool:
-        """Whether the API took it."""
+        """Whether the API accepted it."""
         return self.reply is not None and self.reply.status == HTTPStatus.ACCEPTED
 
 
 @dataclass(slots=True)
 class Result:
-    """What became of all orders, as far as they were sent."""
+    """The results of the orders that were sent so far."""
 
     rate: float | None
     sent: list[Sent] = field(default_factory=list)
     open: int = 0
-    """How many were sent and had no answer yet when the rest was broken off."""
+    """How many were sent and have no answer yet."""
     seconds: float = 0
     """From the first call to the last answer."""
 
     @property
     def taken(self) -> int:
-        """How many orders the API took."""
+        """How many orders the API accepted."""
         return sum(sent.taken for sent in self.sent)
 
     @property
     def achieved_rate(self) -> float | None:
-        """How many orders were sent a second; None for fewer than two."""
+        """How many orders were sent per second; None for fewer than two."""
         last = max((sent.began for sent in self.sent), default=0)
         return (len(self.sent) - 1) / last if last else None
 
     @property
     def rate_was_kept(self) -> bool:
-        """Whether every order was sent at its time, or nearly."""
+        """Whether every order was sent on time, or nearly."""
         if self.rate is None or not self.sent:
             return True
         planned = (len(self.sent) - 1) / self.rate
@@ -91,11 +93,11 @@ class Sender:
     """Sends orders, each in a thread of its own."""
 
     def __init__(self, place: Callable[[bytes], Reply], at_once: int) -> None:
-        """Take the way to the API.
+        """Create a sender.
 
         Args:
             place: posts an order's body, or raises NoAnswerError.
-            at_once: how many orders may be under way at the same time.
+            at_once: how many orders may wait for an answer at the same time.
         """
         self._place = place
         self._at_once = at_once
@@ -105,13 +107,13 @@ class Sender:
         self._started = 0.0
 
     def send(self, orders: Iterable[Outgoing], result: Result, done: Callable[[], None]) -> None:
-        """Send orders and wait for their answers, all noted in `result` as they come.
+        """Send orders and wait for their answers, which are added to `result` as they come.
 
         Args:
-            orders: what to send.
-            result: where it is noted; its `rate` is how many to send a second, None for as fast
-                as they are answered.
-            done: is called after each order; must be quick.
+            orders: the orders.
+            result: gets the answers. Its `rate` is how many orders to send per second; None means
+                as fast as they are answered.
+            done: called after each order; must be quick.
         """
         self._started = time.monotonic()
         for number, order in enumerate(orders):
@@ -121,18 +123,18 @@ class Sender:
             with self._lock:
                 result.open += 1
             work = (order, result, done)
-            # Daemons: nobody waits for an answer that does not come.
+            # Daemons, so that a missing answer does not keep the program from ending.
             threading.Thread(target=self._send, args=work, daemon=True).start()
         for _ in range(self._at_once):
             self._free.acquire()
         result.seconds = time.monotonic() - self._started
 
     def break_off(self, result: Result, patience_seconds: float) -> None:
-        """Try nothing again, and wait a little for the answers that are still to come."""
+        """Stop retrying, and wait a little for the answers that are still missing."""
         self._broken_off.set()
-        deadline = time.monotonic() + patience_seconds
-        while result.open and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(
+            lambda: not result.open, patience_seconds=patience_seconds, poll_seconds=_POLL_SECONDS
+        )
         result.seconds = time.monotonic() - self._started
 
     def _send(self, order: Outgoing, result: Result, done: Callable[[], None]) -> None:
@@ -147,7 +149,7 @@ class Sender:
             self._free.release()
 
     def _until_served(self, order: Outgoing) -> Sent:
-        """Post an order, and the same one again while that may help."""
+        """Post an order, and retry it while that may help."""
         began = time.monotonic() - self._started
         tries: list[Try] = []
         while True:
@@ -157,7 +159,9 @@ class Sender:
                 reply = self._place(order.body)
             except NoAnswerError as error:
                 why = str(error)
-            except BotoCoreError as error:  # not signed, so not sent: expired credentials, say
+            except (
+                BotoCoreError
+            ) as error:  # it could not be signed, for example because the credentials expired
                 return Sent(order, None, tuple(tries), str(error), began)
             answer = str(reply.status) if reply else NO_ANSWER
             tries.append(Try(answer, time.monotonic() - called))
@@ -170,7 +174,7 @@ class Sender:
 
 
 def refusal(reply: Reply | None) -> str:
-    """Why an order was not taken, in the API's own words; empty when it was."""
+    """Why an order was not accepted, in the API's words; empty when it was."""
     if reply is None or reply.status == HTTPStatus.ACCEPTED:
         return ""
     body: dict[str, Any] = reply.body if isinstance(reply.body, dict) else {}
@@ -203,7 +207,7 @@ class Latencies:
 
 
 def latencies(sent: Sequence[Sent]) -> dict[str, Latencies]:
-    """The latencies of every call, by what was answered; the most frequent answer first."""
+    """The latencies of all calls by answer, the most frequent answer first."""
     counts = Counter(each.answer for order in sent for each in order.tries)
     return {
         answer: Latencies.of(

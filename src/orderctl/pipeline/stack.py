@@ -1,4 +1,4 @@
-"""The stack that a pipeline is deployed as: its outputs, resources and parameters."""
+"""Reads a deployed stack: its outputs, resources and parameters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stack:
             name: the stack's name.
 
         Raises:
-            NoStackError: there is none of this name.
+            NoStackError: there is no stack of this name.
         """
         self.name = name
         self._client = session.client("cloudformation")
@@ -50,11 +50,11 @@ class Stack:
                 f"There is no stack {name} in {session.region_name}, or it is not deployed yet."
             )
         self.outputs = reachable(outputs, self._client.meta.endpoint_url)
-        """With addresses that can be reached from here."""
+        """The stack's outputs, with addresses that can be reached from here."""
 
     @property
     def prefix(self) -> str:
-        """What stands before every name of this stack: its parameter NamePrefix."""
+        """The prefix of every name in this stack: its parameter NamePrefix."""
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)
 
     def parameters(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Stack:
         if name not in values:
             raise OrderctlError(
                 f"Stack {self.name} has no parameter {name}: it was deployed from an older "
-                "template. Deploy the present one."
+                "template. Deploy the current one."
             )
         return values[name]
 
@@ -89,7 +89,7 @@ class Stack:
         }
 
     def physical_id(self, logical_id: str) -> str:
-        """What a resource of the template is called in the account.
+        """The physical id of a resource, by its logical id.
 
         Raises:
             OrderctlError: the stack has no such resource.
@@ -97,7 +97,7 @@ class Stack:
         if logical_id not in self.resources:
             raise OrderctlError(
                 f"Stack {self.name} has no {logical_id}: it was deployed from an older "
-                "template. Deploy the present one."
+                "template. Deploy the current one."
             )
         return self.resources[logical_id].physical_id
 
@@ -114,8 +114,8 @@ def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """A stack's outputs with addresses that can be reached from here.
 
     Args:
-        outputs: as CloudFormation has them.
-        endpoint: where AWS is called; another place than AWS's own for a local cloud.
+        outputs: as CloudFormation returns them.
+        endpoint: the address at which AWS is called; not one of AWS's own for a local cloud.
     """
     if (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS):
         return dict(outputs)
@@ -127,7 +127,7 @@ def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
 
 
 def _at_endpoint(value: str, endpoint: str) -> str:
-    """A URL with the endpoint's scheme and host; any other value as it is."""
+    """A URL with the endpoint's scheme and host; any other value unchanged."""
     if not value.startswith(("http://", "https://")):
         return value
     here = urlsplit(endpoint)

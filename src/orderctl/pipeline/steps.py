@@ -1,7 +1,7 @@
 """The steps of the pipeline from left to right, and the rules of its bus.
 
-The one list of them: what else names a function, a queue, a rule or a consumer takes it from here.
-A test holds it against `template.yaml`, whose logical ids these are.
+This is the one list of them: other modules take functions, queues, rules and consumers from here. A
+test compares it with `template.yaml`, which defines these logical ids.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it consists of, by logical id (empty for none), and what it counts."""
+    """One step: its resources, by logical id (empty for none), and its metrics."""
 
     name: str
     function: str = ""
     function_name: str = ""
-    """What the function is called in an account, behind the stack's prefix."""
+    """The function's name, without the stack's prefix."""
     queue: str = ""
-    """The queue it works on."""
+    """The queue that it consumes."""
     dead_letter_queue: str = ""
-    """The queue it parks on."""
+    """The queue in which its messages are parked."""
     event_source: str = ""
     """The event source mapping between its queue and its function."""
     counts: tuple[tuple[str, str], ...] = ()
-    """The metrics of its function in the namespace OrderPipeline, and what to call them."""
+    """Metrics of its function in the namespace OrderPipeline, each with a label."""
 
 
 def url_output(queue: str) -> str:
@@ -38,9 +38,9 @@ class Rule:
 
     logical_id: str
     name: str
-    """What it is called in an account, behind the stack's prefix."""
+    """Its name, without the stack's prefix."""
     is_replayed: bool = True
-    """Whether a replay sends it events unless told otherwise."""
+    """Whether a replay sends it events by default."""
 
 
 STEPS = (
@@ -115,7 +115,7 @@ RULES = (
     Rule("OrderRule", "order-placed"),
     Rule("OutcomesRule", "order-outcomes"),
     Rule("CancelledRule", "order-cancelled"),
-    # It does nothing but tell the shop's services once more.
+    # It only sends order updates, which the shop's services would get again.
     Rule("ConfirmedRule", "order-confirmed", is_replayed=False),
 )
 

@@ -1,4 +1,4 @@
-"""The stock of each article, changed so that what orders reserve meanwhile is not lost."""
+"""Reads and changes the stock, without losing what orders reserve meanwhile."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TRIES = 20
 
 
 class StockError(OrderctlError):
-    """The stock is not what it would have to be; nothing was changed."""
+    """The stock does not allow a change; nothing was changed."""
 
 
 class Stock:
-    """The table of the stock: one item a SKU, with what is available to new orders.
+    """The stock table: one item per SKU, with how much is available to new orders.
 
-    What an order has reserved was taken out of it before, and comes back when it is cancelled.
-    What was ever put in is noted beside it, by the same write, so that an audit can add it up. An
-    article from before that was noted has no such number.
+    What an order reserves is subtracted, and added again when the order is cancelled. The same
+    write counts in `put_in` what was ever put in, so that an audit can add it up. A SKU from before
+    that was counted has no such number.
     """
 
     def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
@@ -36,25 +36,25 @@ class Stock:
         self._reservations_table = outputs["ReservationsTableName"]
 
     def levels(self) -> dict[str, int | None]:
-        """How much of each SKU is available to new orders; None where that cannot be read."""
+        """How much of each SKU is available to new orders; None for an unreadable item."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table, ConsistentRead=True
         )
         return {
-            item["sku"]["S"]: reading.whole(item.get("available", {}).get("N"))
+            item["sku"]["S"]: reading.whole_number(item.get("available", {}).get("N"))
             for page in pages
             for item in page["Items"]
         }
 
     def available(self) -> dict[str, int]:
-        """How much of each SKU is available; an item that cannot be read is left out."""
+        """How much of each SKU is available; unreadable items are left out."""
         return {sku: number for sku, number in self.levels().items() if number is not None}
 
     def reserved(self) -> tuple[dict[str, int], list[str]]:
-        """How much of each SKU orders hold, from all reservations: a scan of their table.
+        """How much of each SKU orders hold; this scans the reservations table.
 
         Returns:
-            How much by SKU; and the orders whose reservations cannot be read and are not in it.
+            The quantities by SKU, and the orders whose reservations cannot be read.
         """
         held: Counter[str] = Counter()
         unreadable: list[str] = []
@@ -76,26 +76,26 @@ class Stock:
         return dict(held), unreadable
 
     def put(self, sku: str, quantity: int, was: int | None = None) -> int | None:
-        """Set what is available of a SKU, known or new.
+        """Set how much of a SKU is available; an unknown SKU is created.
 
         Args:
-            sku: which.
-            quantity: how much.
-            was: how much there has to be, so that the change is one.
+            sku: the SKU.
+            quantity: the new quantity.
+            was: change it only if this is the present quantity.
 
         Returns:
-            How much there was, at the very moment; None for a new SKU.
+            The quantity just before the change; None for a new SKU.
 
         Raises:
-            StockError: there is not what there has to be, or it never stood still.
+            StockError: the present quantity is not `was`, or orders kept changing it.
         """
         for _ in range(_TRIES):
             item = self._item(sku)
             there = _available(item)
             if was is not None and there != was:
                 raise StockError(
-                    f"There {_is(there)} {sku}, not {was}; it was left so. Look again with stock "
-                    "list, or use stock add."
+                    f"There {_is(there)} {sku}, not {was}. Nothing was changed. "
+                    "See stock list, or use stock add."
                 )
             try:
                 self._set(sku, quantity, item)
@@ -103,19 +103,19 @@ class Stock:
                 continue  # an order came in between
             return there
         raise StockError(
-            f"{sku} changed {_TRIES} times while it was to be set; it was left so. Use stock add, "
-            "which does not need to look first."
+            f"Orders changed {sku} during each of {_TRIES} attempts. Nothing was changed. "
+            "Use stock add."
         )
 
     def add(self, sku: str, difference: int) -> int:
-        """Add to what is available of a known SKU, or take from it.
+        """Add to what is available of a known SKU, or take away from it.
 
         Args:
-            sku: which.
-            difference: how much to add; less than 0 to take.
+            sku: the SKU.
+            difference: how much to add; negative to take away.
 
         Returns:
-            How much there was, at the very moment.
+            The quantity just before the change.
 
         Raises:
             StockError: there is no such SKU, or too little of it.
@@ -126,7 +126,7 @@ class Stock:
             item = dict(error.response).get("Item")
         there = _available(item)
         if there is None:
-            raise StockError(f"There is no SKU {sku}. To begin with it: stock set {sku}=N")
+            raise StockError(f"There is no SKU {sku}. To create it: stock set {sku}=N")
         if _put_in(item) is None:
             with contextlib.suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
                 return self._add(sku, difference, notes_put_in=False)
@@ -194,7 +194,7 @@ def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:
     for line in lines if isinstance(lines, list) else [None]:
         match line:
             case {"sku": str(sku), "quantity": quantity}:
-                number = reading.whole(quantity)
+                number = reading.whole_number(quantity)
             case _:
                 return None
         if number is None:
@@ -212,7 +212,7 @@ def _put_in(item: Any) -> int | None:  # noqa: ANN401 - an item of DynamoDB
 
 
 def _number(item: Any, name: str) -> int | None:  # noqa: ANN401
-    return reading.whole(item[name].get("N")) if item and name in item else None
+    return reading.whole_number(item[name].get("N")) if item and name in item else None
 
 
 def _is(quantity: int | None) -> str:

@@ -1,8 +1,8 @@
-"""Tokens for an API with ApiAuthorization=JWT: of made-up customers, from the local cloud's pool.
+"""Tokens for an API with ApiAuthorization=JWT, issued to made-up customers of the local cloud.
 
-The local cloud gets a user pool of a made-up shop. It signs tokens with a key pair of its own, as
-Cognito does; a customer is a user of the pool, and the token's `sub` is the customer's id. A stack
-on AWS has the shop's own pool, in which nothing is made up.
+The local cloud has a user pool of a made-up shop. It signs tokens with its own key pair, as Cognito
+does. A customer is a user of the pool, and the token's `sub` is the customer's id. A stack on AWS
+uses the shop's own pool, in which no customers are made up.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 JWT: Final = "JWT"
 VARIABLE: Final = "ORDERCTL_TOKEN"
-# The one that Cognito gives to whoever signs in through its API.
+# The scope that Cognito gives users who sign in through its API.
 API_SCOPE: Final = "aws.cognito.signin.user.admin"
-NOT_KNOWN: Final = (
-    "The API does not let this caller in (401). If it takes tokens, sign in again and put the new "
-    f"one into {VARIABLE}."
+UNAUTHORIZED: Final = (
+    "The API refused the credentials (401). If it takes tokens, sign in again and put the new "
+    f"token into {VARIABLE}."
 )
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 _POOL: Final = "made-up-shop"
@@ -38,26 +38,28 @@ _APP_CLIENT: Final = "orderctl"
 _ORDERCTL: Final = "orderctl"
 
 
-def for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
-    """The token with which the tool's own commands call the API.
+def issue_for_orderctl(session: boto3.Session, api_url: str, parameters: Mapping[str, str]) -> str:
+    """The token with which orderctl's own commands call the API.
 
     Args:
         session: the account of the stack.
-        api_url: the API's address, as it is reached from here.
+        api_url: the API's address.
         parameters: the stack's parameters.
 
     Raises:
-        OrderctlError: it is a stack on AWS, and no token was given; or what was given is none.
+        OrderctlError: the stack is on AWS and no token was given, or the given text is no token.
     """
     given = os.environ.get(VARIABLE)
     if not given:
-        return made_up(session, api_url, parameters, customer=_ORDERCTL, staff=True)
+        return issue(session, api_url, parameters, customer=_ORDERCTL, staff=True)
     if not _TOKEN.fullmatch(given):
-        raise OrderctlError(f"{VARIABLE} holds no token: three parts with dots between them.")
+        raise OrderctlError(
+            f"{VARIABLE} does not hold a token: a token has three parts with dots between them."
+        )
     return given
 
 
-def made_up(
+def issue(
     session: boto3.Session,
     api_url: str,
     parameters: Mapping[str, str],
@@ -65,23 +67,23 @@ def made_up(
     customer: str,
     staff: bool,
 ) -> str:
-    """A token of a made-up customer, who is made up on the spot; valid for an hour.
+    """Issue a token to a made-up customer, who is created if needed; it is valid for an hour.
 
     Args:
         session: the account of the stack.
-        api_url: the API's address, as it is reached from here.
+        api_url: the API's address.
         parameters: the stack's parameters.
         customer: the name of the user in the pool.
-        staff: whether the user belongs to the shop's staff, from now on.
+        staff: whether the user belongs to the shop's staff from now on.
 
     Raises:
-        OrderctlError: it is a stack on AWS, its API takes no tokens, or none with this scope can be
-            made up.
+        OrderctlError: the stack is on AWS, or its API takes no tokens, or needs a scope that cannot
+            be issued here.
     """
     _check(api_url, parameters)
     pools = session.client("cognito-idp")
     pool = parameters["UserPoolArn"].rsplit("/", 1)[1]
-    # Any other than it had: nobody else signs in.
+    # A new one each time: only this function signs in.
     password = f"{secrets.token_urlsafe()}-aA1"
     with suppress(pools.exceptions.UsernameExistsException):
         pools.admin_create_user(UserPoolId=pool, Username=customer, MessageAction="SUPPRESS")
@@ -101,25 +103,24 @@ def made_up(
 def _check(api_url: str, parameters: Mapping[str, str]) -> None:
     if not is_loopback(urlsplit(api_url).hostname or ""):
         raise OrderctlError(
-            "On AWS the shop's own user pool signs customers in, and orderctl makes nobody up "
-            "there. Sign in as the shop's front end does (or, if an app client allows it, with "
-            "`aws cognito-idp initiate-auth`), and hand the token to orderctl in the variable "
-            f"{VARIABLE}."
+            "On AWS customers sign in with the shop's own user pool, and orderctl cannot issue "
+            "tokens. Sign in as the shop's front end does (or with `aws cognito-idp "
+            f"initiate-auth`, if an app client allows it), and put the token into {VARIABLE}."
         )
     if parameters.get("ApiAuthorization") != JWT:
         raise OrderctlError(
-            "This API takes no tokens. Have it take them with: "
+            "This API takes no tokens. To change that: "
             f"{paths.orderctl()} deploy --local --param ApiAuthorization=JWT"
         )
     if parameters["ApiScope"] not in ("", API_SCOPE):
         raise OrderctlError(
-            f"The API asks for the scope {parameters['ApiScope']}. Whoever signs in without a "
-            f"browser gets {API_SCOPE} only: leave ApiScope empty here, or name that scope."
+            f"The API requires the scope {parameters['ApiScope']}, but a sign-in without a browser "
+            f"gets only {API_SCOPE}. Here, leave ApiScope empty or set it to that scope."
         )
 
 
 def user_pool_arn(pools: CognitoIdentityProviderClient) -> str:
-    """The user pool of the made-up shop, which is made when it is first asked for."""
+    """The ARN of the made-up shop's user pool, which is created when it is first needed."""
     for page in pools.get_paginator("list_user_pools").paginate(PaginationConfig={"PageSize": 60}):
         for pool in page["UserPools"]:
             if pool.get("Name") == _POOL:
@@ -144,10 +145,10 @@ def _app_client(pools: CognitoIdentityProviderClient, pool: str) -> str:
 def _set_staff(
     pools: CognitoIdentityProviderClient, pool: str, user: str, group: str, *, staff: bool
 ) -> None:
-    """Put a user into the group of the staff, or out of it."""
+    """Add a user to the staff group, or remove it."""
     if not group:
         if staff:
-            raise OrderctlError("This stack has no group of staff: its StaffGroup is empty.")
+            raise OrderctlError("This stack has no staff group: its parameter StaffGroup is empty.")
         return
     with suppress(pools.exceptions.GroupExistsException):
         pools.create_group(UserPoolId=pool, GroupName=group)

@@ -1,4 +1,4 @@
-"""An order's whole story: from the tables, the dead-letter queues, and the functions' logs."""
+"""Everything that happened to an order, from tables, dead-letter queues and functions' logs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
-from orderctl.pipeline.parked import Parked, looked_at
+from orderctl.pipeline.parked import Parked, peek
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.stock import reserved_lines
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Item = Mapping[str, Any]
 
-# The clocks of the tables and of the logs are not one.
+# The clocks of the tables and of the logs may differ.
 _BEFORE = timedelta(minutes=1)
-# What happens to an order after its end: a repeat of a message, a redrive.
+# How long after an order's end to search: for repeats of messages, and redrives.
 _AFTER_ITS_END = timedelta(hours=1)
 
 
@@ -32,20 +32,20 @@ class Entry:
     at: datetime | None
     """None where the time cannot be read."""
     where: str
-    """Who says so: a table, a function's log, a dead-letter queue."""
+    """The source: a table, a function's log, or a dead-letter queue."""
     what: str
     facts: Mapping[str, str]
 
     @property
     def is_to_the_second(self) -> bool:
-        """Whether its time is that of an event: EventBridge stamps whole seconds."""
+        """Whether its time is in whole seconds, as EventBridge's are."""
         return self.at is not None and self.at.microsecond == 0
 
     @property
     def place(self) -> datetime:
-        """Its place in the order of time: what is known to the second comes at its end.
+        """The key to sort by: a time in whole seconds counts as the end of that second.
 
-        What does not say when comes first.
+        Entries without a time come first.
         """
         if self.at is None:
             return reading.FIRST
@@ -54,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queue that has messages, of which one may be the order's."""
+    """A queue with messages, one of which may be the order's."""
 
     queue: str
     waiting: int
@@ -64,47 +64,49 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is known of an order."""
+    """Everything known about an order."""
 
     order: Item
-    """Its item in the table of orders; empty when it has none."""
+    """Its item in the orders table; empty when it has none."""
     entries: tuple[Entry, ...]
-    """In the order of their times."""
+    """Sorted by time."""
     parked: tuple[Parked, ...]
     may_wait_in: tuple[Waiting, ...]
     """Only for an order that has not ended and is not parked."""
 
     @property
     def is_known(self) -> bool:
-        """Whether there is any trace of it."""
+        """Whether anything is known about it."""
         return bool(self.order or self.entries or self.parked)
 
 
 def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
-    """Put an order's story together.
+    """Collect everything that happened to an order.
 
-    The queues that consumers read are not looked into: a look is a receive, which hides a message
-    from its consumer, and after three of which SQS parks it. Their counts are told instead.
+    Messages on the consumers' queues are only counted: reading one is a receive, which hides it
+    from its consumer, and the third receive parks it.
 
     Args:
-        pipeline: whose order it is.
-        order_id: which.
-        since: from when on to search the logs, for an order that no table knows.
+        pipeline: the pipeline of the order.
+        order_id: the order.
+        since: how far back to search the logs for an order that is in no table.
     """
     order = pipeline.orders.find([order_id]).get(order_id, {})
     payment = pipeline.orders.payments([order_id]).get(order_id)
     reservation = pipeline.orders.reservations([order_id]).get(order_id)
-    entries = [*of_order(order)]
-    entries += of_record("table payments", payment) if payment else []
-    entries += of_record("table reservations", reservation) if reservation else []
+    entries = [*order_entries(order)]
+    entries += record_entries("table payments", payment) if payment else []
+    entries += record_entries("table reservations", reservation) if reservation else []
     first, last = _span(entries, since)
     finished = bool(order) and "unfinished" not in order
     until = last + _AFTER_ITS_END if finished else None
     for function in pipeline.functions.names():
         lines = pipeline.functions.log(function).read(first - _BEFORE, until, order_id)
-        entries += of_log(line for line in lines if line.is_about(order_id) and not line.is_noise)
+        entries += log_entries(
+            line for line in lines if line.is_about(order_id) and not line.is_noise
+        )
     parked = _parked(pipeline, order_id)
-    entries += of_parked(parked)
+    entries += parked_entries(parked)
     waits = not finished and not parked and bool(entries)
     return Story(
         order=order,
@@ -114,20 +116,20 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
     )
 
 
-def of_order(order: Item) -> list[Entry]:
-    """What the tracker knows."""
+def order_entries(order: Item) -> list[Entry]:
+    """The entries of an order's history."""
     return [_entry("table orders", step, "type", step) for step in _history(order)]
 
 
 def _history(order: Item) -> list[Item]:
-    """An order's history; what cannot be read in it is not hidden."""
+    """An order's history; unreadable steps are kept."""
     history = order.get("history", [])
     steps = history if isinstance(history, list) else [history]
     return [step if isinstance(step, Mapping) else {"found": step} for step in steps]
 
 
-def of_record(where: str, record: Item) -> list[Entry]:
-    """What a record of a payment or a reservation says: its present state, and since when."""
+def record_entries(where: str, record: Item) -> list[Entry]:
+    """The entry of a payment or a reservation: its present state, and since when."""
     facts = {name: value for name, value in record.items() if name not in ("order_id", "lines")}
     if record.get("lines"):
         held = reserved_lines(record)
@@ -140,18 +142,18 @@ def of_record(where: str, record: Item) -> list[Entry]:
 
 
 def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Entry:
-    """What a table says; a time that cannot be read is shown among the facts."""
-    at = reading.time(record.get("at"))
+    """An entry from a table; an unreadable time is shown among the facts."""
+    at = reading.parse_time(record.get("at"))
     return Entry(
         at,
         where,
-        reading.shown(record.get(kind, reading.UNREADABLE)),
+        reading.to_text(record.get(kind, reading.UNREADABLE)),
         _texts(facts, (kind, "at") if at else (kind,)),
     )
 
 
-def of_log(lines: Iterable[LogLine]) -> list[Entry]:
-    """What functions have logged."""
+def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
+    """The entries of log lines."""
     return [
         Entry(
             line.at,
@@ -163,11 +165,11 @@ def of_log(lines: Iterable[LogLine]) -> list[Entry]:
     ]
 
 
-def of_parked(parked: Sequence[Parked]) -> list[Entry]:
-    """What is parked, at the time of its last failure as far as that is known."""
+def parked_entries(parked: Sequence[Parked]) -> list[Entry]:
+    """The entries of parked messages, at the time of the last failure if that is known."""
     return [
         Entry(
-            reading.time(each.reason.at) or each.message.sent_at,
+            reading.parse_time(each.reason.at) or each.message.sent_at,
             each.queue,
             f"{each.event} is parked here",
             {"message": each.message.id, "reason": each.reason.text},
@@ -181,8 +183,8 @@ def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
     for queue in pipeline.dead_letters.queues():
         if not queue.depth():
             continue
-        with looked_at(
-            pipeline, queue, wanted=lambda message: order_id_in(message.body) == order_id
+        with peek(
+            pipeline, queue, matches=lambda message: order_id_in(message.body) == order_id
         ) as messages:
             found += messages
     return found
@@ -204,7 +206,7 @@ def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime
 
 def _texts(fields: Mapping[str, Any], but: Sequence[str]) -> dict[str, str]:
     return {
-        reading.shown(n): reading.shown(value)
+        reading.to_text(n): reading.to_text(value)
         for n, value in fields.items()
         if n not in but and value not in (None, "")
     }

@@ -1,7 +1,7 @@
-"""How long a function takes and what it costs at each memory size: by trying.
+"""Measures how long a function takes, and what it costs, at each memory size.
 
-Orders go through the whole pipeline, so a function gets the events and the batches that it always
-gets, and every order ends. What each invocation took stands in Lambda's own REPORT lines.
+Orders go through the whole pipeline, so a function gets its usual events and batches, and every
+order ends. Lambda's REPORT lines say how long each invocation took.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was measured at one memory size."""
+    """The measurements at one memory size."""
 
     memory: int
     """In MB."""
@@ -52,9 +52,9 @@ class Trial:
     init_ms: float | None
     """The median of the cold starts; None when there was none."""
     peak_memory: int | None
-    """The most that an invocation used, in MB; None on the local cloud, which does not look."""
+    """How long without a new log line to wait: CloudWatch Logs may be late."""
     dollars_per_million: float
-    """Lambda's price of this function for a million orders."""
+    """Lambda's price of this function per million orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,13 @@ class Tuner:
 
     pipeline: Pipeline
     function: str
-    """Its name in the account."""
+    """Its name, with the stack's prefix."""
     settled_seconds: float = 10.0
-    """After how long without a new log line there come no more: CloudWatch Logs is late."""
+    """How long without a new log line means that all are there: CloudWatch Logs may be late."""
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Whatever happens in the block, the function has its own memory size afterwards."""
+        """Restore the function's memory size after the block, whatever happens in it."""
         before = self._configuration()["MemorySize"]
         try:
             yield
@@ -77,14 +77,14 @@ class Tuner:
             self._set_memory(before)
 
     def trial(self, memory: int, orders: int) -> Trial:
-        """Send orders through the pipeline while the function has a memory size.
+        """Send orders through the pipeline with the function at a memory size.
 
         Args:
             memory: in MB.
             orders: how many.
 
         Raises:
-            OrderctlError: an order was not taken or has not ended, or nothing was logged.
+            OrderctlError: an order was not accepted or has not ended, or nothing was logged.
             ClientError, BotoCoreError: a call failed.
         """
         self._set_memory(memory)
@@ -92,7 +92,9 @@ class Tuner:
         self._send(orders)
         reports = self._reports(since)
         if not reports:
-            raise OrderctlError(f"{self.function} has logged no invocation.")
+            raise OrderctlError(
+                f"{self.function} has logged no invocation: is its consumer paused?"
+            )
         durations = [float(report["duration"]) for report in reports]
         inits = [float(report["init"]) for report in reports if report["init"]]
         return Trial(
@@ -133,11 +135,11 @@ class Tuner:
         )
         if not ended:
             raise OrderctlError(
-                "Not every order has ended; `orderctl orders --stuck` says what is missing."
+                "Not every order has ended. See what is missing with: orderctl orders --stuck"
             )
 
     def _reports(self, since: int) -> list[_Report]:
-        """The REPORT lines since a time, once there come no more."""
+        """The REPORT lines since a time, once no more of them come."""
         found: list[_Report] = []
         quiet_since = time.monotonic()
         while time.monotonic() - quiet_since < self.settled_seconds:
@@ -157,12 +159,12 @@ class Tuner:
         return [match.groupdict() for line in lines if (match := _REPORT.match(line))]
 
     def _dollars(self, memory: int, reports: Sequence[_Report]) -> float:
-        priced = prices()
+        price = prices()
         architecture = self._configuration().get("Architectures", ["x86_64"])[0]
         key = "gigabyte_second" + ("_x86_64" if architecture == "x86_64" else "")
         seconds = sum(int(report["billed"]) for report in reports) / 1000
         gigabytes = memory / _MEGABYTES_PER_GIGABYTE
-        return seconds * gigabytes * priced[key] + len(reports) * priced["request"]
+        return seconds * gigabytes * price[key] + len(reports) * price["request"]
 
 
 def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -171,6 +173,6 @@ def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> boo
 
 
 def prices() -> dict[str, float]:
-    """Lambda's prices, from the one table of prices."""
+    """Lambda's prices, from the table in bench/."""
     table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
     return table["lambda"]

@@ -1,4 +1,4 @@
-"""The order updates, read as a shop's own service would."""
+"""Reads the order updates as a shop's own service would."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from orderctl.pipeline.queues import Queue
 
 
 class OrderUpdates(Queue):
-    """The queue behind the topic of the order updates."""
+    """The queue that is subscribed to the topic of order updates."""
 
     def take(self) -> list[dict[str, Any]]:
         """Receive up to ten updates that are there now, and delete them."""

@@ -1,1 +1,1 @@
-"""What the commands share: the options they have in common, what they print with, which stack."""
+"""What the commands share: common options, output, questions, and the way to the stack."""

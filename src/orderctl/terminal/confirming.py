@@ -1,18 +1,20 @@
-"""Asking before something is changed."""
+"""Making sure that a question can be answered before something is changed."""
 
 import sys
 
 from orderctl.errors import OrderctlError
 
 
-def check_somebody_answers(*, yes: bool) -> None:
-    """Find out whether somebody can be asked, before anything is begun.
+def check_can_ask(*, yes: bool) -> None:
+    """Check, before any work starts, that a question can be asked.
 
     Args:
-        yes: whether nobody need be.
+        yes: whether --yes was given, so that no question is needed.
 
     Raises:
-        OrderctlError: nobody is there.
+        OrderctlError: standard input is not a terminal.
     """
     if not yes and not sys.stdin.isatty():
-        raise OrderctlError("Nobody is there to be asked. Add --yes to go on without asking.")
+        raise OrderctlError(
+            "Cannot ask for confirmation: standard input is not a terminal. Add --yes."
+        )

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account in a region, on AWS or local.
+    """An account and region, on AWS or in the local cloud.
 
     Attributes:
         session: Its credentials and region.
-        local: The local cloud that it is; None for AWS.
+        local: The local cloud, or None for AWS.
     """
 
     session: boto3.Session
@@ -37,49 +37,49 @@ class Account:
 
     @property
     def endpoint(self) -> str:
-        """Where AWS is called."""
+        """The address at which the AWS APIs are called."""
         return self.session.client("cloudformation").meta.endpoint_url
 
 
-def account(target: Target, *, local: bool) -> Account:
-    """The account that was chosen.
+def choose_account(target: Target, *, local: bool) -> Account:
+    """The account that the options choose.
 
     Args:
-        target: What was chosen on the command line.
-        local: Whether it is the local cloud.
+        target: The options.
+        local: Whether to use the local cloud.
 
     Raises:
-        NotRunningError: The local cloud was meant, and there is none.
-        OrderctlError: There is no such profile, or no region.
+        NotRunningError: The local cloud is not running.
+        OrderctlError: There is no such profile, or no region is set.
     """
     if local:
         state = _running(target)
         return Account(state.session(), state)
     import boto3  # noqa: PLC0415 — slow to load, and not every command needs it
 
-    with explained():
+    with explain_errors():
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
-        session.client("sts")  # finds out whether there is a region
+        session.client("sts")  # fails if no region is set
     return Account(session, None)
 
 
 def _running(target: Target) -> LocalState:
     try:
-        return lifecycle.running(StateDirectory(paths.state_directory()))
+        return lifecycle.find_running(StateDirectory(paths.state_directory()))
     except NotRunningError as error:
         if target.local:
             raise
         raise NotRunningError(
-            f"{error}\nFor a stack on AWS, name it: --stack NAME, or set {STACK_VARIABLE}"
+            f"{error}\nFor a stack on AWS, give --stack NAME or set {STACK_VARIABLE}."
         ) from error
 
 
 @contextmanager
-def explained(log: str | None = None) -> Iterator[None]:
-    """Turn what AWS refuses, or the way to it, into an error that says what to do.
+def explain_errors(log: str | None = None) -> Iterator[None]:
+    """Turn a failed call to AWS into an error that says what to do.
 
     Args:
-        log: Where the local cloud says more.
+        log: The local cloud's log file, to be named in the message.
 
     Raises:
         OrderctlError: A call failed.
@@ -87,21 +87,21 @@ def explained(log: str | None = None) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        more = f"\nThe log of the local cloud: {paths.shown(Path(log))}" if log else ""
+        more = f"\nThe log of the local cloud: {paths.display_path(Path(log))}" if log else ""
         raise OrderctlError(f"{deploying.explain(error)}{more}") from error
 
 
 @contextmanager
-def connected(target: Target) -> Iterator[Pipeline]:
-    """The pipeline that was chosen.
+def connect(target: Target) -> Iterator[Pipeline]:
+    """Connect to the pipeline that the options choose.
 
     Raises:
-        NotRunningError: The local cloud was meant, and there is none.
+        NotRunningError: The local cloud is not running.
         NoStackError: There is no such stack.
         OrderctlError: A call to AWS failed.
     """
-    where = account(target, local=target.is_local)
-    with explained(where.local.log if where.local else None):
+    where = choose_account(target, local=target.is_local)
+    with explain_errors(where.local.log if where.local else None):
         try:
             pipeline = Pipeline(where.session, target.stack_name)
         except NoStackError as error:
@@ -119,5 +119,5 @@ def _no_stack(where: Account, name: str) -> str:
         )
     return (
         f"There is no stack {name} in {where.session.region_name}, or it is not deployed yet. "
-        f"Check the name, --region and --profile; `{program} deploy` makes it."
+        f"Check the name, --region and --profile, or deploy it with: {program} deploy"
     )

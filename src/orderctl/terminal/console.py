@@ -1,7 +1,7 @@
-"""What the terminal shows: steps with their durations, summaries, notes and errors.
+"""Everything that is printed: steps with their durations, tables, summaries, notes and errors.
 
-The one way to it. Whatever a command shows passes `_Clean`, which lets no character through that
-could command a terminal or deceive its reader; a test sees that no other module prints.
+All output goes through `_Clean`, which replaces every character that could control the terminal or
+mislead its reader. A test checks that no other module prints.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _TITLE_WIDTH = 34
 _BAR_WIDTH = 24
 _GAP = "   "
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Letters and marks that show nothing, which Python nevertheless calls printable.
+# Invisible letters and marks that Python calls printable.
 _INVISIBLE = frozenset(
     map(
         chr,
@@ -46,10 +46,10 @@ _INVISIBLE = frozenset(
 
 
 def clean(value: str) -> str:
-    """A line of text without what commands a terminal or deceives its reader.
+    """A line of text without characters that control a terminal or mislead its reader.
 
-    Replaced are control characters (C0, DEL, C1), line separators, bidirectional and other format
-    characters, lone surrogates, private and unassigned code points, and letters that show nothing.
+    It replaces control characters (C0, DEL, C1), line separators, bidirectional and other format
+    characters, lone surrogates, private and unassigned code points, and invisible letters.
     """
     if value.isascii() and value.isprintable():
         return value
@@ -61,8 +61,7 @@ def clean(value: str) -> str:
 class _Clean(Console):
     """A terminal that gets clean text, whatever is printed and whoever prints it.
 
-    What rich itself says to the terminal, such as colours and where the cursor goes, stands beside
-    the text and not in it.
+    Rich keeps its own control codes (colours, cursor moves) apart from the text, so they pass.
     """
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = True) -> None:
@@ -74,10 +73,10 @@ class _Clean(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_lines(segment.text))
+            yield segment if segment.control else segment._replace(text=_clean_lines(segment.text))
 
 
-def _lines(value: str) -> str:
+def _clean_lines(value: str) -> str:
     return "\n".join(clean(line) for line in value.split("\n"))
 
 
@@ -89,7 +88,7 @@ def out() -> Console:
 
 @cache
 def wrapped() -> Console:
-    """Standard output for running text, which is broken where the terminal ends."""
+    """Standard output for running text, wrapped at the terminal's width."""
     return _Clean(soft_wrap=False)
 
 
@@ -100,60 +99,60 @@ def err() -> Console:
 
 
 def note(text: str) -> None:
-    """Say something that is not the command's result."""
-    err().print(Text.assemble(("note: ", "yellow"), _indented(text)))
+    """Print a remark that is not part of the command's result."""
+    err().print(Text.assemble(("note: ", "yellow"), _indent(text)))
 
 
 def error(text: str) -> None:
-    """Say what went wrong and what to do."""
-    err().print(Text.assemble(("error: ", "bold red"), _indented(text)))
+    """Print what went wrong and what to do."""
+    err().print(Text.assemble(("error: ", "bold red"), _indent(text)))
 
 
-def _indented(value: str) -> str:
-    """A text whose further lines are seen to belong to the first, whatever is quoted in it."""
+def _indent(value: str) -> str:
+    """A text with all lines but the first indented, so that they visibly belong to it."""
     first, *others = value.split("\n")
     return "\n".join([first, *(f"  {line.strip()}" for line in others)])
 
 
 def usage_error(message: str, command: Sequence[str]) -> None:
-    """Say what is wrong with what was typed, and where to look.
+    """Print what is wrong with a command line, and where to find help.
 
     Args:
         message: what is wrong.
-        command: the names of the command, without the program's.
+        command: the command's names, without the program's.
     """
     error(message)
     err().print(f"Try '{' '.join(('orderctl', *command))} --help' for help.")
 
 
-def unexpected(fault: BaseException | None) -> None:
-    """Say that there is a defect in the program itself, and how to see more of it."""
+def report_defect(fault: BaseException | None) -> None:
+    """Report a defect of the program itself, and how to see its traceback."""
     error(
-        f"Something unexpected went wrong in orderctl itself: {_named(fault)}. "
-        f"Run it again with {DEBUG_VARIABLE}=1 in the environment to see where, and report that."
+        f"Something unexpected went wrong in orderctl itself: {_describe_exception(fault)}. "
+        f"Run the command again with {DEBUG_VARIABLE}=1 to see the traceback, and report that."
     )
     if os.environ.get(DEBUG_VARIABLE) and fault is not None:
         err().print(Text("".join(traceback.format_exception(fault))))
 
 
-def _named(fault: BaseException | None) -> str:
+def _describe_exception(fault: BaseException | None) -> str:
     words = " ".join(str(fault).split())
     return f"{type(fault).__name__}{': ' if words else ''}{words}"
 
 
 class _Notes(logging.Handler):
-    """What libraries warn of, through `logging` or `warnings`."""
+    """Prints what libraries log as warnings or errors."""
 
     def emit(self, record: logging.LogRecord) -> None:
         note(f"{record.name}: {record.getMessage()}")
 
 
 def listen() -> None:
-    """Have what libraries and threads say by themselves shown here, too."""
+    """Print warnings of libraries and failures of threads here, too."""
     logging.getLogger().addHandler(_Notes(logging.WARNING))
     warnings.showwarning = lambda message, *_: note(f"{type(message).__name__}: {message}")
-    threading.excepthook = lambda raised: unexpected(raised.exc_value)
-    sys.unraisablehook = lambda raised: unexpected(raised.exc_value)
+    threading.excepthook = lambda raised: report_defect(raised.exc_value)
+    sys.unraisablehook = lambda raised: report_defect(raised.exc_value)
 
 
 def json_document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
@@ -168,12 +167,12 @@ def json_line(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
 
 
 def json_as_written(text_: str) -> None:
-    """Print one line of JSON as it was written, its numbers to the digit, but in ASCII."""
+    """Print a line of JSON in ASCII without reformatting it, so that numbers keep every digit."""
     _write("".join(each if " " <= each <= "~" else json.dumps(each)[1:-1] for each in text_))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:  # noqa: ANN401
-    """JSON in ASCII: every other character is escaped; what JSON has no word for is a text."""
+    """JSON in ASCII, with other characters escaped; a value that JSON cannot hold becomes text."""
     return json.dumps(value, indent=indent, allow_nan=False, default=str)
 
 
@@ -188,17 +187,17 @@ def _write(line: str) -> None:
 
 
 def confirm(question: str, *, on_stderr: bool = False) -> bool:
-    """Ask whether to go on; the end of the input is a no.
+    """Ask a yes-or-no question; no input means no.
 
     Args:
         question: what to ask.
-        on_stderr: whether standard output is for the result only.
+        on_stderr: ask on standard error, because standard output is for the result only.
     """
     return _ask(f"{question} [y/N]: ", err() if on_stderr else out()).lower() in ("y", "yes")
 
 
 def prompt(question: str) -> str:
-    """Ask for a word; the end of the input is none."""
+    """Ask for a word; no input gives an empty one."""
     return _ask(f"{question}: ", out())
 
 
@@ -212,13 +211,13 @@ def _ask(question: str, terminal: Console) -> str:
 
 @contextlib.contextmanager
 def live() -> Iterator[Callable[[RenderableType], None]]:
-    """What changes in place in a terminal; yields what shows it as it is now."""
-    with Live(console=out(), auto_refresh=False) as shown:
-        yield lambda renderable: shown.update(renderable, refresh=True)
+    """Show something that changes in place in a terminal; yields a function that updates it."""
+    with Live(console=out(), auto_refresh=False) as display:
+        yield lambda renderable: display.update(renderable, refresh=True)
 
 
 def bar(*columns: ProgressColumn) -> Progress:
-    """A bar that is gone when all is done."""
+    """A progress bar that disappears when it is done."""
     return Progress(*columns, console=out(), transient=True)
 
 
@@ -230,7 +229,7 @@ def summary(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows under a header, in columns as wide as they have to be; nothing is cut short."""
+    """Print rows under a header. Columns are as wide as their longest cell; nothing is cut."""
     for line in table_lines(header, rows):
         out().print(line)
 
@@ -240,11 +239,11 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> 
     cells = [[text(cell) for cell in row] for row in rows]
     lines = [[Text(name, style="bold") for name in header], *cells]
     widths = [max(line[column].cell_len for line in lines) for column in range(len(header))]
-    return [aligned(line, widths) for line in lines]
+    return [align(line, widths) for line in lines]
 
 
-def aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
-    """Cells side by side, each filled up to its width."""
+def align(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    """Put cells side by side, each padded to its width."""
     line = Text()
     for cell, width in zip(cells, widths, strict=True):
         line.append_text(cell).append(" " * (width - cell.cell_len + len(_GAP)))
@@ -253,7 +252,7 @@ def aligned(cells: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def text(value: object) -> Text:
-    """A value as it is shown, on one line: clean, so that its width is known."""
+    """A value as one line of clean text, so that its width is known."""
     if not isinstance(value, Text):
         return Text(clean(str(value)))
     cleaned = value.copy()
@@ -273,7 +272,7 @@ def duration(length: timedelta) -> str:
 
 
 class Step:
-    """A step that is being done.
+    """A step that is under way.
 
     Attributes:
         detail: What to show beside it when it is done.
@@ -285,7 +284,7 @@ class Step:
         self._status = status
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Show how far it is: a bar in a terminal, a line elsewhere."""
+        """Show the progress: as a bar in a terminal, as a line elsewhere."""
         if self._status is None:
             out().print(Text(f"  {done:>3}/{total} {what}"))
             return
@@ -296,11 +295,11 @@ class Step:
 
 @contextlib.contextmanager
 def step(doing: str, done: str) -> Iterator[Step]:
-    """Show a step while it is done, and how long it took.
+    """Show a step while it runs, and how long it took.
 
     Args:
-        doing: What is being done.
-        done: What has been done, when it has.
+        doing: The title while it runs.
+        done: The title afterwards.
     """
     started = time.monotonic()
     in_place = out().is_terminal and not out().is_dumb_terminal
@@ -314,14 +313,14 @@ def step(doing: str, done: str) -> Iterator[Step]:
 
 @contextlib.contextmanager
 def waiting(title: str, *, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show in a terminal that something is being waited for; elsewhere nothing.
+    """Show a spinner in a terminal while something is under way; elsewhere nothing.
 
     Args:
         title: what is being done.
         shown: whether to show it at all.
 
     Yields:
-        Takes note of how many things are done, of how many.
+        A function that takes how many things are done, and how many there are.
     """
     if not shown or not out().is_terminal or out().is_dumb_terminal:
         yield lambda _done, _total: None

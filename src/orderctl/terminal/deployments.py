@@ -1,4 +1,4 @@
-"""What commands that deploy something show: where, how far it is, and that it carries on."""
+"""What commands that deploy something share: the target's account, and the progress."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from orderctl.deploying.package import Target as Machine
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.terminal import console
-from orderctl.terminal.connection import Account, explained
+from orderctl.terminal.connection import Account, explain_errors
 
-_VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "taken in"}
+_VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "imported"}
 _POLL_SECONDS = 2.0
 _POLL_SECONDS_LOCAL = 0.05
 
 
 class Progress:
-    """Shows a deployment's resources as they get ready."""
+    """Shows a deployment's resources as they become ready."""
 
     def __init__(self, step: console.Step) -> None:
         self._done: set[str] = set()
@@ -33,11 +33,11 @@ class Progress:
         return len(self._done)
 
     def planned(self, resources: int) -> None:
-        """Take note of how many there will be."""
+        """Note how many resources will change."""
         self._planned = resources
 
     def happened(self, event: StackEvent) -> None:
-        """Count what is ready."""
+        """Count a resource that has become ready, and show it."""
         action, _, end = event.status.rpartition("_")
         if end == "COMPLETE" and not event.is_of_stack and event.logical_id not in self._done:
             self._done.add(event.logical_id)
@@ -52,7 +52,7 @@ def launch(
 
     Args:
         cloud: What to start.
-        running: Stops it when it is closed.
+        running: Stops the cloud when it is closed.
         template: What to deploy.
         parameters: The template's parameters.
     """
@@ -70,12 +70,12 @@ def launch(
 
 
 def show_account(where: Account, stack_name: str) -> None:
-    """Say which account and region a stack is in, before anything happens to it.
+    """Print the account and region of a stack before anything happens to it.
 
     Raises:
         OrderctlError: The credentials do not work.
     """
-    with explained():
+    with explain_errors():
         identity = where.session.client("sts").get_caller_identity()
     cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
     console.summary(
@@ -89,25 +89,25 @@ def show_account(where: Account, stack_name: str) -> None:
 
 
 def poll_seconds(where: Account) -> float:
-    """How often to ask CloudFormation how it goes."""
+    """The seconds between two looks at a change of the stack."""
     return _POLL_SECONDS_LOCAL if where.local else _POLL_SECONDS
 
 
 def name_held(where: Account) -> timedelta:
-    """For how long the name of a deleted queue cannot be used again."""
+    """How long the name of a deleted queue cannot be used again."""
     return lifecycle.NAME_HELD if where.local else NAME_HELD
 
 
 @contextmanager
-def noted_when_interrupted(stack_name: str) -> Iterator[None]:
-    """Say that CloudFormation carries on, when the command is ended in the middle."""
+def note_when_interrupted(stack_name: str) -> Iterator[None]:
+    """If the command is interrupted, say that CloudFormation continues without it."""
     try:
         yield
     except Exception:
         raise
     except BaseException:  # Ctrl-C
         console.note(
-            f"CloudFormation carries on without this command. How it goes: "
+            f"CloudFormation continues without this command. See how it goes with: "
             f"aws cloudformation describe-stack-events --stack-name {stack_name}"
         )
         raise

@@ -1,4 +1,4 @@
-"""The options and arguments that several commands have, and what stands behind them."""
+"""Options that several commands share, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE
 @Parameter(name="*", group=Group("Which stack", sort_key=100))
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which stack a command works on: the local cloud's when nothing on AWS is named."""
+    """Which stack a command works on: the local cloud's unless a stack on AWS is named."""
 
     stack: Annotated[str | None, Parameter(metavar="NAME", env_var=STACK_VARIABLE)] = None
     """The stack, on AWS unless --local is given."""
     local: bool = False
     """In the running local cloud."""
     region: Annotated[str | None, Parameter(metavar="REGION")] = None
-    """The AWS region, if not as AWS's own tools have it."""
+    """The AWS region. [default: as for the AWS CLI]"""
     profile: Annotated[str | None, Parameter(metavar="PROFILE")] = None
-    """The AWS profile, if not as AWS's own tools have it."""
+    """The AWS profile. [default: as for the AWS CLI]"""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant together.
+        """Refuse options that contradict each other.
 
         Raises:
-            UsageError: a region or profile of AWS is named for the local cloud.
+            UsageError: --local is given together with --region or --profile.
         """
         for name, value in (("--region", self.region), ("--profile", self.profile)):
             if self.local and value:
@@ -47,7 +47,7 @@ class Target:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the local cloud: when said so, and when nothing is named on AWS."""
+        """Whether it is the local cloud: with --local, or when no option names anything on AWS."""
         return self.local or not (self.stack or self.region or self.profile)
 
     @property
@@ -56,11 +56,11 @@ class Target:
         return self.stack or deploying.DEFAULT_NAME
 
 
-def parameters(pairs: tuple[str, ...]) -> dict[str, str]:
-    """The template's parameters from what stands behind --param.
+def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    """The template's parameters from the values of --param.
 
     Raises:
-        UsageError: one is not of the form KEY=VALUE.
+        UsageError: a value is not of the form KEY=VALUE.
     """
     given = {}
     for pair in pairs:
@@ -71,11 +71,11 @@ def parameters(pairs: tuple[str, ...]) -> dict[str, str]:
     return given
 
 
-def moment(text: str, option: str) -> datetime:
-    """The point in time that stands behind an option, such as 10m, 2h ago, or ISO 8601.
+def parse_moment(text: str, option: str) -> datetime:
+    """The point in time that an option names, such as 10m (ago) or an ISO 8601 time.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a time.
     """
     try:
         return times.parse(text, datetime.now(UTC))
@@ -84,10 +84,10 @@ def moment(text: str, option: str) -> datetime:
 
 
 def check_order_id(order_id: str) -> None:
-    """Refuse what cannot be an order's id.
+    """Refuse text that cannot be an order's id.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot be one.
     """
     if not events.is_order_id(order_id):
         rule = get_args(events.OrderId)[1].description

@@ -1,4 +1,4 @@
-"""Parts of an order as they are shown."""
+"""An order's amount and items as text."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from orderctl.pipeline import reading
 
 
 def amount(order: Mapping[str, Any]) -> str:
-    """What an order costs, as it is shown; empty when it does not say."""
+    """An order's amount with its currency; empty when it has none."""
     if "amount" not in order:
         return ""
     number = order["amount"]
     if not isinstance(number, Decimal | int | float):
         return f"amount {reading.UNREADABLE}"
     try:
-        return f"{number:.2f} {reading.shown(order.get('currency', ''))}"
+        return f"{number:.2f} {reading.to_text(order.get('currency', ''))}"
     except OverflowError:  # a whole number that no float holds
         return f"amount {reading.UNREADABLE}"
 
 
 def items(order: Mapping[str, Any]) -> str:
-    """What was ordered, as it is shown."""
+    """An order's items, such as 2 mug, 1 tea."""
     return ", ".join(
-        f"{reading.shown(line.get('quantity'))} {reading.shown(line.get('sku'))}"
+        f"{reading.to_text(line.get('quantity'))} {reading.to_text(line.get('sku'))}"
         for line in reading.maps(order.get("items"))
     )

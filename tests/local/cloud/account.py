@@ -7,7 +7,6 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
@@ -28,6 +27,8 @@ from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sqs.literals import QueueAttributeNameType
 from mypy_boto3_sqs.type_defs import MessageTypeDef
 
+from orderctl.waiting import wait_until
+
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 Answer = TypeVar("Answer")
@@ -35,12 +36,9 @@ Answer = TypeVar("Answer")
 
 def wait_for(probe: Callable[[], Answer | None], seconds: float = 10) -> Answer:
     """Ask until the answer is something, and return it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := probe():
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"nothing came in {seconds} s")
+    answer = wait_until(probe, patience_seconds=seconds, poll_seconds=0.1)
+    assert answer, f"nothing came in {seconds} s"
+    return answer
 
 
 def policy(*statements: dict[str, Any]) -> str:
@@ -206,9 +204,12 @@ class Account:
     def receive(self, queue_url: str, count: int = 1, seconds: float = 10) -> list[MessageTypeDef]:
         """Receive and delete messages until there are `count` of them."""
         received: list[MessageTypeDef] = []
-        deadline = time.monotonic() + seconds
-        while len(received) < count and time.monotonic() < deadline:
-            received += self.take(queue_url, wait=1)
+
+        def take_more() -> bool:
+            received.extend(self.take(queue_url, wait=1))
+            return len(received) >= count
+
+        wait_until(take_more, patience_seconds=seconds, poll_seconds=0)
         assert len(received) == count, f"{len(received)} of {count} messages came"
         return received
 

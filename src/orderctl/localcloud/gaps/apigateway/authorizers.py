@@ -1,4 +1,4 @@
-"""What a Cognito user pool authorizer of a REST API takes for a token, and tells the function.
+"""Which tokens a Cognito user pool authorizer accepts, and which claims the function gets.
 
 MiniStack 1.5.33 verifies signature, issuer and times, but takes a token that never expires, takes
 refresh, access and ID tokens alike, names no algorithm, and keeps a pool's keys for two hours after
@@ -27,7 +27,7 @@ _ALGORITHM = "RS256"
 
 
 def install() -> None:
-    """Take tokens, and hand on what they say, as AWS does."""
+    """Accept tokens and pass on their claims as AWS does."""
     validate: Callable[..., Awaitable[tuple[Any, Any]]] = seams.original(
         apigateway_v1, "_validate_cognito_authorizer"
     )
@@ -62,7 +62,7 @@ def install() -> None:
 
 
 def _is_jwt(token: str, use: str) -> bool:
-    """Whether a token, as far as can be said without its key, is one for this use."""
+    """Whether a token is one for this use, as far as that shows without its key."""
     try:
         header, claims = (_decoded(part) for part in token.split(".")[:2])
     except (ValueError, RecursionError):
@@ -75,10 +75,10 @@ def _is_jwt(token: str, use: str) -> bool:
 
 
 def _decoded(part: str) -> dict[str, Any]:
-    """A part of a token; empty when it is no JSON object.
+    """Decode a part of a token; empty when it is not a JSON object.
 
     Raises:
-        ValueError: it is no JSON in base64url.
+        ValueError: it is not JSON in base64url.
         RecursionError: it is nested too deeply.
     """
     padded = part + "=" * (-len(part) % 4)

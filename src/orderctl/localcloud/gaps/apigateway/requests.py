@@ -1,4 +1,4 @@
-"""What API Gateway tells of the requests to a stage: metrics and access logs.
+"""Metrics and access logs of the requests to a stage.
 
 MiniStack 1.5.33 does neither, and answers 429 when the function behind a method is throttled.
 
@@ -7,7 +7,7 @@ and for ApiName with Stage ("Amazon API Gateway dimensions and metrics", API Gat
 guide); an error metric's Average is the share of such answers. A stage with AccessLogSetting
 writes a line in the given format for every request, with `-` for what is not known ("Variables for
 access logging", same guide). TestInvokeMethod does neither. To the client a throttled function is
-an integration that failed: 500, `Internal server error` ("Gateway response types", same guide,
+a failed integration: 500, `Internal server error` ("Gateway response types", same guide,
 INTEGRATION_FAILURE).
 
 The seams are the function that answers one request to a stage, and the one that calls the function
@@ -102,7 +102,7 @@ def _log_access(
     line = _VARIABLE.sub(lambda variable: known.get(variable[1], "-"), settings["format"])
     group = settings["destinationArn"].split(":log-group:", 1)[1].removesuffix(":*")
     place = {"logGroupName": group, "logStreamName": stage["stageName"]}
-    cloudwatch_logs._create_log_stream(place)  # is there already, but for the first time
+    cloudwatch_logs._create_log_stream(place)  # fails if it exists already
     put, *_ = cloudwatch_logs._put_log_events({**place, "logEvents": [{"message": line}]})
     if put != HTTPStatus.OK:
         _log.warning("the access log group %s does not exist", group)

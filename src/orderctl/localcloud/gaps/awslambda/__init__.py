@@ -1,1 +1,1 @@
-"""Lambda: invocations, batches from queues, concurrency, permissions and updates."""
+"""Lambda: asynchronous invocations, event source mappings, metrics, permissions, updates."""

@@ -38,8 +38,8 @@ def install() -> None:
         account: str | None = None,
         region: str | None = None,
     ) -> None:
-        wanted = (account, region, func_name, qualifier)
-        for worker in _take_busy(wanted):
+        selector = (account, region, func_name, qualifier)
+        for worker in _take_busy(selector):
             threading.Thread(target=_end, args=(worker,), daemon=True, name="old-code").start()
         forget(func_name, qualifier=qualifier, account=account, region=region)
 
@@ -51,16 +51,16 @@ def install() -> None:
     seams.replace(lambda_runtime, "reset", reset_all)
 
 
-def _take_busy(wanted: tuple[str | None, ...]) -> list[Any]:
+def _take_busy(selector: tuple[str | None, ...]) -> list[Any]:
     """Take the processes that are at work out of MiniStack's hands.
 
     Args:
-        wanted: Account, region, function and version; None where any will do.
+        selector: Account, region, function and version; None matches any.
     """
     taken = []
     with lambda_runtime._lock:
         for key, workers in lambda_runtime._workers.items():
-            if all(w in {None, part} for w, part in zip(wanted, key.split(":"), strict=True)):
+            if all(w in {None, part} for w, part in zip(selector, key.split(":"), strict=True)):
                 taken += [worker for worker in workers if _is_at_work(worker)]
                 workers[:] = [worker for worker in workers if worker not in taken]
         _retired.extend(taken)

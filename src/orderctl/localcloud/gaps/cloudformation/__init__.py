@@ -1,1 +1,1 @@
-"""CloudFormation: what it refuses before it changes anything, and what a deletion leaves behind."""
+"""CloudFormation: early validation, properties that MiniStack ignores, and held names."""

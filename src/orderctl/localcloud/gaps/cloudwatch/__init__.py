@@ -1,1 +1,1 @@
-"""CloudWatch: alarms that look at their own dimensions, and metrics in log lines."""
+"""CloudWatch: metrics of queues, alarms on their own dimensions, and metrics in log lines."""

@@ -1,1 +1,1 @@
-"""EventBridge: delivery with retries and dead-letter queues, archives, schedules."""
+"""EventBridge: deliveries with dead-letter queues, PutEvents entries, archives, schedules."""

@@ -1,1 +1,1 @@
-"""IAM: the actions that calls are checked as."""
+"""IAM: signatures, callers, the actions that calls are checked as, and condition keys."""

@@ -9,7 +9,7 @@ for each service. A presigned one is good as long as its X-Amz-Expires says, a w
 
 Whatever can be read in two ways is refused: two headers of one name, a query parameter twice, an
 Authorization header in another form than the one that AWS's SDKs send. So MiniStack, which reads
-the request again, cannot read it differently. Neither are SigV4A and Signature Version 2 taken.
+the request again, cannot read it differently. SigV4A and Signature Version 2 are refused, too.
 """
 
 import hashlib
@@ -115,7 +115,7 @@ class Request:
 
     @property
     def signed(self) -> bool:
-        """Whether it claims to be anybody's."""
+        """Whether it has any credentials."""
         return "authorization" in self.headers or self.signed_in_query
 
 
@@ -198,7 +198,8 @@ class Signature:
         found = _HEADER.fullmatch(self._request.headers["authorization"])
         if found is None:
             raise SignatureError(
-                "The Authorization header is no AWS4-HMAC-SHA256 signature.", "IncompleteSignature"
+                "The Authorization header is not an AWS4-HMAC-SHA256 signature.",
+                "IncompleteSignature",
             )
         date = self._request.headers.get("x-amz-date", "")
         return _parts(found["credential"], found["signed_headers"], found["signature"], date)
@@ -227,7 +228,7 @@ class Signature:
         signed = datetime.strptime(self._parts.amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         expires = self._request.query.get("X-Amz-Expires", [""])[0]
         if not re.fullmatch(r"[0-9]{1,6}", expires):
-            raise SignatureError("X-Amz-Expires is no number of seconds.", "IncompleteSignature")
+            raise SignatureError("X-Amz-Expires is not a number of seconds.", "IncompleteSignature")
         lifetime, now = timedelta(seconds=int(expires)), datetime.now(UTC)
         if lifetime > _LONGEST_EXPIRY or not signed - _CLOCK_SKEW <= now <= signed + lifetime:
             raise SignatureError("Request has expired", "RequestExpired")
@@ -253,7 +254,7 @@ def _parts(
     if not _SHA256.fullmatch(signature):
         raise SignatureError("The signature is not of 64 hexadecimal digits.")
     if not _DATE.fullmatch(date) or sigv4._amz_datetime(date) is None:
-        raise SignatureError("X-Amz-Date is missing, or no date.", "IncompleteSignature")
+        raise SignatureError("X-Amz-Date is missing, or not a date.", "IncompleteSignature")
     return sigv4.HeaderSignature(*scope.groups(), signed_headers, signature, date)
 
 

@@ -1,1 +1,1 @@
-"""SQS: the queues' messages, and moving them back from a dead-letter queue."""
+"""SQS: access to messages by one thread, and moving them from a dead-letter queue."""

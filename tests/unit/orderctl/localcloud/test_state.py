@@ -56,7 +56,7 @@ def test_nothing_but_the_state_is_left_by_writing_it(directory: StateDirectory) 
 def test_a_directory_that_cannot_be_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(OrderctlError, match="Name a directory with ORDERCTL_STATE_DIR"),
+        pytest.raises(OrderctlError, match="Choose another directory with ORDERCTL_STATE_DIR"),
         StateDirectory(tmp_path / "file").lock(),
     ):
         pass
@@ -92,18 +92,18 @@ def test_only_the_owner_can_read_what_is_in_a_directory_that_was_there(tmp_path:
 
 def test_a_directory_is_claimed_once(directory: StateDirectory) -> None:
     with (
-        lifecycle.claimed(directory),
+        lifecycle.claim(directory),
         pytest.raises(OrderctlError, match="is starting a local cloud"),
-        lifecycle.claimed(directory),
+        lifecycle.claim(directory),
     ):
         pass
-    with lifecycle.claimed(directory) as left_over:
+    with lifecycle.claim(directory) as left_over:
         assert left_over is None
 
 
 def test_what_was_not_stopped_is_cleared_by_the_next_claim(directory: StateDirectory) -> None:
     directory.write(STATE)
-    with lifecycle.claimed(directory) as left_over:
+    with lifecycle.claim(directory) as left_over:
         assert left_over == STATE
         assert directory.read() is None
 
@@ -116,14 +116,14 @@ def test_another_process_with_the_same_number_is_left_alone(directory: StateDire
 
 def test_commands_are_told_why_there_is_no_local_cloud(directory: StateDirectory) -> None:
     with pytest.raises(NotRunningError, match=r"No local cloud is running\. Start one with"):
-        lifecycle.running(directory)
+        lifecycle.find_running(directory)
     directory.write(STATE)
-    with pytest.raises(NotRunningError, match="has ended without being stopped"):
-        lifecycle.running(directory)
+    with pytest.raises(NotRunningError, match="ended without being stopped"):
+        lifecycle.find_running(directory)
     this_process = replace(STATE, pid=os.getpid(), instance=Path(sys.argv[0]).name)
     directory.write(replace(this_process, outputs={}))
     with pytest.raises(NotRunningError, match="still starting"):
-        lifecycle.running(directory)
+        lifecycle.find_running(directory)
     directory.write(replace(this_process, port=1, ready=True))
     with pytest.raises(NotRunningError, match=r"does not answer at http://127\.0\.0\.1:1"):
-        lifecycle.running(directory)
+        lifecycle.find_running(directory)

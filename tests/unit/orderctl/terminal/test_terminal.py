@@ -67,7 +67,7 @@ SAYERS: dict[str, Callable[[str], object]] = {
     "JSON": lambda text: console.json_document({text: [text]}),
     "JSON line": lambda text: console.json_line({text: [text]}),
     "for a shell": lambda text: console.script([text]),
-    "a defect": lambda text: console.unexpected(RuntimeError(text)),
+    "a defect": lambda text: console.report_defect(RuntimeError(text)),
 }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
-from orderctl.commands.run import payment_told
+from orderctl.commands.run import describe_payment
 from orderctl.errors import OrderctlError
-from orderctl.pipeline.dead_letters import Redriven, order_id_in, without_qualifier
+from orderctl.pipeline.dead_letters import RedriveResult, order_id_in, without_qualifier
 from orderctl.pipeline.queues import Message
 from support.lambdas import order_placed
 
@@ -28,7 +28,7 @@ QUEUES = ("blue-payments-dlq", "blue-inventory-dlq", "blue-order-updates-dlq.fif
     ],
 )
 def test_a_run_tells_a_payment(payment: dict[str, Any], told: str) -> None:
-    assert payment_told(payment) == told
+    assert describe_payment(payment) == told
 
 
 class TestCancel:
@@ -56,9 +56,9 @@ class TestCancel:
     @pytest.mark.parametrize(
         ("order", "said"),
         [
-            ({"status": "confirmed"}, "was confirmed before the request came"),
-            ({"status": "placed"}, "The request stands; see how it ends with: "),
-            ({}, "The request stands"),
+            ({"status": "confirmed"}, "was confirmed before the request arrived"),
+            ({"status": "placed"}, "The request is kept. See how it ends with: "),
+            ({}, "The request is kept"),
         ],
     )
     def test_what_is_not_cancelled_is_a_failure(self, order: dict[str, Any], said: str) -> None:
@@ -131,15 +131,16 @@ class TestDlq:
             dlq.find("payment-dlq", QUEUES, "blue-")
         assert str(caught.value) == (
             "There is no dead-letter queue payment-dlq. Did you mean blue-payments-dlq? "
-            "There are: blue-payments-dlq, blue-inventory-dlq, blue-order-updates-dlq.fifo"
+            "The dead-letter queues are: blue-payments-dlq, blue-inventory-dlq, "
+            "blue-order-updates-dlq.fifo"
         )
 
     def test_says_what_went_where_and_what_did_not(self) -> None:
-        result = Redriven(Counter({"payments": 2, "inventory": 1}), ["AccessDenied"])
-        assert dlq.told(result) == (
+        result = RedriveResult(Counter({"payments": 2, "inventory": 1}), ["AccessDenied"])
+        assert dlq.describe(result) == (
             "moved 2 messages to payments, moved 1 message to inventory, 1 failed"
         )
-        assert dlq.told(Redriven()) == "nothing was there any more"
+        assert dlq.describe(RedriveResult()) == "there were no messages any more"
 
 
 def message(body: str) -> Message:

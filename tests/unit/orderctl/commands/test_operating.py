@@ -9,7 +9,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from orderctl.commands import logs, stock
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import times as moments
+from orderctl.pipeline import times
 from orderctl.pipeline.logs import LogLine, log_line
 from orderctl.pipeline.names import did_you_mean, find
 from orderctl.pipeline.stock import Stock, StockError
@@ -35,16 +35,16 @@ class TestMoments:
         ],
     )
     def test_is_iso_8601_or_so_long_ago(self, text: str, moment: datetime) -> None:
-        assert moments.parse(text, NOW) == moment
+        assert times.parse(text, NOW) == moment
 
     @pytest.mark.parametrize("text", ["", "yesterday", "10", "10 m", "5w", "24.11.2026", "9d9"])
     def test_anything_else_is_told_how_to_write_it(self, text: str) -> None:
-        with pytest.raises(ValueError, match="write 10m, 2h or 3d"):
-            moments.parse(text, NOW)
+        with pytest.raises(ValueError, match="write how long ago, such as 10m, 2h or 3d"):
+            times.parse(text, NOW)
 
     def test_what_is_before_all_time_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="before all time"):
-            moments.parse("999999999d", NOW)
+        with pytest.raises(ValueError, match="too long ago"):
+            times.parse("999999999d", NOW)
 
 
 def test_a_close_name_is_asked_for() -> None:
@@ -64,7 +64,7 @@ class TestTypedStock:
             (["mug=-1"], "must be from 0"),
             (["=1"], "a SKU is 1 to 64"),
             (["a b=1"], "a SKU is 1 to 64"),
-            (["mug=1", "mug=2"], "mug stands twice"),
+            (["mug=1", "mug=2"], "mug is given twice"),
         ],
     )
     def test_anything_else_is_refused(self, pairs: list[str], said: str) -> None:
@@ -131,14 +131,14 @@ STRUCTURED = line(
 
 class TestLogLines:
     def test_a_structured_line_is_time_level_message_and_facts(self) -> None:
-        (shown,) = logs.readable(STRUCTURED)
+        (shown,) = logs.format_line(STRUCTURED)
         assert shown.plain == (
             "2026-11-24T03:23:06.894Z  WARNING  charge failed  order_id=order-1  attempt=1  "
             'reason="it did \\u001b[2J not"  request_id=r'
         )
 
     def test_a_traceback_stands_below_its_line(self) -> None:
-        shown = logs.readable(line('{"level":"ERROR","message":"no","exception":"a\\n\\tb"}'))
+        shown = logs.format_line(line('{"level":"ERROR","message":"no","exception":"a\\n\\tb"}'))
         assert [text.plain for text in shown] == [
             "2026-11-24T03:13:20.000Z  ERROR    no",
             "    a",
@@ -147,7 +147,7 @@ class TestLogLines:
 
     @pytest.mark.parametrize("text", ["{broken", "[1]", "{}", "null", '{"timestamp":5}'])
     def test_any_other_line_is_its_text(self, text: str) -> None:
-        assert text in logs.readable(line(text))[0].plain
+        assert text in logs.format_line(line(text))[0].plain
         assert line(text).at == datetime(2026, 11, 24, 3, 13, 20, tzinfo=UTC)
 
     @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ class TestLogLines:
         assert not line("order-11 and my-order-1").is_about("order-1")
 
     def test_raw_lines_are_json_objects_each(self) -> None:
-        assert logs.raw(STRUCTURED)["attempt"] == 1
-        assert logs.raw(line("text")) == {
+        assert logs.json_fields(STRUCTURED)["attempt"] == 1
+        assert logs.json_fields(line("text")) == {
             "timestamp": "2026-11-24T03:13:20.000Z",
             "message": "text",
         }
@@ -189,7 +189,7 @@ class TestFunctions:
             find("payment-processor", self.names, "blue-", what="function")
         assert str(caught.value) == (
             "There is no function payment-processor. Did you mean payments-processor? "
-            "There are: order-api, order-tracker, payments-processor"
+            "The functions are: order-api, order-tracker, payments-processor"
         )
 
     @pytest.mark.parametrize("typed", ["", "a b", 'a"', "x" * 65, ".", ".."])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import UnauthorizedSSOTokenError
 
-from orderctl.commands.submit import rate_told
+from orderctl.commands.submit import describe_rate
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.api import NoAnswerError, Reply
 from orderctl.pipeline.order_files import Outgoing, read
@@ -73,7 +73,7 @@ class TestFiles:
             ("{'amount':1}", "line 1: is not JSON"),
             ('{"amount":1,"customer_id":"\\ud800"}', "line 1: cannot be sent"),
             ("[" * 100_000, "f is not JSON"),
-            ('{"order_id":"a","amount":1}\n' * 2, "line 2: order_id: a is that of line 1"),
+            ('{"order_id":"a","amount":1}\n' * 2, "line 2: order_id: a is also used in line 1"),
             (" \n", "f has no orders"),
         ],
     )
@@ -171,8 +171,8 @@ class TestSending:
 
     def test_a_rate_that_was_kept_is_told(self) -> None:
         sent = [Sent(order, TAKEN, (), "", began / 10) for began, order in enumerate(orders(3))]
-        assert rate_told(Result(rate=10, sent=sent, seconds=0.3)) == (
-            "sent at 10.0 a second, as asked"
+        assert describe_rate(Result(rate=10, sent=sent, seconds=0.3)) == (
+            "sent at 10.0 per second, as requested"
         )
 
     def test_a_rate_that_could_not_be_kept_is_told(self) -> None:
@@ -183,7 +183,7 @@ class TestSending:
         result = Result(rate=1000)
         Sender(place, at_once=1).send(orders(5), result, lambda: None)
         assert not result.rate_was_kept
-        assert "the 1000 asked for could not be kept" in rate_told(result)
+        assert "the requested 1000 could not be kept" in describe_rate(result)
 
     def test_broken_off_it_notes_what_is_still_open(self) -> None:
         release = threading.Event()

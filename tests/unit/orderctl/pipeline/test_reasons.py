@@ -12,8 +12,7 @@ import pytest
 from orderctl.commands.replay import check
 from orderctl.commands.trace import facts, screen
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import reasons
-from orderctl.pipeline import trace as story
+from orderctl.pipeline import reasons, trace
 from orderctl.pipeline.dead_letters import event_in
 from orderctl.pipeline.logs import LogLine
 from orderctl.pipeline.parked import Parked
@@ -75,7 +74,7 @@ class TestReasons:
 
     @pytest.mark.parametrize("body", ["", "[]", "{}", "5", '{"requestContext":5}', "[" * 10_000])
     def test_what_is_no_record_is_told(self, body: str) -> None:
-        assert "no record of an invocation" in reasons.of_invocation(body).text
+        assert "not a record of an invocation" in reasons.of_invocation(body).text
 
     def test_a_functions_log_says_it_by_the_last_failure_of_the_order(self) -> None:
         found = reasons.of_consumed(
@@ -98,7 +97,7 @@ class TestReasons:
         other = line(1, "charge failed", order_id="b", reason="busy")
         for body in ("nonsense", json.dumps(order_placed("a"))):
             found = reasons.of_consumed(message(body), [other], "payments-processor")
-            assert "payments-processor has logged nothing of it" in found.text
+            assert "payments-processor has logged nothing about it" in found.text
 
     def test_a_reader_of_the_updates_or_sns_failed(self) -> None:
         assert "did not delete it" in reasons.of_update({}).text
@@ -132,7 +131,7 @@ class TestStory:
     }
 
     def test_an_events_whole_second_comes_after_what_is_known_better(self) -> None:
-        entries = sorted(story.of_order(self.order), key=lambda entry: entry.place)
+        entries = sorted(trace.order_entries(self.order), key=lambda entry: entry.place)
         assert [entry.what for entry in entries] == ["order.placed", "inventory.reserved"]
         assert [entry.is_to_the_second for entry in entries] == [False, True]
 
@@ -143,14 +142,14 @@ class TestStory:
             "at": "2026-11-24T12:30:00.700Z",
             "lines": [{"sku": "mug", "quantity": Decimal(2)}, {"sku": "tea", "quantity": 1}],
         }
-        (entry,) = story.of_record("table reservations", record)
+        (entry,) = trace.record_entries("table reservations", record)
         assert (entry.where, entry.what) == ("table reservations", "reserved")
         assert entry.facts == {"lines": "2 mug, 1 tea"}
 
     def test_a_log_line_tells_its_level_unless_that_is_normal(self) -> None:
         failed = line(1, "charge failed", order_id="a", level="WARNING", attempt=1)
         charged = line(2, "charged", order_id="a", level="INFO", request_id="r")
-        assert [(entry.what, entry.facts) for entry in story.of_log([failed, charged])] == [
+        assert [(entry.what, entry.facts) for entry in trace.log_entries([failed, charged])] == [
             ("WARNING charge failed", {"attempt": "1"}),
             ("charged", {}),
         ]
@@ -163,24 +162,24 @@ class TestStory:
             "order.placed",
             Reason("charge failed: busy", "2026-11-24T12:30:03.000Z"),
         )
-        entries = story.of_parked([parked])
+        entries = trace.parked_entries([parked])
         assert entries[0].at == datetime(2026, 11, 24, 12, 30, 3, tzinfo=UTC)
         told = Story(
             self.order,
-            (*story.of_order(self.order), *entries),
+            (*trace.order_entries(self.order), *entries),
             (parked,),
             (Waiting("payments", 3, 1, paused=True),),
         )
         shown = [text.plain for text in screen("a", told)]
         assert shown[0] == "a   placed   payment -   inventory reserved   12.50 USD   2 mug"
         assert any("dlq redrive --message 3f2a81c0-0000" in text for text in shown)
-        assert "maybe in payments (its consumer is paused): 3 waiting" in shown[-1]
+        assert "perhaps in payments (its consumer is paused): 3 waiting" in shown[-1]
         assert json.loads(json.dumps(facts("a", told)))["parked"][0]["queue"] == "payments-dlq"
 
     def test_an_order_without_a_record_is_told_so(self) -> None:
         told = Story({}, (Entry(NOW, "log order-api", "order invalid", {}),), (), ())
         assert told.is_known
-        assert screen("a", told)[0].plain == "a   is in no table of orders"
+        assert screen("a", told)[0].plain == "a   not in the orders table"
         assert not Story({}, (), (), ()).is_known
 
 

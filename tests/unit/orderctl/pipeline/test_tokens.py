@@ -18,22 +18,22 @@ STACK = {"ApiAuthorization": "JWT", "UserPoolArn": POOL, "ApiScope": "", "StaffG
 
 def test_nobody_is_made_up_on_aws() -> None:
     with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN"):
-        tokens.made_up(SESSION, ON_AWS, STACK, customer="alice", staff=True)
+        tokens.issue(SESSION, ON_AWS, STACK, customer="alice", staff=True)
 
 
 def test_the_commands_want_a_token_on_aws_and_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(tokens.VARIABLE, raising=False)
     with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN"):
-        tokens.for_orderctl(SESSION, ON_AWS, STACK)
+        tokens.issue_for_orderctl(SESSION, ON_AWS, STACK)
     monkeypatch.setenv(tokens.VARIABLE, "a.b.c")
-    assert tokens.for_orderctl(SESSION, ON_AWS, STACK) == "a.b.c"
+    assert tokens.issue_for_orderctl(SESSION, ON_AWS, STACK) == "a.b.c"
 
 
 @pytest.mark.parametrize("given", [" ", "a.b", "a.b.c\n", "a.b.c\r\nX-Other: 1", "Bearer a.b.c"])
 def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tokens.VARIABLE, given)
-    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN holds no token"):
-        tokens.for_orderctl(SESSION, ON_AWS, STACK)
+    with pytest.raises(OrderctlError, match="ORDERCTL_TOKEN does not hold a token"):
+        tokens.issue_for_orderctl(SESSION, ON_AWS, STACK)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_given_and_no_token_is_said(given: str, monkeypatch: pytest.Monk
 )
 def test_what_cannot_be_made_up_is_said(changes: dict[str, str], says: str) -> None:
     with pytest.raises(OrderctlError, match=says):
-        tokens.made_up(SESSION, HERE, STACK | changes, customer="alice", staff=False)
+        tokens.issue(SESSION, HERE, STACK | changes, customer="alice", staff=False)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_step_is_a_line_and_what_is_wrong_stands_below() -> None:
     assert rows[4] == ["payments", "3", "1", "1 min 15 s", "2", "9", "1 +2 throttled"]
     assert lines[6] == "orders   4 unfinished, the oldest for 7 min"
     assert lines[7] == "alarms   on: payments-dlq; 1 without data"
-    assert lines[8].startswith("paused   payments (Disabled); to go on: ")
+    assert lines[8].startswith("paused   payments (Disabled); to resume it: ")
 
 
 def test_when_all_is_well_it_says_so() -> None:
@@ -62,7 +62,7 @@ def test_when_all_is_well_it_says_so() -> None:
 
 def test_an_age_that_cannot_be_read_is_not_taken_for_none() -> None:
     lines = [line.plain for line in screen("order-pipeline", replace(SEEN, oldest_unfinished=None))]
-    assert "orders   4 unfinished, since when is unreadable" in lines
+    assert "orders   4 unfinished, the oldest unreadable" in lines
 
 
 def test_a_consumer_that_is_being_changed_is_not_paused() -> None:

@@ -71,7 +71,7 @@ def test_what_the_deployment_fills_in_cannot_be_given(template: Template) -> Non
 
 
 def test_parameter_without_a_default_must_be_given(template: Template) -> None:
-    with pytest.raises(OrderctlError, match="Email has no default: give it with --param Email="):
+    with pytest.raises(OrderctlError, match=r"Email has no default\. Give it with --param Email="):
         template.check({})
 
 
@@ -99,7 +99,7 @@ def test_failure_shows_the_first_cause_and_not_the_cascade() -> None:
     assert failure("pipeline", events) == (
         "Stack pipeline could not be deployed.\n"
         "  Queue (AWS::SQS::Queue): Queue already exists\n"
-        "  1 more failed after it; the stack's events have them.\n"
+        "  1 more failed after it; see the stack's events.\n"
         "  It was rolled back (ROLLBACK_COMPLETE): nothing has changed."
     )
 

@@ -1,0 +1,26 @@
+"""What is published: one example or more of each event, and of the order updates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from orders import events
+from orders.events import OrderLine, OrderUpdate
+
+LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
+EXAMPLES: list[events.Detail | OrderUpdate] = [
+    events.OrderPlaced(order_id="a", amount=Decimal("9999999999.99"), items=LINES),
+    events.OrderPlaced(order_id="a.B_c-1", amount=Decimal(0), customer_id="Zoë 🦊"),
+    events.OrderCancelRequested(order_id="a"),
+    events.OrderConfirmed(order_id="a"),
+    events.OrderConfirmed(order_id="a", placed_at="2026-08-18T09:30:00.123Z"),
+    events.OrderCancelled(order_id="a", reason="out of stock: mug"),
+    events.PaymentCharged(order_id="a", amount=Decimal("1.50"), currency="EUR", charge_id="ch_1"),
+    events.PaymentDeclined(order_id="a", reason="expired"),
+    events.PaymentRefunded(order_id="a", amount=Decimal("1.50"), currency="EUR"),
+    events.InventoryReserved(order_id="a", items=LINES),
+    events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
+    events.InventoryReleased(order_id="a"),
+    OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
+    OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
+]
