@@ -25,8 +25,8 @@ class Stock:
     """The stock table: one item per SKU, with how much is available to new orders.
 
     What an order reserves is subtracted, and added again when the order is cancelled. The same
-    write keeps what was ever put in, for the audit. A SKU from before that was kept has no such
-    number.
+    write counts in `put_in` what was ever put in, so that an audit can add it up. A SKU from before
+    that was counted has no such number.
     """
 
     def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
@@ -87,7 +87,7 @@ class Stock:
             The quantity just before the change; None for a new SKU.
 
         Raises:
-            StockError: the present quantity is not `was`, or it changed too often meanwhile.
+            StockError: the present quantity is not `was`, or orders kept changing it.
         """
         for _ in range(_TRIES):
             item = self._item(sku)
@@ -103,8 +103,8 @@ class Stock:
                 continue  # an order came in between
             return there
         raise StockError(
-            f"{sku} changed {_TRIES} times while it was to be set. Nothing was changed. "
-            "Use stock add, which does not depend on what there was."
+            f"Orders changed {sku} during each of {_TRIES} attempts. Nothing was changed. "
+            "Use stock add."
         )
 
     def add(self, sku: str, difference: int) -> int:
