@@ -69,7 +69,7 @@ ON_THE_WAY: Final = (
 
 FUNCTIONS: Final = (
     *ON_THE_WAY,
-    Function("stuck-orders", "stuck", ("dynamodb",), 0, in_batches=False),
+    Function("caretaker", "caretaker", ("dynamodb", "events", "sqs"), 0, in_batches=False),
 )
 BY_NAME: Final = {function.name: function for function in FUNCTIONS}
 

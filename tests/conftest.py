@@ -27,6 +27,13 @@ os.environ.update(
     STOCK_TABLE="stock",
     ORDERS_TABLE="orders",
     STUCK_AFTER_MINUTES="15",
+    REPUBLISH_AFTER_SECONDS="300",
+    ORDER_DEADLINE_MINUTES="1440",
+    **{
+        f"{name}_{place}": f"https://sqs.us-east-1.amazonaws.com/123456789012/{name.lower()}"
+        for name in ("PAYMENTS", "INVENTORY", "OUTCOMES")
+        for place in ("DLQ_URL", "QUEUE_URL", "LOG_GROUP")
+    },
     ORDER_UPDATES_TOPIC="arn:aws:sns:us-east-1:123456789012:order-updates.fifo",
     QUEUE_URL="https://sqs.us-east-1.amazonaws.com/123456789012/queue",
     RETRY_DELAY_SECONDS="1",

@@ -24,7 +24,7 @@ FUNCTIONS = (
     "inventory-processor",
     "order-tracker",
     "notifications",
-    "stuck-orders",
+    "caretaker",
 )
 CONSUMERS = ("payments-processor", "inventory-processor", "order-tracker")
 # The dead-letter queues' alarms are in test_pipeline.py, and so is this one.
@@ -181,7 +181,7 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     with (
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMERS),
-        without_callers(functions, "notifications", "stuck-orders"),
+        without_callers(functions, "notifications", "caretaker"),
         pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
         failing(functions, *FUNCTIONS),
     ):

@@ -23,7 +23,7 @@ ROOMS = {
     "inventory-processor": "inventory",
     "order-tracker": "tracker",
     "notifications": "notifications",
-    "stuck-orders": "stuck",
+    "caretaker": "caretaker",
 }
 # Makes calls under the role it has, and says how each ended.
 CALLER = """
@@ -177,13 +177,16 @@ OWN_TABLES = {
     "inventory-processor": {"ReservationsTableName"},
     "order-tracker": {"OrdersTableName"},
     "notifications": set(),
-    "stuck-orders": set(),
+    "caretaker": {"OrdersTableName"},
 }
 OWN_QUEUES = {
     "payments-processor": {"PaymentsQueueUrl"},
     "inventory-processor": {"InventoryQueueUrl"},
     "order-tracker": {"OutcomesQueueUrl"},
+    "caretaker": {"PaymentsDLQUrl", "InventoryDLQUrl", "OutcomesDLQUrl"},
 }
+# Where it sends back what they have parked.
+SOURCES = {"PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl"}
 
 
 @pytest.mark.parametrize("function", ROOMS)
