@@ -25,6 +25,8 @@ ROOMS = {
     "notifications": "notifications",
     "caretaker": "caretaker",
 }
+# Where the caretaker sends back what their consumers have parked.
+SOURCES = {"PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl"}
 # Makes calls under the role it has, and says how each ended.
 CALLER = """
     import boto3
@@ -165,7 +167,11 @@ def foreign_calls(outputs: Mapping[str, str]) -> list[Call]:
 def test_none_may_do_what_no_function_does(
     caller: Caller, cloud: LocalCloud, function: str
 ) -> None:
-    calls = foreign_calls(cloud.state.outputs)
+    outputs = cloud.state.outputs
+    calls = foreign_calls(outputs)
+    if function == "caretaker":
+        own = {outputs[name] for name in SOURCES}
+        calls = [c for c in calls if c[1] != "send_message" or c[2]["QueueUrl"] not in own]
     answers = caller.answers(function, calls)
     done = [call for call, said in zip(calls, answers, strict=True) if said not in DENIED]
     assert not done
@@ -185,8 +191,6 @@ OWN_QUEUES = {
     "order-tracker": {"OutcomesQueueUrl"},
     "caretaker": {"PaymentsDLQUrl", "InventoryDLQUrl", "OutcomesDLQUrl"},
 }
-# Where it sends back what they have parked.
-SOURCES = {"PaymentsQueueUrl", "InventoryQueueUrl", "OutcomesQueueUrl"}
 
 
 @pytest.mark.parametrize("function", ROOMS)

@@ -146,7 +146,8 @@ class OrderTable:
                 },
                 PaginationConfig={"PageSize": _KEYS_A_PAGE},
             ):
-                yield [key["order_id"]["S"] for key in page["Items"]]
+                if keys := page["Items"]:
+                    yield [key["order_id"]["S"] for key in keys]
 
     def find_repeated(
         self, order_ids: Sequence[str], context: Context

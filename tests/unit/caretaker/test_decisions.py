@@ -25,9 +25,8 @@ ORDERED = OrderPlaced(order_id="o1", amount=Decimal("12.50"), currency="EUR")
 
 
 def order(**fields: Any) -> Order:  # noqa: ANN401 - of an order
-    return Order(
-        **{"order_id": "o1", "placed_at": "2026-08-18T09:30:00Z", "ordered": ORDERED} | fields
-    )
+    values: dict[str, Any] = {"order_id": "o1", "placed_at": "2026-08-18T09:30:00Z"}
+    return Order(**values | {"ordered": ORDERED} | fields)
 
 
 def after(**duration: float) -> datetime:

@@ -76,7 +76,7 @@ class House:
         placed_at = timestamp(NOW - timedelta(minutes=minutes))
         ordered = OrderPlaced(order_id=order_id, amount=Decimal("12.5"), customer_id="c")
         history = (Step("order.placed", placed_at),)
-        values = {"placed_at": placed_at, "ordered": ordered, "history": history}
+        values: dict[str, Any] = {"placed_at": placed_at, "ordered": ordered, "history": history}
         self.orders.create(Order(**{"order_id": order_id} | values | fields))
 
     def park(self, body: str, redrives: int | None = None) -> None:
@@ -103,8 +103,8 @@ class House:
             QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
             for message in messages:
-                attributes = message.get("MessageAttributes", {})
-                found.append((message["Body"], attributes.get("redrives", {}).get("StringValue")))
+                attribute = message.get("MessageAttributes", {}).get("redrives")
+                found.append((message["Body"], attribute["StringValue"] if attribute else None))
         return found
 
     def on(self, queue: str) -> int:
@@ -124,6 +124,15 @@ def house(dynamodb: DynamoDBClient, tap: aws.TappedBus) -> House:
 
 
 class TestOrders:
+    def test_without_unfinished_orders_none_is_asked_for(self, house: House) -> None:
+        """BatchGetItem takes one key at least."""
+        asked: list[str] = []
+        house.dynamodb.meta.events.register(
+            "before-call.dynamodb", lambda model, **_: asked.append(model.name)
+        )
+        assert house.run() == []
+        assert set(asked) == {"Query"}
+
     def test_what_was_ordered_is_published_again_when_nothing_was_heard(self, house: House) -> None:
         house.record("old", 6)
         house.record("young", 4)
