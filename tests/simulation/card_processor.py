@@ -31,7 +31,7 @@ class CardProcessor:
         Args:
             world: the run's.
             declined: the orders whose cards are declined.
-            silent: the orders for whose charge it never answers.
+            silent: the orders for whose charge it does not answer.
         """
         self.books: dict[str, list[Movement]] = {}
         """The movements of money by key."""
@@ -39,7 +39,8 @@ class CardProcessor:
         """The keys that were refused a charge."""
         self._world = world
         self._declined = declined
-        self._silent = silent
+        self.silent = silent
+        """The orders for whose charge it never answers, until a person sees to it."""
         self._cancelled: set[str] = set()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
@@ -56,7 +57,7 @@ class CardProcessor:
         if key in self._declined or key in self._cancelled:
             self.declines.add(key)
             return None
-        if key in self._silent:
+        if key in self.silent:
             raise ProcessorFailure
         charge = Movement(request.arguments["amount"], request.arguments["currency"])
         if not movements:

@@ -71,7 +71,7 @@ class Faults:
             perform: has it take effect.
             retries_cover_it: whether the function has tries and time left for a refusal.
         """
-        if request.service == "dynamodb" and self._weather.is_denied(function, self._scheduler.now):
+        if self._weather.is_denied(function, request.service, self._scheduler.now):
             code = "AccessDeniedException"
             told = f"{listed(request.orders)}: {code}"
             return Answer(refusal(request, code), told, request.orders)

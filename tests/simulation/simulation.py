@@ -17,7 +17,7 @@ from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
-from simulation.rooms import Rooms
+from simulation.rooms import API, Rooms
 from simulation.rules import BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
@@ -71,7 +71,8 @@ class _Simulation:
         rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
         self.plan = Plan.draw(random)
         targets = [*topology.tables, topology.bus]
-        consumers = [function.name for function in topology.functions.values() if function.queue]
+        calls = [(API, "events")]
+        calls += [(name, "dynamodb") for name, f in topology.functions.items() if f.queue]
         self.world = world = World(
             random=random,
             scheduler=scheduler,
@@ -79,7 +80,7 @@ class _Simulation:
                 random,
                 rates,
                 ramp_ups(random, targets, self.plan.seconds),
-                denials(random, consumers, self.plan.seconds),
+                denials(random, calls, self.plan.seconds),
             ),
             story=Story(scheduler),
             witness=Witness(),
@@ -213,7 +214,8 @@ class _Simulation:
         self._queues[target].send(message)
 
     def _redrive(self) -> None:
-        """Send everything that was parked on its way again."""
+        """Have a person see to what waits for one, and send everything on its way again."""
+        self._processor.silent = frozenset()
         for name, messages in self._queues.left().items():
             parked = list(messages)
             sources = [q for q in self._queues if q.spec.dead_letter_queue == name]

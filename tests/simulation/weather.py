@@ -31,7 +31,7 @@ DELIVERY: Final = {
     LOST_ANSWER: 0.1,
     CARETAKER_ABSENT: 0.2,
     CARETAKER_TWICE: 0.3,
-    CLIENT_GONE: 0.3,
+    CLIENT_GONE: 0.5,
 }
 """What can go wrong on the way, and how often where the weather is moderate."""
 
@@ -52,25 +52,28 @@ class RampUp:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """For a while a function may not use its tables."""
+    """For a while a function may not call a service."""
 
     function: str
+    service: str
     begins: float
     ends: float
 
 
-def denials(random: Random, functions: Sequence[str], seconds: float) -> tuple[Denial, ...]:
+def denials(random: Random, calls: Sequence[tuple[str, str]], seconds: float) -> tuple[Denial, ...]:
     """Draw those of a seed: mostly none.
 
     Args:
         random: the seed's.
-        functions: the consumers.
+        calls: the functions, and a service that each calls.
         seconds: how long there are faults.
     """
-    if random.random() < 0.85:
+    if random.random() < 0.75:
         return ()
-    begins = random.uniform(0, seconds * 0.6)
-    return (Denial(random.choice(functions), begins, begins + random.uniform(0.1, 0.5) * seconds),)
+    function, service = random.choice(calls)
+    begins = random.uniform(0, seconds * 0.3)
+    ends = begins + random.uniform(0.1, 0.5) * seconds
+    return (Denial(function, service, begins, ends),)
 
 
 def ramp_ups(random: Random, targets: Sequence[str], seconds: float) -> tuple[RampUp, ...]:
@@ -144,10 +147,11 @@ class Weather:
         ]
         return max(shares, default=0.0)
 
-    def is_denied(self, function: str, now: float) -> bool:
-        """Whether a function may not use its tables for now."""
+    def is_denied(self, function: str, service: str, now: float) -> bool:
+        """Whether a function may not call a service for now."""
         denied = not self.calm and any(
-            denial.function == function and denial.begins <= now < denial.ends
+            (denial.function, denial.service) == (function, service)
+            and denial.begins <= now < denial.ends
             for denial in self._denials
         )
         self.struck[DENIED] += denied
