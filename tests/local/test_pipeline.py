@@ -17,7 +17,6 @@ from urllib3 import BaseHTTPResponse
 
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
-from orderctl.pipeline.steps import CONSUMERS
 from support.lambdas import order_placed
 from support.pipeline import PATIENCE_SECONDS, PipelineUnderTest, eventually
 
@@ -297,14 +296,13 @@ class TestLoadAndCrashes:
         deadline = time.monotonic() + 180
         while (unbalanced := out_of_balance(pipeline, ids)) and time.monotonic() < deadline:
             time.sleep(1)
-            for step in CONSUMERS.values():
-                queue = pipeline.dead_letters.queue(step.dead_letter_queue)
-                if queue.depth() and pipeline.idle():
-                    queue.redrive()
         assert not unbalanced
         assert pipeline.stock.available()[rare] + len(pipeline.reserved(ids)) == 600
         assert not set(pipeline.unfinished()) & set(ids)
-        eventually(lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()))
+        eventually(
+            lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()),
+            within=120,
+        )
         assert not out_of_balance(pipeline, ids), "what came late changed nothing"
         told = collect_updates(pipeline, ids, within=120)
         for order_id, status in pipeline.statuses(ids).items():
@@ -366,24 +364,6 @@ class TestThingsGoWrong:
         pipeline.dead_letters.queue("PaymentsDLQ").redrive()
         eventually(lambda: pipeline.charged(ids) == set(ids))
         eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "OK")
-
-    def test_charges_that_keep_failing_are_parked_after_three_attempts(
-        self, pipeline: PipelineUnderTest
-    ) -> None:
-        artifact = package.build(Target.this_machine())
-        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "1"})
-        (order_id,) = pipeline.ids(1)
-        pipeline.publish(order(order_id))
-        eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
-        attempts = [
-            line["attempt"]
-            for line in pipeline.log_lines("payments-processor")
-            if line.get("order_id") == order_id
-        ]
-        assert attempts == [1, 2, 3]
-        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "0"})
-        pipeline.dead_letters.queue("PaymentsDLQ").redrive()
-        eventually(lambda: pipeline.charged([order_id]))
 
     def test_a_bus_that_refuses_is_a_503_that_a_retry_mends(
         self, pipeline: PipelineUnderTest
