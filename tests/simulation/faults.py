@@ -285,7 +285,7 @@ def _processor_fails(request: Request, _perform: Perform, _random: Random) -> An
 
 
 def _processor_reply_lost(request: Request, perform: Perform, _random: Random) -> Answer:
-    perform(request)
+    _outcome(request, perform)
     return Answer(ProcessorFailure(), f"{listed(request.orders)}: done, reply lost", request.orders)
 
 
