@@ -159,14 +159,17 @@ class _Simulation:
                 self._watch.asked(request, invocation.began)
                 return self._processor.perform(request)
 
-    def _log_events(self, request: Request) -> dict[str, list[dict[str, str]]]:
+    def _log_events(self, request: Request) -> dict[str, list[dict[str, Any]]]:
         """``FilterLogEvents`` for warnings."""
         assert request.arguments["filterPattern"] == '"WARNING"'
         function = request.arguments["logGroupName"].rpartition("/")[2]
         since = request.arguments["startTime"] / 1000
         return {
             "events": [
-                {"message": json.dumps({"level": line.level, **line.facts})}
+                {
+                    "timestamp": int((BEGINNING.timestamp() + line.seconds) * 1000),
+                    "message": json.dumps({"level": line.level, **line.facts}),
+                }
                 for line in self.world.witness.log
                 if (line.function, line.level) == (function, "WARNING")
                 and BEGINNING.timestamp() + line.seconds >= since

@@ -11,11 +11,12 @@ from random import Random
 from typing import Any, Final
 
 from simulation.bus import Bus
-from simulation.lambdas import Answered, End, Lambdas
+from simulation.lambdas import Answered, End, Failed, Lambdas
 from simulation.queues import Message, Queues
 from simulation.requests import orders_in
 from simulation.rooms import API
-from simulation.rules import OWN_SOURCE, UNREADABLE
+from simulation.rules import ANSWERS, OWN_SOURCE, UNREADABLE
+from simulation.story import Violation
 from simulation.weather import CLIENT_GONE, LOST_ANSWER
 from simulation.witness import ApiAnswer
 from simulation.world import World
@@ -247,6 +248,8 @@ class Workload:
         self, method: str, order_id: str, body: str, again: Callable[[], None] | None, end: End
     ) -> None:
         world = self._world
+        if isinstance(end, Failed):
+            raise Violation(ANSWERS, f"{end.invocation.name} raised {end.error!r} ({order_id})")
         if isinstance(end, Answered):
             status = end.value["statusCode"]
             if status == 503:

@@ -58,6 +58,13 @@ class Parked(msgspec.Struct, frozen=True):
     """The order it is about; None if no code can read it."""
 
 
+class Failure(msgspec.Struct, frozen=True):
+    """What a consumer has logged of an order."""
+
+    at: datetime
+    reason: str
+
+
 def is_due(order: Order, repeats: Repeats, now: datetime, settings: Settings) -> bool:
     """Whether an order has not been heard of for long; the pauses between repeats double."""
     heard_of = [order.placed_at, *(step.at for step in order.history), repeats.repeated_at]
@@ -85,25 +92,29 @@ def next_event(order: Order, now: datetime, settings: Settings) -> Detail | None
     return order.ordered
 
 
-def redrive_delay(message: Parked, failure: str | None, now: datetime) -> int | None:
+def redrive_delay(message: Parked, failure: Failure | None, now: datetime) -> int | None:
     """When a parked message is to be processed again, in seconds; None if it needs a person.
 
     Args:
         message: in a dead-letter queue.
-        failure: what its consumer has logged last of its order; None if that was nothing: then the
-            consumer was killed, timed out or was throttled, which passes.
+        failure: what its consumer has logged last of its order, if anything. If that was nothing
+            since the message was sent, it was killed, timed out or was throttled, which passes.
         now: the time.
     """
     if message.order_id is None or message.redrives >= MAX_REDRIVES:
         return None
     if now - message.sent_at > LONGEST_SEARCH:
         return None  # what was logged of it then is not searched
-    if failure and any(mark in failure for mark in _NEEDS_PERSON):
+    if failure and failure.at >= message.sent_at and _needs_person(failure.reason):
         return None
     if not message.redrives:
         return 0
     doublings = min(message.redrives - 1, MAX_REDRIVES)
     return min(_FIRST_DELAY_SECONDS << doublings, _LONGEST_DELAY_SECONDS)
+
+
+def _needs_person(reason: str) -> bool:
+    return any(mark in reason for mark in _NEEDS_PERSON)
 
 
 def _moment(at: str) -> datetime:

@@ -11,7 +11,7 @@ import msgspec
 
 from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.context import time_is_up
-from orders.caretaker.decisions import LONGEST_SEARCH, Parked
+from orders.caretaker.decisions import LONGEST_SEARCH, Failure, Parked
 from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DeadLetterQueue:
 
     def failures(
         self, messages: Sequence[Parked], now: datetime, context: Context
-    ) -> dict[str, str]:
+    ) -> dict[str, Failure]:
         """Why messages were parked: what the consumer has logged last of their orders.
 
         Args:
@@ -87,14 +87,14 @@ class DeadLetterQueue:
             context: the invocation's.
 
         Returns:
-            The reasons by order id; none for an order whose consumer died or was throttled.
+            By order id; none for an order whose consumer died or was throttled.
 
         Raises:
             UnsearchedError: there was no time to search the whole log.
             ClientError, BotoCoreError: a call failed.
         """
         since = max(min(message.sent_at for message in messages), now - LONGEST_SEARCH)
-        found: dict[str, str] = {}
+        found: dict[str, Failure] = {}
         pages = self.logs().get_paginator("filter_log_events")
         for page in pages.paginate(
             logGroupName=self.log_group,
@@ -103,7 +103,8 @@ class DeadLetterQueue:
         ):
             for event in page["events"]:
                 line = _line(event["message"])
-                found[line.order_id] = line.reason
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                found[line.order_id] = Failure(at, line.reason)
             if time_is_up(context):
                 raise UnsearchedError(f"no time to search {self.log_group}")
         return found

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from orders.caretaker.decisions import (
     LATE,
     MAX_REDRIVES,
+    Failure,
     Parked,
     Settings,
     is_due,
@@ -109,7 +110,7 @@ MESSAGE = Parked(
 
 def test_a_passing_reason_is_tried_again_with_growing_pauses_and_not_for_ever() -> None:
     delays = [
-        redrive_delay(replace(MESSAGE, redrives=n), "the card processor did not answer", PLACED_AT)
+        redrive_delay(replace(MESSAGE, redrives=n), Failure(PLACED_AT, "no answer"), PLACED_AT)
         for n in range(MAX_REDRIVES + 2)
     ]
     assert delays[:7] == [0, 15, 30, 60, 120, 240, 240]
@@ -134,7 +135,13 @@ def test_a_passing_reason_is_tried_again_with_growing_pauses_and_not_for_ever() 
 def test_what_does_not_pass_by_itself_is_left_to_a_person(
     reason: str | None, is_redriven: bool
 ) -> None:
-    assert (redrive_delay(MESSAGE, reason, PLACED_AT) is not None) == is_redriven
+    failure = Failure(PLACED_AT, reason) if reason else None
+    assert (redrive_delay(MESSAGE, failure, PLACED_AT) is not None) == is_redriven
+
+
+def test_what_was_logged_of_an_earlier_message_of_the_order_does_not_count() -> None:
+    earlier = Failure(after(seconds=-1), "AccessDeniedException from PutEvents")
+    assert redrive_delay(MESSAGE, earlier, PLACED_AT) == 0
 
 
 def test_what_no_code_can_read_is_left_to_a_person() -> None:
