@@ -1,4 +1,4 @@
-"""How an order stands: the values that ``order-api`` and ``order-tracker`` share."""
+"""How an order stands: the values that functions share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ class Step(msgspec.Struct, frozen=True):
     type: str
     at: str
     reason: str | None = None
+
+
+class Repeats(msgspec.Struct, frozen=True):
+    """How often something about an unfinished order was published again, because it did not end."""
+
+    repeats: int = 0
+    repeated_at: str | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

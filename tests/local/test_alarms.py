@@ -174,7 +174,7 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     with (
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMING),
-        without_callers(functions, "notifications", "stuck-orders"),
+        without_callers(functions, "notifications", "caretaker"),
         pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
         failing(functions, *FUNCTION_NAMES),
     ):

@@ -10,7 +10,7 @@ from support.pipeline import PipelineUnderTest, eventually
 # Published only when there is something to tell.
 ONLY_IN_TROUBLE = {"FailedInvocations", "InvocationsFailedToBeSentToDlq"}
 # Called by a schedule, not by an order.
-SCHEDULED = ("FunctionName", "stuck-orders")
+SCHEDULED = ("FunctionName", "caretaker")
 
 
 def test_every_metric_of_aws_on_it_has_data_once_orders_flow(pipeline: PipelineUnderTest) -> None:

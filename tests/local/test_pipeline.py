@@ -297,15 +297,14 @@ class TestLoadAndCrashes:
 
         def all_ended() -> bool:
             ended = pipeline.statuses(ids)
-            for step in CONSUMERS.values():
-                queue = pipeline.dead_letters.queue(step.dead_letter_queue)
-                if queue.depth() and pipeline.idle():
-                    queue.redrive()
             unfinished = set(pipeline.unfinished()) & set(ids)
             return len(ended) == len(ids) and not unfinished and pipeline.idle()
 
         eventually(all_ended, within=180)
-        eventually(lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()))
+        eventually(
+            lambda: pipeline.idle() and not any(pipeline.dead_letters.depths().values()),
+            within=120,
+        )
         report = audit(pipeline)
         unjudged = {*report.moving, *report.skus_moving, *report.skus_unknown}
         assert not {*ids, rare} & (unjudged | {f.subject for f in report.findings})
@@ -350,24 +349,6 @@ class TestThingsGoWrong:
         pipeline.dead_letters.queue("PaymentsDLQ").redrive()
         eventually(lambda: pipeline.charged(ids) == set(ids))
         eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "OK")
-
-    def test_charges_that_keep_failing_are_parked_after_three_attempts(
-        self, pipeline: PipelineUnderTest
-    ) -> None:
-        artifact = package.build(Target.this_machine())
-        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "1"})
-        (order_id,) = pipeline.ids(1)
-        pipeline.publish(order(order_id))
-        eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
-        attempts = [
-            line["attempt"]
-            for line in pipeline.log_lines("payments-processor")
-            if line.get("order_id") == order_id
-        ]
-        assert attempts == [1, 2, 3]
-        pipeline.cloud.deploy(artifact, parameters={"ChargeFailureRate": "0"})
-        pipeline.dead_letters.queue("PaymentsDLQ").redrive()
-        eventually(lambda: pipeline.charged([order_id]))
 
     def test_a_bus_that_refuses_is_a_503_that_a_retry_mends(
         self, pipeline: PipelineUnderTest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from simulation.faults import ProcessorFailure
 from simulation.requests import Request
 from simulation.rules import CHARGED_ONCE
 from simulation.story import Violation
@@ -24,12 +25,13 @@ class Movement:
 class CardProcessor:
     """Charges a key at most once, and never after the key was cancelled."""
 
-    def __init__(self, world: World, declined: Collection[str]) -> None:
+    def __init__(self, world: World, declined: Collection[str], silent: Collection[str]) -> None:
         """Open the books.
 
         Args:
             world: the run's.
             declined: the orders whose cards are declined.
+            silent: the orders for whose charge it does not answer.
         """
         self.books: dict[str, list[Movement]] = {}
         """The movements of money by key."""
@@ -37,10 +39,16 @@ class CardProcessor:
         """The keys that were refused a charge."""
         self._world = world
         self._declined = declined
+        self.silent = silent
+        """The orders for whose charge it never answers, until a person sees to it."""
         self._cancelled: set[str] = set()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
-        """``charge`` and ``cancel``: the answer is a charge's id, or None."""
+        """``charge`` and ``cancel``: the answer is a charge's id, or None.
+
+        Raises:
+            ProcessorFailure: it never charges this order.
+        """
         key = request.arguments["idempotency_key"]
         if request.operation == "cancel":
             self._cancel(key)
@@ -49,6 +57,8 @@ class CardProcessor:
         if key in self._declined or key in self._cancelled:
             self.declines.add(key)
             return None
+        if key in self.silent:
+            raise ProcessorFailure
         charge = Movement(request.arguments["amount"], request.arguments["currency"])
         if not movements:
             movements.append(charge)

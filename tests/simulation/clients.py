@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ class Client:
             xform_name(name): name for name in _service_model(service).operation_names
         }
 
+    def get_paginator(self, method: str) -> Paginator:
+        """As botocore's, for operations of which one page has it all."""
+        return Paginator(getattr(self, method))
+
     def __getattr__(self, method: str) -> Callable[..., Any]:
         operation = self._operations.get(method)
         if operation is None:
@@ -54,6 +58,22 @@ class Client:
             return asker.ask(Request(self._service, operation, arguments))
 
         return call
+
+
+class Paginator:
+    """Calls an operation once."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def paginate(
+        self,
+        *,
+        PaginationConfig: object = None,  # noqa: N803 - botocore's name
+        **arguments: Any,  # noqa: ANN401
+    ) -> Iterator[Any]:
+        """The one page."""
+        yield self._call(**arguments)
 
 
 @cache

@@ -28,11 +28,18 @@ _OLD_READS: Final = 0.5
 class DynamoDB:
     """The pipeline's tables."""
 
-    def __init__(self, tables: Mapping[str, str], random: Random, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, str],
+        indexes: Mapping[str, Mapping[str, Any]],
+        random: Random,
+        watcher: Watcher,
+    ) -> None:
         """Make the tables, empty.
 
         Args:
             tables: the key attribute by table name.
+            indexes: what CreateTable has for a table's indexes, by table name.
             random: decides which reads are old.
             watcher: is told of each change.
         """
@@ -50,6 +57,7 @@ class DynamoDB:
                     "BillingMode": "PAY_PER_REQUEST",
                     "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
                     "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+                    **indexes.get(table, {}),
                 },
             )
 

@@ -60,14 +60,21 @@ class Faults:
         self._scheduler = world.scheduler
         self._targets = targets
 
-    def answer(self, request: Request, perform: Perform, *, retries_cover_it: bool) -> Answer:
+    def answer(
+        self, request: Request, perform: Perform, function: str, *, retries_cover_it: bool
+    ) -> Answer:
         """Have a request performed, with at most one fault.
 
         Args:
             request: the call.
+            function: whose call it is.
             perform: has it take effect.
             retries_cover_it: whether the function has tries and time left for a refusal.
         """
+        if self._weather.is_denied(function, request.service, self._scheduler.now):
+            code = "AccessDeniedException"
+            told = f"{listed(request.orders)}: {code}"
+            return Answer(refusal(request, code), told, request.orders)
         if retries_cover_it and request.operation in _REFUSE:
             refuse = _REFUSE[request.operation]
             if refused := self._ramping_up(request):
@@ -77,7 +84,8 @@ class Faults:
             if fault.applies(request) and self._weather.strikes(fault.name):
                 return fault.happen(request, perform, self._random)
         value = _outcome(request, perform)
-        return Answer(value, _shown(request, value))
+        blamed = request.orders if isinstance(value, ProcessorFailure) else frozenset()
+        return Answer(value, _shown(request, value), blamed)
 
     def _ramping_up(self, request: Request) -> list[int]:
         """The numbers of a call's parts that a table or the bus refuses for now."""
@@ -277,7 +285,7 @@ def _processor_fails(request: Request, _perform: Perform, _random: Random) -> An
 
 
 def _processor_reply_lost(request: Request, perform: Perform, _random: Random) -> Answer:
-    perform(request)
+    _outcome(request, perform)
     return Answer(ProcessorFailure(), f"{listed(request.orders)}: done, reply lost", request.orders)
 
 

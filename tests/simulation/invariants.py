@@ -237,7 +237,7 @@ class AtRest:
         reservation = text(self.tables.items("reservations").get(key), "state")
         stands = f"{key} is {status}, its payment {payment}, its reservation {reservation}"
         cancelled = self._put(key, "order.cancelled")
-        if self._is_taken(key) or cancelled:
+        if record or self._is_taken(key) or cancelled:
             if status not in _DECIDED:
                 raise Violation(ENDS, stands)
             if record and "unfinished" in record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS
 from simulation.story import Violation
 from simulation.template import FunctionSpec
 from simulation.weather import SLOW_CALL, THROTTLED_INVOCATION
+from simulation.witness import Logged
 from simulation.world import World
 
 _MOST_CALLS: Final = 500
@@ -71,8 +72,14 @@ class Invocation:
         """A number that follows from the seed."""
         return self._world.random.uniform(least, most)
 
-    def say(self, message: str, facts: Mapping[str, object]) -> None:
+    def sample(self, population: Sequence[int], count: int) -> list[int]:
+        """Some of them in an order that follows from the seed."""
+        return self._world.random.sample(population, count)
+
+    def say(self, level: str, message: str, facts: Mapping[str, object]) -> None:
         """Take a log line of the handler."""
+        line = Logged(self._world.scheduler.now, self.function, level, dict(facts))
+        self._world.witness.log.append(line)
         told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         self._world.story.tell(self.name, f'logs "{message}"' + (f": {told}" if told else ""))
 
@@ -234,6 +241,7 @@ class Lambdas:
         answer = self._faults.answer(
             request,
             lambda r: self._perform(r, invocation),
+            invocation.function,
             retries_cover_it=invocation.has_patience,
         )
         invocation.excused |= answer.blamed

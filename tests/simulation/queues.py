@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from simulation.clients import refusal
 from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas
 from simulation.requests import Request, listed, orders_in
-from simulation.rules import ONE_MESSAGE
+from simulation.rules import NEEDS_PERSON, ONE_MESSAGE
+from simulation.scheduler import BEGINNING
 from simulation.story import Violation
 from simulation.template import FunctionSpec, QueueSpec
 from simulation.weather import EARLY_RETURN, UNDELETED
 from simulation.witness import Handled
 from simulation.world import World
+
+MOST_REDRIVES: Final = 24
+"""How often the caretaker may send a message back."""
 
 
 @dataclass(slots=True)
@@ -28,6 +33,9 @@ class Message:
     """Its kind, for the story: a detail-type, mostly."""
     unreadable: str | None
     """The rule that is broken if a handler does anything with it; None if it is sound."""
+    redrives: int = 0
+    """How often the caretaker has sent it back."""
+    sent_at: float = 0.0
     visible_at: float = 0.0
     receives: int = 0
     orders: frozenset[str] = field(init=False)
@@ -54,12 +62,11 @@ class Queue:
         self._world = world
         self._dead_letter_queue = dead_letter_queue
 
-    def send(self, message: Message) -> None:
-        """Take a message."""
-        message.visible_at = self._world.scheduler.now
+    def send(self, message: Message, delay: float = 0) -> None:
+        """Take a message, to be seen in that many seconds."""
+        message.sent_at = self._world.scheduler.now
         self.messages.append(message)
-        if self.reader:
-            self.reader.wake(0)
+        self.hide(message, delay)
 
     def receive(self, most: int) -> list[Message]:
         """Hand out some of the visible messages, and hide them for the visibility timeout."""
@@ -93,11 +100,28 @@ class Queue:
             self.messages.remove(message)
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
-        """``ChangeMessageVisibilityBatch``."""
-        assert request.operation == "ChangeMessageVisibilityBatch", request.operation
+        """What consumers and the caretaker ask."""
+        arguments = request.arguments
+        match request.operation:
+            case "ChangeMessageVisibilityBatch":
+                return self._hide_all(arguments["Entries"])
+            case "ReceiveMessage":
+                received = self.receive(arguments["MaxNumberOfMessages"])
+                for message in received:
+                    self.hide(message, arguments["VisibilityTimeout"])
+                return {"Messages": list(map(_received, received))}
+            case "DeleteMessageBatch":
+                receipts = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
+                for message in [m for m in self.messages if m.receipt in receipts]:
+                    self.delete(message, message.receipt)
+                return {}
+            case other:
+                raise AssertionError(f"the model knows no {other}")
+
+    def _hide_all(self, entries: list[dict[str, Any]]) -> dict[str, list[Any]]:
         by_receipt = {message.receipt: message for message in self.messages}
         answer: dict[str, list[Any]] = {"Successful": [], "Failed": []}
-        for entry in request.arguments["Entries"]:
+        for entry in entries:
             message = by_receipt.get(entry["ReceiptHandle"])
             if message is None:
                 code = "ReceiptHandleIsInvalid"
@@ -113,13 +137,30 @@ class Queue:
             self.spec.name, f"parks {message} in {self._dead_letter_queue.spec.name}"
         )
         self.messages.remove(message)
+        sent_at = message.sent_at
         self._dead_letter_queue.send(message)
+        message.sent_at = sent_at  # which stays as it is
+
+
+def _received(message: Message) -> dict[str, Any]:
+    """A message as ``ReceiveMessage`` gives it."""
+    sent_at = (BEGINNING + timedelta(seconds=message.sent_at)).timestamp()
+    count = {"DataType": "Number", "StringValue": str(message.redrives)}
+    return {
+        "MessageId": message.id,
+        "ReceiptHandle": message.receipt,
+        "Body": message.body,
+        "Attributes": {"SentTimestamp": str(int(sent_at * 1000))},
+        **({"MessageAttributes": {"redrives": count}} if message.redrives else {}),
+    }
 
 
 class Queues:
     """All queues, as the API of SQS."""
 
     def __init__(self, world: World) -> None:
+        self._world = world
+        self._sent = 0
         self._by_name: dict[str, Queue] = {}
         specs = world.topology.queues.values()
         for spec in sorted(specs, key=lambda spec: spec.dead_letter_queue is not None):
@@ -143,8 +184,59 @@ class Queues:
         """
         for queue in self:
             if queue.spec.url == request.arguments["QueueUrl"]:
+                if request.operation == "SendMessageBatch":
+                    return self._send_back(queue, request.arguments["Entries"])
                 return queue.perform(request)
         raise refusal(request, "AWS.SimpleQueueService.NonExistentQueue")
+
+    def _send_back(self, queue: Queue, entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """Take messages that were parked in the queue's dead-letter queue.
+
+        Raises:
+            Violation: one should have stayed there.
+        """
+        assert queue.spec.dead_letter_queue is not None
+        parked = self[queue.spec.dead_letter_queue]
+        for entry in entries:
+            body = entry["MessageBody"]
+            copies = [m for m in (*parked.messages, *queue.messages) if m.body == body]
+            if not copies:
+                raise Violation(NEEDS_PERSON, f"{body} was never parked in {parked.spec.name}")
+            message = min(copies, key=lambda copy: copy.redrives)
+            self._sent += 1
+            back = Message(
+                f"{message.id.partition('~')[0]}~{self._sent}",
+                body,
+                message.what,
+                message.unreadable,
+                redrives=message.redrives + 1,
+            )
+            self._world.story.tell(parked.spec.name, f"is left by {back}, for {queue.spec.name}")
+            self._check_send_back(message, back, queue)
+            queue.send(back, entry["DelaySeconds"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+
+    def _check_send_back(self, message: Message, back: Message, queue: Queue) -> None:
+        if message.unreadable:
+            raise Violation(NEEDS_PERSON, f"{message} was sent back to {queue.spec.name}")
+        if back.redrives > MOST_REDRIVES:
+            raise Violation(NEEDS_PERSON, f"{message} was sent back {back.redrives} times")
+        if self.was_denied(message, queue):
+            raise Violation(NEEDS_PERSON, f"{message} was sent back, though it was denied")
+
+    def was_denied(self, message: Message, queue: Queue) -> bool:
+        """Whether the last that a queue's consumer has logged of a message's order is a denial."""
+        assert queue.reader is not None
+        function = queue.reader.function
+        lines = [
+            line
+            for line in self._world.witness.log
+            if line.function == function
+            and line.level == "WARNING"
+            and line.facts.get("order_id") in message.orders
+            and line.seconds >= message.sent_at
+        ]
+        return bool(lines) and "AccessDenied" in str(lines[-1].facts.get("reason"))
 
     def left(self) -> Mapping[str, list[Message]]:
         """What is on the queues, by queue."""
@@ -162,6 +254,11 @@ class EventSource:
         self._function = function
         self._lambdas = lambdas
         queue.reader = self
+
+    @property
+    def function(self) -> str:
+        """The name of the function."""
+        return self._function.name
 
     def wake(self, seconds: float) -> None:
         """Look for messages in that many seconds, or somewhat later."""

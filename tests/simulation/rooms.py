@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from functools import partial
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, Final
 from unittest import mock
@@ -30,6 +31,7 @@ from simulation.template import Topology
 
 _PACKAGE: Final = "orders"
 API: Final = "order-api"
+CARETAKER: Final = "caretaker"
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
@@ -61,13 +63,10 @@ def load(topology: Topology, *sabotages: Sabotage) -> Rooms:
     Raises:
         NothingToSabotageError: a sabotage does not fit the source.
     """
-    played = {API, *(route.target for route in topology.routes)}
     handlers: dict[str, Handler] = {}
     with _afresh(sabotages):
         _replace(importlib.import_module("orders.aws.clients"), "_client", Client)
         for function in topology.functions.values():
-            if function.queue is None and function.name not in played:
-                continue  # on a schedule: it only counts
             module_name, _, attribute = function.handler.rpartition(".")
             with mock.patch.dict("os.environ", function.environment):
                 module = importlib.import_module(module_name)
@@ -106,11 +105,17 @@ def _lead_into_the_simulation() -> None:
     """Give the modules the run's clock, ids and ears."""
     telemetry = importlib.import_module("orders.aws.telemetry")
     for level in ("info", "warning", "error"):
-        setattr(telemetry, level, _say)
-    for silent in ("begin", "count"):
+        setattr(telemetry, level, partial(_say, level.upper()))
+    for silent in ("begin", "count", "gauge"):
         assert hasattr(telemetry, silent)
         setattr(telemetry, silent, _nothing)
-    _replace(importlib.import_module("orders.aws.clock"), "datetime", _Datetime)
+    for module in ("orders.aws.clock", "orders.caretaker.handler"):
+        _replace(importlib.import_module(module), "datetime", _Datetime)
+    _replace(
+        importlib.import_module("orders.aws.order_table"),
+        "sample",
+        lambda population, k: owner_here().sample(population, k),
+    )
     patience = importlib.import_module("orders.aws.patience")
     _replace(patience, "sleep", lambda seconds: owner_here().sleep(seconds))
     _replace(patience, "uniform", lambda least, most: owner_here().uniform(least, most))
@@ -127,6 +132,9 @@ def _resolve_types() -> None:
         for value in vars(sys.modules[name]).values():
             if isinstance(value, type) and issubclass(value, msgspec.Struct):
                 msgspec.json.Decoder(value)
+    # It looks them up by itself, and once.
+    validation = importlib.import_module("orders.order_api.validation")
+    validation.parse_order('{"amount": 1, "items": [{"sku": "a", "quantity": 1}]}', "order-1")
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:
@@ -143,8 +151,8 @@ class _Datetime(datetime):
         return cls.fromtimestamp(instant.timestamp(), tz)
 
 
-def _say(message: str, **facts: object) -> None:
-    owner_here().say(message, facts)
+def _say(level: str, message: str, **facts: object) -> None:
+    owner_here().say(level, message, facts)
 
 
 def _nothing(*_: object, **__: object) -> None:

@@ -12,12 +12,15 @@ from simulation.rooms import Sabotage
 
 _API = "orders.order_api.handler"
 _BUS = "orders.aws.bus"
+_CARETAKER = "orders.caretaker.handler"
+_CARETAKER_DECISIONS = "orders.caretaker.decisions"
 _DYNAMODB = "orders.aws.dynamodb"
 _EVENTS = "orders.events"
 _INVENTORY = "orders.inventory.handler"
 _INVENTORY_DECISIONS = "orders.inventory.decisions"
 _NOTIFICATIONS = "orders.notifications.handler"
 _ORDER_TABLE = "orders.aws.order_table"
+_PARKED = "orders.caretaker.parked"
 _PATIENCE = "orders.aws.patience"
 _PAYMENTS = "orders.payments.handler"
 _PAYMENTS_DECISIONS = "orders.payments.decisions"
@@ -206,6 +209,68 @@ SABOTAGES: Final = (
         _API,
         'if known.payment or known.inventory or known.status != "placed":',
         "if True:",
+    ),
+    # The caretaker
+    Sabotage(
+        "caretaker: publish nothing again",
+        _CARETAKER,
+        "if is_due(order, repeats, now, self.settings)",
+        "if False",
+    ),
+    Sabotage(
+        "caretaker: publish something else than was ordered",
+        _CARETAKER_DECISIONS,
+        "    return order.ordered\n",
+        "    ordered = order.ordered\n"
+        "    return ordered and msgspec.structs.replace(ordered, amount=ordered.amount + 2)\n",
+    ),
+    Sabotage(
+        "caretaker: cancel at the deadline whatever is decided",
+        _CARETAKER_DECISIONS,
+        "return OrderCancelRequested(order_id=order.order_id, reason=LATE)",
+        "return OrderCancelled(order_id=order.order_id, reason=LATE)",
+    ),
+    Sabotage(
+        "caretaker: know no deadline",
+        _CARETAKER_DECISIONS,
+        "if now >= _moment(order.placed_at) + settings.deadline:",
+        "if False:",
+    ),
+    Sabotage(
+        "caretaker: redrive nothing",
+        _CARETAKER,
+        "            back = self._to_be_redriven(queue, stay, context)\n",
+        "            back = []\n",
+    ),
+    Sabotage(
+        "caretaker: redrive what no code can read",
+        _PARKED,
+        "            order_id = None\n",
+        '            order_id = "nobody-s"\n',
+    ),
+    Sabotage(
+        "caretaker: redrive what was denied",
+        _CARETAKER_DECISIONS,
+        '_NEEDS_PERSON: Final = ("AccessDenied", ',
+        "_NEEDS_PERSON: Final = (",
+    ),
+    Sabotage(
+        "caretaker: redrive without bound",
+        _CARETAKER_DECISIONS,
+        " or message.redrives >= MAX_REDRIVES:",
+        ":",
+    ),
+    Sabotage(
+        "caretaker: forget how often a message was sent back",
+        _PARKED,
+        "str(message.redrives + 1)",
+        "str(message.redrives)",
+    ),
+    Sabotage(
+        "caretaker: delete without sending back",
+        _PARKED,
+        "        answer = self.sqs().send_message_batch(\n",
+        "        answer = {} if messages else self.sqs().send_message_batch(\n",
     ),
     # Batches, tables, the bus, updates
     Sabotage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from random import Random
@@ -14,15 +15,16 @@ from simulation.dynamodb import DynamoDB, Item
 from simulation.faults import FAULTS, Faults
 from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas
-from simulation.queues import EventSource, Message, Queues
+from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
-from simulation.rooms import Rooms
-from simulation.rules import ENDS
-from simulation.scheduler import NeverQuietError, Scheduler
+from simulation.rooms import API, Rooms
+from simulation.rules import BY_ITSELF, ENDS
+from simulation.schedule import Schedule
+from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
-from simulation.weather import DELIVERY, Weather, ramp_ups
+from simulation.weather import DELIVERY, Weather, denials, ramp_ups
 from simulation.witness import Change, Witness, number, text
 from simulation.workload import Plan, Workload
 from simulation.world import World
@@ -69,21 +71,28 @@ class _Simulation:
         rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
         self.plan = Plan.draw(random)
         targets = [*topology.tables, topology.bus]
+        calls = [(API, "events")]
+        calls += [(name, "dynamodb") for name, f in topology.functions.items() if f.queue]
         self.world = world = World(
             random=random,
             scheduler=scheduler,
-            weather=Weather(random, rates, ramp_ups(random, targets, self.plan.seconds)),
+            weather=Weather(
+                random,
+                rates,
+                ramp_ups(random, targets, self.plan.seconds),
+                denials(random, calls, self.plan.seconds),
+            ),
             story=Story(scheduler),
             witness=Witness(),
             topology=topology,
         )
         self._watch = Watch(world, self.plan)
-        self._tables = DynamoDB(topology.tables, random, self._changed)
+        self._tables = DynamoDB(topology.tables, topology.indexes, random, self._changed)
         for sku, available in self.plan.stock.items():
             number = {"N": str(available)}
             stock = {"sku": {"S": sku}, "available": number, "put_in": number}
             self._tables.put("stock", stock)
-        self._processor = CardProcessor(world, self.plan.declined)
+        self._processor = CardProcessor(world, self.plan.declined, self.plan.silent)
         self._topic = Topic(world)
         self._bus = Bus(world, self._deliver, self._watch.published)
         self._messages = 0
@@ -93,6 +102,7 @@ class _Simulation:
         for function in topology.functions.values():
             if function.queue:
                 EventSource(world, self._queues[function.queue], function, self._lambdas)
+        self._schedule = Schedule(world, self._lambdas)
         self._workload = Workload(world, self.plan, self._lambdas, self._bus, self._queues)
 
     def run(self) -> Violation | None:
@@ -100,10 +110,12 @@ class _Simulation:
         scheduler = self.world.scheduler
         try:
             self._workload.begin()
+            self._schedule.begin(self.plan.seconds)
             scheduler.run(self.plan.seconds)
             self.world.story.tell("the weather", "is calm from here on")
             self.world.weather.calm = True
             scheduler.run()
+            self._end_by_itself()
             for _ in range(_REDRIVES):
                 self._redrive()
                 scheduler.run()
@@ -140,12 +152,54 @@ class _Simulation:
                 return self._bus.perform(request, invocation.function)
             case "sqs":
                 return self._queues.perform(request)
+            case "logs":
+                return self._log_events(request)
             case "sns":
                 return self._topic.perform(request)
             case other:
                 assert other == CARD_PROCESSOR, f"the model knows no {other}"
                 self._watch.asked(request, invocation.began)
                 return self._processor.perform(request)
+
+    def _log_events(self, request: Request) -> dict[str, list[dict[str, Any]]]:
+        """``FilterLogEvents`` for warnings."""
+        assert request.arguments["filterPattern"] == '"WARNING"'
+        function = request.arguments["logGroupName"].rpartition("/")[2]
+        since = request.arguments["startTime"] / 1000
+        return {
+            "events": [
+                {
+                    "timestamp": int((BEGINNING.timestamp() + line.seconds) * 1000),
+                    "message": json.dumps({"level": line.level, **line.facts}),
+                }
+                for line in self.world.witness.log
+                if (line.function, line.level) == (function, "WARNING")
+                and BEGINNING.timestamp() + line.seconds >= since
+            ]
+        }
+
+    def _end_by_itself(self) -> None:
+        """Let the caretaker look after what is left, without a hand."""
+        self._schedule.go_on_until(lambda: not self._waiting())
+        if waiting := self._waiting():
+            raise Violation(BY_ITSELF, waiting)
+
+    def _waiting(self) -> str:
+        """What still has to end by itself; empty when nothing has."""
+        for key, record in self._tables.items("orders").items():
+            if "unfinished" in record:
+                return f"{key} is {text(record, 'status')} and has not ended"
+        for queue in self._queues:
+            if not queue.reader or not queue.spec.dead_letter_queue:
+                continue
+            for message in self._queues[queue.spec.dead_letter_queue].messages:
+                if not (
+                    message.unreadable
+                    or message.redrives >= MOST_REDRIVES
+                    or self._queues.was_denied(message, queue)
+                ):
+                    return f"{message} is still in {queue.spec.dead_letter_queue}"
+        return ""
 
     def _changed(self, table: str, key: str, before: Item | None, after: Item | None) -> None:
         """Take note of a write."""
@@ -165,7 +219,8 @@ class _Simulation:
         self._queues[target].send(message)
 
     def _redrive(self) -> None:
-        """Send everything that was parked on its way again."""
+        """Have a person see to what waits for one, and send everything on its way again."""
+        self._processor.silent = frozenset()
         for name, messages in self._queues.left().items():
             parked = list(messages)
             sources = [q for q in self._queues if q.spec.dead_letter_queue == name]

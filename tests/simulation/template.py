@@ -19,6 +19,8 @@ _PSEUDO_PARAMETERS: Final = {
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
+_SHORTER: Final = {"OrderDeadlineMinutes": "300"}
+"""Parameters that are not their defaults, so that the end of a run comes sooner."""
 _PATTERN_KEYS: Final = {"source", "detail-type"}
 
 
@@ -66,6 +68,8 @@ class Topology:
 
     tables: dict[str, str]
     """The key attribute by table name."""
+    indexes: dict[str, dict[str, Any]]
+    """What a table's creation has for its indexes, by table name."""
     queues: dict[str, QueueSpec]
     functions: dict[str, FunctionSpec]
     routes: tuple[Route, ...]
@@ -84,7 +88,7 @@ class _Reader:
     def __init__(self, template: dict[str, Any]) -> None:
         self._defaults = {
             name: declared.get("Default", "") for name, declared in template["Parameters"].items()
-        }
+        } | _SHORTER
         self._resources: dict[str, dict[str, Any]] = template["Resources"]
 
     def topology(self) -> Topology:
@@ -96,6 +100,14 @@ class _Reader:
         (bus,) = self._all("Events::EventBus")
         (topic,) = (name for name in self._ids("SNS::Topic") if self._get(name).get("FifoTopic"))
         return Topology(
+            indexes={
+                self._value(properties["TableName"]): {
+                    name: properties[name]
+                    for name in ("AttributeDefinitions", "GlobalSecondaryIndexes")
+                }
+                for properties in self._all("DynamoDB::Table")
+                if "GlobalSecondaryIndexes" in properties
+            },
             tables={
                 self._value(properties["TableName"]): properties["KeySchema"][0]["AttributeName"]
                 for properties in self._all("DynamoDB::Table")
@@ -202,6 +214,8 @@ class _Reader:
         match self._resources[name]["Type"]:
             case "AWS::SQS::Queue":
                 return _queue_url(self._value(properties["QueueName"]))
+            case "AWS::Logs::LogGroup":
+                return self._value(properties["LogGroupName"])
             case "AWS::SNS::Topic":
                 topic = self._value(properties["TopicName"])
                 return f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{topic}"

@@ -15,6 +15,10 @@ LATE_EVENT: Final = "event delivered late"
 EARLY_RETURN: Final = "visibility timeout ran out early"
 UNDELETED: Final = "message came again after its delete"
 LOST_ANSWER: Final = "API answer lost"
+CARETAKER_ABSENT: Final = "caretaker not called"
+CARETAKER_TWICE: Final = "caretaker called twice at once"
+CLIENT_GONE: Final = "client never calls again"
+DENIED: Final = "permission taken away"
 RAMP_UP: Final = "refused while ramping up"
 
 DELIVERY: Final = {
@@ -25,6 +29,9 @@ DELIVERY: Final = {
     EARLY_RETURN: 0.15,
     UNDELETED: 0.04,
     LOST_ANSWER: 0.1,
+    CARETAKER_ABSENT: 0.2,
+    CARETAKER_TWICE: 0.3,
+    CLIENT_GONE: 0.5,
 }
 """What can go wrong on the way, and how often where the weather is moderate."""
 
@@ -41,6 +48,32 @@ class RampUp:
     begins: float
     ends: float
     refused_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """For a while a function may not call a service."""
+
+    function: str
+    service: str
+    begins: float
+    ends: float
+
+
+def denials(random: Random, calls: Sequence[tuple[str, str]], seconds: float) -> tuple[Denial, ...]:
+    """Draw those of a seed: mostly none.
+
+    Args:
+        random: the seed's.
+        calls: the functions, and a service that each calls.
+        seconds: how long there are faults.
+    """
+    if random.random() < 0.75:
+        return ()
+    function, service = random.choice(calls)
+    begins = random.uniform(0, seconds * 0.3)
+    ends = begins + random.uniform(0.1, 0.5) * seconds
+    return (Denial(function, service, begins, ends),)
 
 
 def ramp_ups(random: Random, targets: Sequence[str], seconds: float) -> tuple[RampUp, ...]:
@@ -69,7 +102,11 @@ class Weather:
     """The faults of one run: how often each strikes, until they stop."""
 
     def __init__(
-        self, random: Random, rates: dict[str, float], ramp_ups: Sequence[RampUp] = ()
+        self,
+        random: Random,
+        rates: dict[str, float],
+        ramp_ups: Sequence[RampUp] = (),
+        denials: Sequence[Denial] = (),
     ) -> None:
         """Draw the weather of a seed.
 
@@ -77,7 +114,9 @@ class Weather:
             random: the seed's.
             rates: how often each kind of fault strikes where the weather is moderate.
             ramp_ups: the seed's.
+            denials: the seed's.
         """
+        self._denials = denials
         self._ramp_ups = ramp_ups
         self.struck: Counter[str] = Counter()
         self.calm = False
@@ -107,6 +146,16 @@ class Weather:
             if ramp_up.target in targets and ramp_up.begins <= now < ramp_up.ends
         ]
         return max(shares, default=0.0)
+
+    def is_denied(self, function: str, service: str, now: float) -> bool:
+        """Whether a function may not call a service for now."""
+        denied = not self.calm and any(
+            (denial.function, denial.service) == (function, service)
+            and denial.begins <= now < denial.ends
+            for denial in self._denials
+        )
+        self.struck[DENIED] += denied
+        return denied
 
     def latency(self) -> float:
         """How long a call takes when nothing is wrong."""

@@ -65,6 +65,16 @@ class Update:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line in a function's log."""
+
+    seconds: float
+    function: str
+    level: str
+    facts: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Witness:
     """Everything that the invariants need to know of a run."""
@@ -74,6 +84,7 @@ class Witness:
     handled: list[Handled] = field(default_factory=list)
     answers: list[ApiAnswer] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    log: list[Logged] = field(default_factory=list)
     invocations: int = 0
 
     def states(self, table: str, attribute: str) -> dict[str, list[tuple[float, str | None]]]:

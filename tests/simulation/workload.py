@@ -11,12 +11,13 @@ from random import Random
 from typing import Any, Final
 
 from simulation.bus import Bus
-from simulation.lambdas import Answered, End, Lambdas
+from simulation.lambdas import Answered, End, Failed, Lambdas
 from simulation.queues import Message, Queues
 from simulation.requests import orders_in
 from simulation.rooms import API
-from simulation.rules import OWN_SOURCE, UNREADABLE
-from simulation.weather import LOST_ANSWER
+from simulation.rules import ANSWERS, OWN_SOURCE, UNREADABLE
+from simulation.story import Violation
+from simulation.weather import CLIENT_GONE, LOST_ANSWER
 from simulation.witness import ApiAnswer
 from simulation.world import World
 
@@ -77,6 +78,8 @@ class Plan:
     orders: dict[str, Order]
     declined: frozenset[str]
     """The orders whose cards are declined."""
+    silent: frozenset[str]
+    """The orders for whose charge the card processor never answers."""
     seconds: float
     """How long there are faults."""
 
@@ -94,6 +97,7 @@ class Plan:
             stock={sku: random.randint(1, 10) for sku in SKUS},
             orders={order.order_id: order for order in orders},
             declined=frozenset(o.order_id for o in orders if random.random() < 0.12),
+            silent=frozenset(o.order_id for o in orders if random.random() < 0.01),
             seconds=random.choice((30.0, 120.0, 400.0)),
         )
 
@@ -244,6 +248,8 @@ class Workload:
         self, method: str, order_id: str, body: str, again: Callable[[], None] | None, end: End
     ) -> None:
         world = self._world
+        if isinstance(end, Failed):
+            raise Violation(ANSWERS, f"{end.invocation.name} raised {end.error!r} ({order_id})")
         if isinstance(end, Answered):
             status = end.value["statusCode"]
             if status == 503:
@@ -262,5 +268,7 @@ class Workload:
                 )
                 if status in _REFUSED or status // 100 == 2:
                     return
-        if again:
+        if again and world.weather.strikes(CLIENT_GONE):
+            world.story.tell("client", f"goes away without an answer ({order_id})")
+        elif again:
             self._at(world.random.uniform(0.5, 5), again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from orders.events import ROUTING
+from orders.events import ROUTING, OrderPlaced
 
 _ROOMS = Path(__file__).parents[2] / "src" / "orders"
 _DETAILS = {detail.__name__: pair for detail, pair in ROUTING.items()}
@@ -14,15 +14,20 @@ _DETAILS = {detail.__name__: pair for detail, pair in ROUTING.items()}
 def published_by(room: str) -> set[tuple[str, str]]:
     """The source and detail-type of each detail that a function makes.
 
-    It makes a detail by its constructor, or by having it decoded: `Decoder(OrderPlaced)`.
+    It makes a detail by its constructor, or by having it decoded: `Decoder(OrderPlaced)`; or it
+    returns what an order on record has: `order.ordered`.
 
     Args:
         room: the function's package in `orders`, such as ``payments``.
     """
-    calls = [
+    nodes = [
         node
         for path in (_ROOMS / room).glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    calls = [
+        node
+        for node in nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func) != "isinstance"
     ]
     names = [
@@ -31,4 +36,11 @@ def published_by(room: str) -> set[tuple[str, str]]:
         for node in (call.func, *call.args, *(keyword.value for keyword in call.keywords))
         if isinstance(node, ast.Name)
     ]
+    returned = [
+        node.value.attr
+        for node in nodes
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Attribute)
+    ]
+    if "ordered" in returned:
+        names.append(OrderPlaced.__name__)
     return {_DETAILS[name] for name in names if name in _DETAILS}

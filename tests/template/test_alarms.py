@@ -113,6 +113,27 @@ def test_an_old_queue_rings_before_an_order_counts_as_stuck(template: dict[str, 
     assert int(parameters["QueueAgeAlarmSeconds"]["Default"]) + evaluation < stuck
 
 
+def test_what_the_caretaker_can_put_right_rings_only_when_it_stays(
+    alarms: dict[str, dict[str, Any]], resources: Resources
+) -> None:
+    """It looks once a minute; whoever comes late to a queue's measure is a minute later."""
+    variables = resources["CaretakerFunction"]["Properties"]["Environment"]["Variables"]
+    looked_after = {value["Ref"] for name, value in variables.items() if name.endswith("_DLQ_URL")}
+    assert len(looked_after) == 3
+    for alarm in watching(alarms, "AWS/SQS", "ApproximateNumberOfMessagesVisible"):
+        queue = dimensions(alarm)["QueueName"]["Fn::GetAtt"][0]
+        assert alarm["EvaluationPeriods"] == (5 if queue in looked_after else 1), queue
+
+
+def test_an_order_is_repeated_before_it_is_stuck_and_stuck_before_its_deadline(
+    template: dict[str, Any],
+) -> None:
+    defaults = {name: p.get("Default") for name, p in template["Parameters"].items()}
+    repeated = int(defaults["RepublishAfterSeconds"])
+    assert repeated < 60 * int(defaults["StuckAfterMinutes"])
+    assert int(defaults["StuckAfterMinutes"]) < int(defaults["OrderDeadlineMinutes"])
+
+
 def test_every_rule_has_an_alarm_on_its_failed_deliveries(
     alarms: dict[str, dict[str, Any]], resources: Resources
 ) -> None:

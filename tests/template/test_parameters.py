@@ -28,7 +28,9 @@ RANGES = {
     "RetryDelaySeconds": range(901),
     "BatchingWindowSeconds": range(301),
     "QueueAgeAlarmSeconds": range(1, 86_401),
+    "RepublishAfterSeconds": range(1, 86_401),
     "StuckAfterMinutes": range(1, 10_081),
+    "OrderDeadlineMinutes": range(1, 10_081),
     "ArchiveRetentionDays": range(1, 3_651),
 }
 SHARES = ("ChargeFailureRate", "ChargeDeclineRate")

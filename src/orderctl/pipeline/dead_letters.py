@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef
 
 _POLL_SECONDS = 0.2
+_OTHERS_LOOK_SECONDS = 10
 _MOVING = ("RUNNING", "CANCELLING")
 _FUNCTION_ARN_PARTS = 7
 _METRIC_PERIOD_SECONDS = 60
@@ -103,6 +104,7 @@ class DeadLetterQueue(Queue):
         result = RedriveResult()
         try:
             arn, source = self._arns()
+            self._wait_until_visible()
             # Named, because SNS parks messages here too, and SQS does not know their source.
             self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
             task = self._wait_for_move(arn, progress)
@@ -115,6 +117,14 @@ class DeadLetterQueue(Queue):
             why = task.get("FailureReason", task["Status"])
             result.failures.append(f"SQS stopped moving the messages: {why}")
         return result
+
+    def _wait_until_visible(self) -> None:
+        """Wait a little while others look at messages, as the caretaker does once a minute."""
+        wait_until(
+            lambda: not self.counts()[1],
+            patience_seconds=_OTHERS_LOOK_SECONDS,
+            poll_seconds=_POLL_SECONDS,
+        )
 
     def redrive_one(self, message: Message) -> str:
         """Deliver a received message again, delete it, and return the queue or function it went to.

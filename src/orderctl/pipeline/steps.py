@@ -108,7 +108,12 @@ STEPS = (
         queue="OrderUpdatesQueue",
         dead_letter_queue="OrderUpdatesDLQ",
     ),
-    Step("stuck orders", function="StuckOrdersFunction", function_name="stuck-orders"),
+    Step(
+        "caretaker",
+        function="CaretakerFunction",
+        function_name="caretaker",
+        counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
+    ),
 )
 
 RULES = (

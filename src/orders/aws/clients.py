@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -56,6 +57,12 @@ def sns() -> SNSClient:
 def sqs() -> SQSClient:
     """The SQS client, made when it is first needed: after a failure."""
     return cast("SQSClient", _client("sqs"))
+
+
+@cache
+def logs() -> CloudWatchLogsClient:
+    """The client of CloudWatch Logs, made when it is first needed: after a failure."""
+    return cast("CloudWatchLogsClient", _client("logs"))
 
 
 def error_code(error: Exception) -> str:

@@ -1,23 +1,26 @@
 """The table ``orders``: what was ordered, and how it stands.
 
-The one table that two functions share, and so here and not in a room: ``order-api`` writes an
-order's first record, ``order-tracker`` every later one.
+The one table that several functions share, and so here and not in a room: ``order-api`` writes an
+order's first record, ``order-tracker`` every later one, and ``caretaker`` beside it how often it
+has published something about the order again.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from random import sample
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from orders.aws.dynamodb import Statement, insert, read_all, update, write_all
+from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.dynamodb import CONFLICT, Statement, insert, read_all, update, write_all
 from orders.aws.items import Item, from_values, to_item, values_of
-from orders.order import Order
+from orders.order import Order, Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -27,6 +30,10 @@ UNFINISHED_SHARDS: Final = 8
 """Over how many keys the index of unfinished orders is spread, so that none gets hot."""
 _CONSTANT: Final = ("order_id", "placed_at")
 """The attributes of a record that are never changed; nor is what was ordered."""
+
+
+_KEYS_A_PAGE: Final = 100
+"""As many as ``BatchGetItem`` takes."""
 
 
 class OrderExistsError(Exception):
@@ -114,6 +121,74 @@ class OrderTable:
             )
         )
 
+    def unfinished(self, placed_before: str) -> Iterator[list[str]]:
+        """The ids of the orders placed before a time that have not finished yet, in pages.
+
+        The keys of the index come in a new order each time: whoever has no time for all of them
+        leaves out others the next time.
+
+        Args:
+            placed_before: a time as ``clock.timestamp`` writes it.
+
+        Raises:
+            ClientError, BotoCoreError: a call failed.
+        """
+        pages = self.client.get_paginator("query")
+        for shard in sample(range(UNFINISHED_SHARDS), UNFINISHED_SHARDS):
+            for page in pages.paginate(
+                TableName=self.table,
+                IndexName="unfinished",
+                ProjectionExpression="order_id",
+                KeyConditionExpression="unfinished = :shard AND placed_at < :time",
+                ExpressionAttributeValues={
+                    ":shard": {"S": str(shard)},
+                    ":time": {"S": placed_before},
+                },
+                PaginationConfig={"PageSize": _KEYS_A_PAGE},
+            ):
+                if keys := page["Items"]:
+                    yield [key["order_id"]["S"] for key in keys]
+
+    def find_repeated(
+        self, order_ids: Sequence[str], context: Context
+    ) -> tuple[dict[str, tuple[Order, Repeats]], dict[str, str]]:
+        """Read orders as ``find`` does, each with how often something was published again."""
+        return read_all(self.client, self.table, order_ids, _repeated, context)
+
+    def note_repeat(self, order_id: str, before: Repeats, at: str) -> str | None:
+        """Note that something about an unfinished order is published again, unless somebody did.
+
+        Neither the order's version nor anything else that the tracker writes is touched.
+
+        Args:
+            order_id: an order on record.
+            before: what is on record.
+            at: the time.
+
+        Returns:
+            None when it is noted; CONFLICT if the order has ended or another one was quicker; or
+            why else it was not written.
+        """
+        first = "attribute_not_exists(repeats)"
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key={"order_id": {"S": order_id}},
+                UpdateExpression="SET repeats = :next, repeated_at = :at",
+                ConditionExpression="attribute_exists(unfinished) AND "
+                + ("repeats = :count" if before.repeats else first),
+                ExpressionAttributeValues={
+                    ":next": {"N": str(before.repeats + 1)},
+                    ":at": {"S": at},
+                    **({":count": {"N": str(before.repeats)}} if before.repeats else {}),
+                },
+            )
+        except self.client.exceptions.ConditionalCheckFailedException:
+            return CONFLICT
+        except AWS_ERRORS as error:
+            return reason(error)
+        return None
+
     def write(self, orders: Sequence[Order], context: Context) -> dict[str, str]:
         """Write orders, with one call, each only if nobody wrote it since it was read.
 
@@ -162,3 +237,7 @@ def _order(item: Item) -> Order:
     # Every order that came through the API has an amount.
     ordered = values if "amount" in values else None
     return from_values({**values, "ordered": ordered}, Order)
+
+
+def _repeated(item: Item) -> tuple[Order, Repeats]:
+    return _order(item), from_values(values_of(item), Repeats)

@@ -1,1 +1,0 @@
-"""Counts the orders that should have ended by now, for the alarm to see."""

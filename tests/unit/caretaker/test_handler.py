@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from orders.aws.clock import timestamp
+from orders.aws.order_table import OrderTable
+from orders.caretaker import handler as caretaker_handler
+from orders.caretaker.decisions import LATE, MAX_REDRIVES, Settings
+from orders.caretaker.handler import Caretaker, NotLookedAfterError
+from orders.caretaker.parked import DeadLetterQueue
+from orders.events import OrderPlaced, decode_command
+from orders.order import Order, Step
+from support import aws
+from support.lambdas import Context, order_placed
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sqs import SQSClient
+
+NOW = datetime.now(UTC)
+LOG_GROUP = "/aws/lambda/payments-processor"
+Logged = Callable[[], list[dict[str, Any]]]
+
+
+class House:
+    """A caretaker, and what is around it."""
+
+    def __init__(self, dynamodb: DynamoDBClient, tap: aws.TappedBus) -> None:
+        self.dynamodb = dynamodb
+        self.tap = tap
+        self.orders = OrderTable(dynamodb, "orders")
+        self.sqs: SQSClient = boto3.client("sqs")
+        aws.connect(self.sqs, "sqs")
+        self.queue = self.sqs.create_queue(QueueName="payments")["QueueUrl"]
+        self.dlq = self.sqs.create_queue(QueueName="payments-dlq")["QueueUrl"]
+        importlib.import_module("ministack.services.cloudwatch_logs").reset()
+        self.logs: CloudWatchLogsClient = boto3.client("logs")
+        aws.connect(self.logs, "cloudwatch_logs")
+        self.logs.create_log_group(logGroupName=LOG_GROUP)
+        self.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="s")
+        self.caretaker = Caretaker(
+            orders=self.orders,
+            bus=tap.bus,
+            dead_letter_queues=[
+                DeadLetterQueue(
+                    lambda: self.sqs,
+                    lambda: self.logs,
+                    url=self.dlq,
+                    source_url=self.queue,
+                    log_group=LOG_GROUP,
+                    decode=decode_command,
+                )
+            ],
+            settings=Settings(repeat_after=timedelta(minutes=5), deadline=timedelta(days=1)),
+            stuck_after=timedelta(minutes=15),
+            now=lambda: NOW,
+        )
+
+    def run(self, **delta: float) -> list[tuple[str, dict[str, Any]]]:
+        """Let it look after everything, so much later; what it published."""
+        dataclasses.replace(self.caretaker, now=lambda: NOW + timedelta(**delta))({}, Context())
+        return self.tap.take()
+
+    def record(self, order_id: str, minutes: float, **fields: Any) -> None:  # noqa: ANN401
+        """Have an order on record that was placed some minutes ago."""
+        placed_at = timestamp(NOW - timedelta(minutes=minutes))
+        ordered = OrderPlaced(order_id=order_id, amount=Decimal("12.5"), customer_id="c")
+        history = (Step("order.placed", placed_at),)
+        values: dict[str, Any] = {"placed_at": placed_at, "ordered": ordered, "history": history}
+        self.orders.create(Order(**{"order_id": order_id} | values | fields))
+
+    def park(self, body: str, redrives: int | None = None) -> None:
+        attributes: Any = {"redrives": {"DataType": "Number", "StringValue": str(redrives)}}
+        self.sqs.send_message(
+            QueueUrl=self.dlq,
+            MessageBody=body,
+            MessageAttributes={} if redrives is None else attributes,
+        )
+
+    def log(self, level: str, **fields: Any) -> None:  # noqa: ANN401
+        line = json.dumps({"level": level, "message": "payment not recorded", **fields})
+        at = int(datetime.now(UTC).timestamp() * 1000) + 1
+        self.logs.put_log_events(
+            logGroupName=LOG_GROUP,
+            logStreamName="s",
+            logEvents=[{"timestamp": at, "message": line}],
+        )
+
+    def taken(self, queue: str) -> list[tuple[str, str | None]]:
+        """What is visible on a queue: bodies, and how often each was sent back."""
+        found = []
+        while messages := self.sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for message in messages:
+                attribute = message.get("MessageAttributes", {}).get("redrives")
+                found.append((message["Body"], attribute["StringValue"] if attribute else None))
+        return found
+
+    def on(self, queue: str) -> int:
+        """How many messages are on a queue, delayed ones included."""
+        names: Any = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesDelayed",
+            "ApproximateNumberOfMessagesNotVisible",
+        ]
+        found = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(map(int, found.values()))
+
+
+@pytest.fixture
+def house(dynamodb: DynamoDBClient, tap: aws.TappedBus) -> House:
+    return House(dynamodb, tap)
+
+
+class TestOrders:
+    def test_without_unfinished_orders_none_is_asked_for(self, house: House) -> None:
+        """BatchGetItem takes one key at least."""
+        asked: list[str] = []
+        house.dynamodb.meta.events.register(
+            "before-call.dynamodb", lambda model, **_: asked.append(model.name)
+        )
+        assert house.run() == []
+        assert set(asked) == {"Query"}
+
+    def test_what_was_ordered_is_published_again_when_nothing_was_heard(self, house: House) -> None:
+        house.record("old", 6)
+        house.record("young", 4)
+        ((kind, detail),) = house.run()
+        assert kind == "order.placed"
+        expected = {"order_id": "old", "amount": 12.5, "currency": "USD", "customer_id": "c"}
+        assert detail == {**expected, "items": []}
+
+    def test_once_for_each_pause(self, house: House) -> None:
+        house.record("o1", 6)
+        assert len(house.run()) == 1
+        assert house.run() == []
+        assert house.run(minutes=9) == []
+        assert len(house.run(minutes=11)) == 1
+
+    def test_its_notes_touch_nothing_that_the_tracker_writes(self, house: House) -> None:
+        house.record("o1", 6)
+        before = house.orders.get("o1")
+        house.run()
+        assert house.orders.get("o1") == before
+        item = house.dynamodb.get_item(TableName="orders", Key={"order_id": {"S": "o1"}})["Item"]
+        assert item["repeats"] == {"N": "1"}
+        # Nor does the tracker's next write take them away.
+        assert before
+        assert not house.orders.write([before], Context())
+        item = house.dynamodb.get_item(TableName="orders", Key={"order_id": {"S": "o1"}})["Item"]
+        assert item["repeats"] == {"N": "1"}
+
+    def test_of_two_at_once_one_publishes(self, house: House) -> None:
+        house.record("o1", 6)
+        found, _ = house.orders.find_repeated(["o1"], Context())
+        _, repeats = found["o1"]
+        answers = [house.orders.note_repeat("o1", repeats, timestamp(NOW)) for _ in range(2)]
+        assert answers == [None, "somebody else wrote first"]
+
+    def test_an_order_that_has_ended_meanwhile_is_not_noted(self, house: House) -> None:
+        house.record("o1", 6, status="confirmed", payment="charged", inventory="reserved")
+        found, _ = house.orders.find_repeated(["o1"], Context())
+        why = house.orders.note_repeat("o1", found["o1"][1], timestamp(NOW))
+        assert why == "somebody else wrote first"
+
+    def test_the_tracker_is_asked_to_cancel_what_is_too_late(self, house: House) -> None:
+        house.record("o1", 24 * 60 + 1, payment="charged")
+        requested = {"order_id": "o1", "reason": LATE}
+        assert house.run() == [("order.cancel_requested", requested)]
+
+    def test_a_cancel_is_told_again_until_money_is_back(self, house: House) -> None:
+        house.record("o1", 6, status="cancelled", reason="why", payment="charged")
+        ((kind, detail),) = house.run()
+        assert (kind, detail["reason"]) == ("order.cancelled", "why")
+
+    def test_a_run_puts_a_bounded_number_on_their_way(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(caretaker_handler, "ORDERS_A_RUN", 3)
+        for number in range(5):
+            house.record(f"o{number}", 6)
+        first, second = house.run(), house.run()
+        assert (len(first), len(second)) == (3, 2)
+        assert {detail["order_id"] for _, detail in first + second} == {
+            f"o{number}" for number in range(5)
+        }
+
+    def test_a_run_ends_before_its_time_does(self, house: House) -> None:
+        house.record("o1", 6)
+        house.caretaker({}, Context(remaining_milliseconds=2999))
+        assert house.tap.take() == []
+
+    def test_a_record_nobody_can_read_holds_no_other_up(self, house: House, logged: Logged) -> None:
+        house.record("bad", 6)
+        house.record("good", 6)
+        house.dynamodb.update_item(
+            TableName="orders",
+            Key={"order_id": {"S": "bad"}},
+            UpdateExpression="SET amount = :a",
+            ExpressionAttributeValues={":a": {"S": "much"}},
+        )
+        assert [detail["order_id"] for _, detail in house.run()] == ["good"]
+        (line,) = [line for line in logged() if line.get("order_id") == "bad"]
+        assert (line["level"], line["message"]) == ("WARNING", "order not looked after")
+
+    def test_what_the_bus_refuses_is_published_after_the_next_pause(self, house: House) -> None:
+        house.record("o1", 6)
+        refused = {"ErrorCode": "AccessDenied"}
+        aws.refuse(house.tap.client, "PutEvents", "o1", refused, times=1)
+        house.run()
+        house.tap.take()
+        assert len(house.run(minutes=11)) == 1
+
+
+class TestParked:
+    def test_a_passing_reason_goes_back_and_is_counted(self, house: House) -> None:
+        body = json.dumps(order_placed("o1"))
+        house.park(body)
+        house.log("WARNING", order_id="o1", reason="the card processor did not answer")
+        house.run()
+        assert house.on(house.dlq) == 0
+        assert house.taken(house.queue) == [(body, "1")]
+
+    def test_what_nothing_was_logged_of_goes_back(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.run()
+        assert (house.on(house.dlq), house.on(house.queue)) == (0, 1)
+
+    def test_the_pause_is_spent_on_the_queue_it_came_from(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")), redrives=2)
+        house.run()
+        assert house.taken(house.queue) == []
+        assert (house.on(house.dlq), house.on(house.queue)) == (0, 1)
+
+    @pytest.mark.parametrize("body", ["no JSON", '{"detail-type": "order.placed"}'])
+    def test_what_no_code_can_read_stays_visible(self, house: House, body: str) -> None:
+        house.park(body)
+        house.run()
+        assert house.taken(house.dlq) == [(body, None)]
+        assert house.on(house.queue) == 0
+
+    def test_what_was_denied_stays_and_holds_no_other_up(self, house: House) -> None:
+        denied, other = (json.dumps(order_placed(name)) for name in ("denied", "other"))
+        house.park(denied)
+        house.park(other)
+        house.log("WARNING", order_id="denied", reason="AccessDeniedException from PutEvents")
+        house.run()
+        assert house.taken(house.dlq) == [(denied, None)]
+        assert house.taken(house.queue) == [(other, "1")]
+
+    def test_the_last_reason_counts(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.log("WARNING", order_id="o1", reason="AccessDeniedException from PutEvents")
+        house.log("WARNING", order_id="o1", reason="InternalFailure from PutEvents")
+        house.run()
+        assert house.on(house.dlq) == 0
+
+    def test_it_gives_up_after_a_while(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")), redrives=MAX_REDRIVES)
+        house.run()
+        assert (house.on(house.dlq), house.on(house.queue)) == (1, 0)
+
+    def test_a_run_takes_a_bounded_number(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("orders.caretaker.parked.MESSAGES_A_RUN", 10)
+        for number in range(25):
+            house.park(json.dumps(order_placed(f"o{number}")))
+        house.run()
+        assert (house.on(house.dlq), house.on(house.queue)) == (15, 10)
+
+    def test_when_the_log_cannot_be_searched_all_stay_and_orders_are_looked_after(
+        self, house: House, logged: Logged
+    ) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.record("o2", 6)
+        house.logs.delete_log_group(logGroupName=LOG_GROUP)
+        with pytest.raises(NotLookedAfterError, match="ResourceNotFoundException"):
+            house.run()
+        assert len(house.taken(house.dlq)) == 1
+        assert [kind for kind, _ in house.tap.take()] == ["order.placed"]
+
+
+@pytest.mark.parametrize(("ages_in_minutes", "stuck"), [((1, 14, 16, 60), 2), ((1,), 0)])
+def test_reports_how_many_orders_are_older_than_an_order_should_get(
+    house: House,
+    capsys: pytest.CaptureFixture[str],
+    ages_in_minutes: tuple[int, ...],
+    stuck: int,
+) -> None:
+    for number, minutes in enumerate(ages_in_minutes):
+        house.record(f"o{number}", minutes)
+    house.record("ended", 99, status="confirmed")
+    house.run()
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["StuckOrders"] for line in metrics if "StuckOrders" in line] == [stuck]
