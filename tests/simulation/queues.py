@@ -34,7 +34,9 @@ class Message:
     unreadable: str | None
     """The rule that is broken if a handler does anything with it; None if it is sound."""
     redrives: int = 0
-    """How often the caretaker has sent it back."""
+    """How often the caretaker has sent it back, as its attribute says."""
+    sent_back: int = 0
+    """How often it has indeed."""
     sent_at: float = 0.0
     visible_at: float = 0.0
     receives: int = 0
@@ -202,14 +204,15 @@ class Queues:
             copies = [m for m in (*parked.messages, *queue.messages) if m.body == body]
             if not copies:
                 raise Violation(NEEDS_PERSON, f"{body} was never parked in {parked.spec.name}")
-            message = min(copies, key=lambda copy: copy.redrives)
+            message = min(copies, key=lambda copy: copy.sent_back)
             self._sent += 1
             back = Message(
                 f"{message.id.partition('~')[0]}~{self._sent}",
                 body,
                 message.what,
                 message.unreadable,
-                redrives=message.redrives + 1,
+                redrives=int(entry["MessageAttributes"]["redrives"]["StringValue"]),
+                sent_back=message.sent_back + 1,
             )
             self._world.story.tell(parked.spec.name, f"is left by {back}, for {queue.spec.name}")
             self._check_send_back(message, back, queue)
@@ -219,8 +222,8 @@ class Queues:
     def _check_send_back(self, message: Message, back: Message, queue: Queue) -> None:
         if message.unreadable:
             raise Violation(NEEDS_PERSON, f"{message} was sent back to {queue.spec.name}")
-        if back.redrives > MOST_REDRIVES:
-            raise Violation(NEEDS_PERSON, f"{message} was sent back {back.redrives} times")
+        if back.sent_back > MOST_REDRIVES:
+            raise Violation(NEEDS_PERSON, f"{message} was sent back {back.sent_back} times")
         if self.was_denied(message, queue):
             raise Violation(NEEDS_PERSON, f"{message} was sent back, though it was denied")
 

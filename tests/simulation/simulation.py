@@ -195,7 +195,7 @@ class _Simulation:
             for message in self._queues[queue.spec.dead_letter_queue].messages:
                 if not (
                     message.unreadable
-                    or message.redrives >= MOST_REDRIVES
+                    or message.sent_back >= MOST_REDRIVES
                     or self._queues.was_denied(message, queue)
                 ):
                     return f"{message} is still in {queue.spec.dead_letter_queue}"

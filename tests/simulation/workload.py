@@ -15,7 +15,7 @@ from simulation.lambdas import Answered, End, Failed, Lambdas
 from simulation.queues import Message, Queues
 from simulation.requests import orders_in
 from simulation.rooms import API
-from simulation.rules import ANSWERS, OWN_SOURCE, UNREADABLE
+from simulation.rules import ANSWERS, OWN_SOURCE, UNREADABLE, WRITTEN_FIRST
 from simulation.story import Violation
 from simulation.weather import CLIENT_GONE, LOST_ANSWER
 from simulation.witness import ApiAnswer
@@ -244,6 +244,10 @@ class Workload:
             partial(self._answered, method, order_id, body, again if tries > 1 else None),
         )
 
+    def _is_on_the_bus(self, order_id: str) -> bool:
+        """Whether anything was published of an order."""
+        return any(event.order_id == order_id for event in self._world.witness.published)
+
     def _answered(
         self, method: str, order_id: str, body: str, again: Callable[[], None] | None, end: End
     ) -> None:
@@ -255,6 +259,8 @@ class Workload:
             if status == 503:
                 end.invocation.check_excuse(orders_in(order_id), f"answered {status}")
             world.story.tell(end.invocation.name, f"answers {status} ({order_id})")
+            if (method, status) == ("POST", 202) and not self._is_on_the_bus(order_id):
+                raise Violation(WRITTEN_FIRST, f"{order_id} was answered 202 and is not on the bus")
             if not world.weather.strikes(LOST_ANSWER):
                 world.witness.answers.append(
                     ApiAnswer(
