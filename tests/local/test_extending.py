@@ -20,6 +20,7 @@ PARTS = (
 )
 NEW_ROOM = "src/orders/loyalty/handler.py"
 LARGEST_CHANGE = 7
+SEEDS = 30
 # How values of parameters are taken is the same in the copy, and takes a minute.
 TEMPLATE_TESTS = ["tests/template", "--ignore=tests/template/test_parameters.py"]
 OTHER_TESTS = ["tests/unit/loyalty", "tests/unit/test_events.py", "tests/unit/test_schemas.py"]
@@ -92,6 +93,10 @@ def test_the_tests_of_the_copy_say_that_nothing_is_missing(extended: Path) -> No
     assert (extended / NEW_ROOM).is_file()
     pytest_of_the_copy = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     run(extended, *pytest_of_the_copy, *TEMPLATE_TESTS, *OTHER_TESTS)
+
+
+def test_the_simulation_plays_the_copy(extended: Path) -> None:
+    run(extended, sys.executable, "-m", "simulation", str(SEEDS))
 
 
 def test_the_copy_credits_points_once_and_carries_the_new_field(extended: Path) -> None:
