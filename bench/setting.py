@@ -86,19 +86,28 @@ ON_THE_WAY: Final = (
 )
 """The functions on the way of an order."""
 
-_CLIENTS: Final = ("dynamodb", "events", "sns")
-"""The services of which a handler makes a client when it is imported."""
+_CLIENTS: Final = ("dynamodb", "events", "sns", "sqs")
+"""The services of which a handler may make a client when it is imported."""
 
 
 def _others() -> Iterator[Function]:
     """The functions that have no textbook version: only their cold start is measured."""
     measured = {function.name for function in ON_THE_WAY}
-    for _, declared in _declared("Lambda::Function"):
+    consumers = {
+        mapping["FunctionName"]["Fn::GetAtt"][0]
+        for _, mapping in _declared("Lambda::EventSourceMapping")
+    }
+    for logical_id, declared in _declared("Lambda::Function"):
         name = _plain(declared["FunctionName"])
         if name not in measured:
             role = _TEMPLATE[declared["Role"]["Fn::GetAtt"][0]]["Properties"]
             actions = str(role["Policies"])
-            clients = tuple(service for service in _CLIENTS if f"'{service}:" in actions)
+            clients = tuple(
+                service
+                for service in _CLIENTS
+                # A consumer makes its client of SQS only after a failure.
+                if f"'{service}:" in actions and not (service == "sqs" and logical_id in consumers)
+            )
             room = declared["Handler"].split(".")[1]
             yield Function(name, room, clients, 0, in_batches=False)
 

@@ -39,7 +39,10 @@ _STEPS: Final[dict[str, frozenset[tuple[str | None, str | None]]]] = {
         {(None, "reserved"), (None, "rejected"), (None, "voided"), ("reserved", "released")}
     ),
 }
-"""How a record's state may change; nothing else may be written over it."""
+"""How a record's state may change; nothing else may be written over it.
+
+A table that is not listed has no rules of its own.
+"""
 
 _EVENT_OF: Final = {
     ("payments", "charged"): "payment.charged",
@@ -88,6 +91,8 @@ class Watch:
         self._had[table, key].add(new)
         if table == "orders":
             self._order_changed(key, old, new)
+            return
+        if table not in _STEPS:
             return
         if old != new and (old, new) not in _STEPS[table]:
             rule = CHARGED_ONCE if table == "payments" else STOCK

@@ -14,7 +14,7 @@ from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
 from simulation.faults import Faults
 from simulation.requests import Request, listed, orders_in
 from simulation.rooms import Rooms
-from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS
+from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS, REPORTS
 from simulation.story import Violation
 from simulation.template import FunctionSpec
 from simulation.weather import SLOW_CALL, THROTTLED_INVOCATION
@@ -44,6 +44,8 @@ class Invocation:
         self.tables = set(spec.environment.values()) & set(world.topology.tables)
         """The tables it works on."""
         self.aws_request_id = self.name
+        self.may_raise = spec.failure_queue is not None
+        """Whether an exception is how it says that it failed: Lambda tries its event again."""
         self.orders = orders_in(event)
         """The orders that its event names."""
         self.began = world.scheduler.now
@@ -232,6 +234,8 @@ class Lambdas:
         self._end(invocation)
         if isinstance(step, Raised):
             self._world.story.tell(invocation.name, f"raises {step.error!r}")
+            if not invocation.may_raise:
+                raise Violation(REPORTS, f"{invocation.name} raised {step.error!r}")
             on_end(Failed(step.error, invocation))
         else:
             on_end(Answered(step.value, invocation))
