@@ -13,7 +13,7 @@ from uuid import UUID
 from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
 from simulation.faults import Faults
 from simulation.requests import Request, listed, orders_in
-from simulation.rooms import Rooms
+from simulation.rooms import CARETAKER, Rooms
 from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS, REPORTS
 from simulation.story import Violation
 from simulation.template import FunctionSpec
@@ -44,8 +44,8 @@ class Invocation:
         self.tables = set(spec.environment.values()) & set(world.topology.tables)
         """The tables it works on."""
         self.aws_request_id = self.name
-        self.may_raise = spec.failure_queue is not None
-        """Whether an exception is how it says that it failed: Lambda tries its event again."""
+        self.may_raise = spec.failure_queue is not None or spec.name == CARETAKER
+        """Whether it may raise when it fails: it gets its event again, or runs again."""
         self.orders = orders_in(event)
         """The orders that its event names."""
         self.began = world.scheduler.now

@@ -7,7 +7,7 @@ from typing import Final
 
 from simulation.lambdas import End, Failed, Lambdas
 from simulation.rooms import CARETAKER
-from simulation.rules import COMES_TO_AN_END
+from simulation.rules import REPORTS
 from simulation.story import Violation
 from simulation.weather import CARETAKER_ABSENT, CARETAKER_TWICE
 from simulation.world import World
@@ -53,4 +53,4 @@ class Schedule:
     def _ended(self, end: End) -> None:
         """It may fail when a call of it does, and then the next run goes on."""
         if isinstance(end, Failed) and type(end.error).__name__ != "NotLookedAfterError":
-            raise Violation(COMES_TO_AN_END, f"{end.invocation.name} raised {end.error!r}")
+            raise Violation(REPORTS, f"{end.invocation.name} raised {end.error!r}")
