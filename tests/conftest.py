@@ -29,3 +29,8 @@ os.environ.update(
     CHARGE_FAILURE_RATE="0",
     POWERTOOLS_METRICS_NAMESPACE="OrderPipeline",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests run at once: one more than there are cores, as many tests wait for queues."""
+    return (os.cpu_count() or 1) + 1

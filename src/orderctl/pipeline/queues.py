@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _BATCH = 10
@@ -21,6 +22,11 @@ _BATCH = 10
 _WAIT_SECONDS = 1
 # How long a received message stays hidden from others, unless it is put back before.
 _HIDDEN_SECONDS = 60
+_COUNTS: Final[Sequence[QueueAttributeNameType]] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 
 
 class QueueError(OrderctlError):
@@ -58,15 +64,15 @@ class Queue:
         return sum(self.counts())
 
     def counts(self) -> tuple[int, int]:
-        """How many messages wait in it, and how many are being worked on or wait for a retry."""
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self._url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        return (
-            int(attributes["ApproximateNumberOfMessages"]),
-            int(attributes["ApproximateNumberOfMessagesNotVisible"]),
-        )
+        """How many messages wait in it, and how many are being worked on or wait for a retry.
+
+        The caretaker sends a parked message back with a timer: it too waits for a retry.
+        """
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=_COUNTS)[
+            "Attributes"
+        ]
+        visible, not_visible, delayed = (int(attributes[name]) for name in _COUNTS)
+        return visible, not_visible + delayed
 
     def receive(self, wait_seconds: int = _WAIT_SECONDS) -> list[Message]:
         """Receive up to ten messages.
