@@ -27,6 +27,8 @@ _MESSAGES_A_CALL: Final = 10
 _HIDDEN_SECONDS: Final = 60
 _REDRIVES: Final = "redrives"
 """The message attribute that counts how often a message was sent back."""
+_MOST_DIGITS: Final = 3
+"""Of that count: the caretaker itself counts no further than MAX_REDRIVES."""
 
 
 class UnsearchedError(Exception):
@@ -181,17 +183,21 @@ class DeadLetterQueue:
             order_id = self.decode(message["Body"]).detail.order_id
         except UnreadableEventError:
             order_id = None
-        attribute = message.get("MessageAttributes", {}).get(_REDRIVES)
-        redrives = attribute["StringValue"] if attribute else "0"
         return Parked(
             id=message["MessageId"],
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
             sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-            # Somebody else's attribute of that name says nothing.
-            redrives=int(redrives) if redrives.isdigit() else 0,
+            redrives=_redrives(message),
             order_id=order_id,
         )
+
+
+def _redrives(message: MessageTypeDef) -> int:
+    """How often a message was sent back; somebody else's attribute of that name says nothing."""
+    attribute = message.get("MessageAttributes", {}).get(_REDRIVES)
+    text = attribute.get("StringValue", "") if attribute else ""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
 
 
 def _line(text: str) -> _LogLine:

@@ -266,6 +266,23 @@ class TestParked:
         house.run()
         assert house.on(house.dlq) == 0
 
+    @pytest.mark.parametrize(
+        "attribute",
+        [
+            {"DataType": "String", "StringValue": "²"},
+            {"DataType": "String", "StringValue": "-1"},
+            {"DataType": "String", "StringValue": "9" * 5000},
+            {"DataType": "Binary", "BinaryValue": b"1"},
+        ],
+    )
+    def test_somebody_elses_count_says_nothing(self, house: House, attribute: Any) -> None:  # noqa: ANN401
+        body = json.dumps(order_placed("o1"))
+        house.sqs.send_message(
+            QueueUrl=house.dlq, MessageBody=body, MessageAttributes={"redrives": attribute}
+        )
+        house.run()
+        assert house.taken(house.queue) == [(body, "1")]
+
     def test_it_gives_up_after_a_while(self, house: House) -> None:
         house.park(json.dumps(order_placed("o1")), redrives=MAX_REDRIVES)
         house.run()
