@@ -21,7 +21,8 @@ BUS: Final = "order-events"
 TOPIC: Final = "order-updates.fifo"
 TOPIC_ARN: Final = f"arn:aws:sns:us-east-1:000000000000:{TOPIC}"
 
-_TEMPLATE: Final = Template.load().resources()
+_LOADED: Final = Template.load()
+_TEMPLATE: Final = _LOADED.resources()
 
 
 def _declared(kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -116,11 +117,21 @@ FUNCTIONS: Final = (*ON_THE_WAY, *_others())
 BY_NAME: Final = {function.name: function for function in FUNCTIONS}
 
 
+def _variables() -> Iterator[tuple[str, str]]:
+    """The environment variables of all functions: parameters as they are by default.
+
+    Of a table it has the name, of any other resource the logical id.
+    """
+    for _, function in _declared("Lambda::Function"):
+        for variable, value in function["Environment"]["Variables"].items():
+            named = next(iter(value.values())) if isinstance(value, dict) else value
+            parameter = _LOADED.parameters.get(str(named), {})
+            yield variable, str(parameter.get("Default", _TABLE_NAMES.get(named, named)))
+
+
+_VARIABLES: Final = dict(_variables())
 _TABLE_VARIABLES: Final = {
-    variable: _TABLE_NAMES[value["Ref"]]
-    for _, function in _declared("Lambda::Function")
-    for variable, value in function["Environment"]["Variables"].items()
-    if isinstance(value, dict) and value.get("Ref") in _TABLE_NAMES
+    variable: table for variable, table in _VARIABLES.items() if table in _TABLES
 }
 """The table's name by the variable that tells it to functions."""
 
@@ -135,6 +146,7 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
     """
     prefix = "" if version == OURS else "textbook-"
     return {
+        **_VARIABLES,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",
@@ -142,15 +154,12 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "EVENT_BUS": BUS,
         "API_AUTHORIZATION": "NONE",
-        "STAFF_GROUP": "staff",
         **{variable: f"{prefix}{table}" for variable, table in _TABLE_VARIABLES.items()},
         "IDEMPOTENCY_TABLE": "textbook-idempotency",
         "ORDER_UPDATES_TOPIC": TOPIC_ARN,
         "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
         "RETRY_DELAY_SECONDS": "1",
-        "STUCK_AFTER_MINUTES": "15",
         "CHARGE_FAILURE_RATE": "0",
-        "CHARGE_DECLINE_RATE": "0",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import cold, costs, emulator, processes, warm
-from bench.setting import BY_NAME, OURS, Function, prepare
+from bench.setting import BY_NAME, FUNCTIONS, OURS, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
 from orderctl import paths
@@ -71,6 +71,11 @@ def test_a_cold_start_is_measured_beside_the_floor(code: processes.Code) -> None
     }
     (target,) = targets({"cold": {PAYMENTS.name: found}})
     assert target.what == "cold start of payments-processor, CPU, of the floor"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_function_starts(code: processes.Code, function: Function) -> None:
+    cold.measure(code, [function], 1, silent, versions=[OURS])
 
 
 def test_every_function_has_its_memory_in_the_template() -> None:
