@@ -148,12 +148,6 @@ class Signature:
             raise SignatureError(credential.message, credential.code)
         self._secret: str = credential.secret_access_key
 
-    @property
-    def body_hash(self) -> str | None:
-        """The SHA-256 of the body that was signed, if a header names it."""
-        named = self._request.headers.get("x-amz-content-sha256", "")
-        return named if _SHA256.fullmatch(named) else None
-
     def verify(self, body: bytes) -> Signer:
         """Compare the signature with what came.
 
