@@ -20,9 +20,10 @@ from orders.aws.items import Item, from_values, to_item, values_of
 from orders.order import Order, Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from orders.aws.context import Context
 
@@ -30,8 +31,6 @@ UNFINISHED_SHARDS: Final = 8
 """Over how many keys the index of unfinished orders is spread, so that none gets hot."""
 _CONSTANT: Final = ("order_id", "placed_at")
 """The attributes of a record that are never changed; nor is what was ordered."""
-
-
 _KEYS_A_PAGE: Final = 100
 """As many as ``BatchGetItem`` takes."""
 
@@ -105,20 +104,10 @@ class OrderTable:
         Raises:
             ClientError, BotoCoreError: a call failed.
         """
-        pages = self.client.get_paginator("query")
         return sum(
             page["Count"]
             for shard in range(UNFINISHED_SHARDS)
-            for page in pages.paginate(
-                TableName=self.table,
-                IndexName="unfinished",
-                Select="COUNT",
-                KeyConditionExpression="unfinished = :shard AND placed_at < :time",
-                ExpressionAttributeValues={
-                    ":shard": {"S": str(shard)},
-                    ":time": {"S": placed_before},
-                },
-            )
+            for page in self._query_unfinished(shard, placed_before, Select="COUNT")
         )
 
     def unfinished(self, placed_before: str) -> Iterator[list[str]]:
@@ -133,21 +122,30 @@ class OrderTable:
         Raises:
             ClientError, BotoCoreError: a call failed.
         """
-        pages = self.client.get_paginator("query")
         for shard in sample(range(UNFINISHED_SHARDS), UNFINISHED_SHARDS):
-            for page in pages.paginate(
-                TableName=self.table,
-                IndexName="unfinished",
+            for page in self._query_unfinished(
+                shard,
+                placed_before,
                 ProjectionExpression="order_id",
-                KeyConditionExpression="unfinished = :shard AND placed_at < :time",
-                ExpressionAttributeValues={
-                    ":shard": {"S": str(shard)},
-                    ":time": {"S": placed_before},
-                },
                 PaginationConfig={"PageSize": _KEYS_A_PAGE},
             ):
                 if keys := page["Items"]:
                     yield [key["order_id"]["S"] for key in keys]
+
+    def _query_unfinished(
+        self,
+        shard: int,
+        placed_before: str,
+        **what: Any,  # noqa: ANN401
+    ) -> Iterable[QueryOutputTypeDef]:
+        """The pages of one key of the index, with what ``Query`` is to return of each entry."""
+        return self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName="unfinished",
+            KeyConditionExpression="unfinished = :shard AND placed_at < :time",
+            ExpressionAttributeValues={":shard": {"S": str(shard)}, ":time": {"S": placed_before}},
+            **what,
+        )
 
     def find_repeated(
         self, order_ids: Sequence[str], context: Context
