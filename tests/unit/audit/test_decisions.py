@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from orderctl.commands.audit import mend
 from orders.audit.decisions import (
     Books,
     Finding,
@@ -24,12 +23,15 @@ from orders.audit.decisions import (
     audit_stock,
     is_in_flight,
 )
+from orders.audit.mending import mend
 from orders.audit.records import read_order, read_stock
+from orders.audit.tables import TableNames
 from orders.card_books import Booked
 from orders.events import OrderLine
 from orders.payments.provider import Charged, SimulatedCardProcessor
 
 AT = "2026-11-24T10:00:00.000Z"
+TABLES = TableNames("orders", "payments", "reservations", "stock")
 LINES = (OrderLine(sku="mug", quantity=2),)
 ORDER = Order(
     order_id="o",
@@ -197,9 +199,8 @@ def test_the_simulated_processor_finds_the_charge_it_made() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
-    outputs = {"OrdersTableName": "orders", "StockTableName": "stock"}
     finding = Finding(kind, "it's", "", since=AT, until=AT, off_by=Decimal(-2))
-    command = mend(finding, outputs, datetime(2026, 11, 25, tzinfo=UTC))
+    command = mend(finding, TABLES, datetime(2026, 11, 25, tzinfo=UTC))
     assert command.startswith(("orderctl ", "aws dynamodb update-item "))
     assert "it" in command or command == (
         "orderctl replay --from 2026-11-24T09:55:00.000Z --to 2026-11-24T10:01:00.000Z"
@@ -209,4 +210,4 @@ def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
 def test_a_replay_does_not_reach_into_the_future() -> None:
     finding = Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until=AT)
     now = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
-    assert mend(finding, {}, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
+    assert mend(finding, TABLES, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
