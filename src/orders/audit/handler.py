@@ -74,10 +74,10 @@ class Auditor:
         run = self.progress.last_run()
         if not event.get("continue") and (run is None or run.ended_at):
             run = self._begin(run)
-        if run and not run.ended_at:
-            run = self._go_on(run, context)
         if run:
-            self._report(run)
+            self._report(run)  # first, so that one that is always killed is noticed
+        if run and not run.ended_at and (ended := self._go_on(run, context)).ended_at:
+            self._report(ended)
 
     def _begin(self, last: Run | None) -> Run | None:
         run = Run(began_at=timestamp(self.now()), findings=last.findings if last else 0)
