@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,12 +16,14 @@ from orders.audit.decisions import (
     Kind,
     Order,
     Payment,
+    Queues,
     Reservation,
     StockLevel,
     Unreadable,
     audit_order,
     audit_stock,
     is_in_flight,
+    is_on_its_way,
 )
 from orders.audit.mending import mend
 from orders.audit.records import read_order, read_stock
@@ -146,6 +148,29 @@ def test_what_a_message_on_its_way_would_put_right_may_pass(
 ) -> None:
     (finding,) = audit_order(Books("o", **records))
     assert finding.may_pass is may_pass
+
+
+NOTHING, SOMETHING = Queues(), Queues(is_waiting=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "queues", "hours", "is_late"),
+    [
+        (Kind.NOT_REFUNDED, NOTHING, 0, False),
+        (Kind.NOT_REFUNDED, SOMETHING, 0.5, True),
+        (Kind.NOT_REFUNDED, SOMETHING, 2, False),
+        (Kind.NOT_REFUNDED, Queues(is_waiting=True, is_paused=True), 2, True),
+        (Kind.NOT_REFUNDED, Queues(parked={"o"}), 2, True),
+        (Kind.NOT_REFUNDED, Queues(parked={"another"}), 2, False),
+        (Kind.NOT_REFUNDED, Queues(parked=None), 2, True),
+        (Kind.CHARGED_TWICE, Queues(is_waiting=True, is_paused=True, parked=None), 0, False),
+    ],
+)
+def test_a_message_that_may_put_it_right_is_on_its_way(
+    kind: Kind, queues: Queues, hours: float, is_late: bool
+) -> None:
+    now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC) + timedelta(hours=hours)
+    assert is_on_its_way(Finding(kind, "o", "", until=AT), queues, now) is is_late
 
 
 def test_a_cancelled_order_that_waits_for_its_refund_is_in_flight() -> None:
