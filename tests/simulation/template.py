@@ -206,16 +206,17 @@ class _Reader:
         return str(value)
 
     def _ref(self, name: str) -> str:
-        if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
-        if name in self._defaults:
-            return str(self._defaults[name])
+        parameters = _PSEUDO_PARAMETERS | self._defaults
+        if name in parameters:
+            return str(parameters[name])
         properties = self._get(name)
         match self._resources[name]["Type"]:
             case "AWS::SQS::Queue":
                 return _queue_url(self._value(properties["QueueName"]))
             case "AWS::Logs::LogGroup":
                 return self._value(properties["LogGroupName"])
+            case "AWS::Lambda::EventSourceMapping":
+                return f"mapping-of-{self._name_of(properties['EventSourceArn'])}"
             case "AWS::SNS::Topic":
                 topic = self._value(properties["TopicName"])
                 return f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{topic}"
