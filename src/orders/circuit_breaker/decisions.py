@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from orders.aws.clock import timestamp
 from orders.events import Alert, is_time
 
+_NEWS: Final = timedelta(minutes=1)
+"""How old an alert may be. While it is so, it is said again."""
 LONGEST_RUN: Final = timedelta(minutes=2)
 """The function's timeout. Longer ago than that, no call of a run is on its way any more."""
 
@@ -56,7 +58,7 @@ class Trial:
         return not self.tried or 2 * self.failed < self.tried
 
 
-def is_news(circuit: Circuit, alert: Alert, now: datetime, pause: timedelta) -> bool:
+def is_news(circuit: Circuit, alert: Alert, now: datetime) -> bool:
     """Whether an alert tells of something that is still so, and that nobody acts on yet.
 
     EventBridge delivers late and twice: what was said before the circuit closed is over.
@@ -64,7 +66,8 @@ def is_news(circuit: Circuit, alert: Alert, now: datetime, pause: timedelta) -> 
     if not circuit.is_closed or circuit.on_hold:
         return False
     said_at = datetime.fromisoformat(alert.time)
-    return said_at > now - pause and not said_at < _moment(circuit.since)
+    # An envelope's time is in whole seconds.
+    return said_at > now - _NEWS and said_at >= _moment(circuit.since).replace(microsecond=0)
 
 
 def opened(circuit: Circuit, alert: Alert, now: datetime, pause: timedelta) -> Circuit:

@@ -86,7 +86,7 @@ class CircuitBreaker:
 
     def _open(self, circuit: Circuit, alert: Alert) -> Circuit:
         now = self.now()
-        if not is_news(circuit, alert, now, self.pause):
+        if not is_news(circuit, alert, now):
             return circuit
         # Somebody else has switched it off: it stays so until they switch it on.
         if is_to_be_on(circuit) is None and self.consumer.state() in (DISABLED, DISABLING):
