@@ -37,6 +37,9 @@ class Circuit:
         self._source = source
         self._circuits = Circuits(_Direct(tables), _TABLE)  # type: ignore[arg-type]
         self._held_since: float | None = None
+        self._by_hand = False
+        self._is_free = True
+        """Whether no operator is about to do anything."""
         self._operating = False
         """Whether the operator is writing the record."""
         self._may_close = False
@@ -45,12 +48,8 @@ class Circuit:
     def begin(self, seconds: float) -> None:
         """Have an operator pause payments now and then, and always resume it."""
         random = self._world.random
-        if random.random() < 0.75:
-            return
-        begins = random.uniform(0, seconds)
-        lasts = random.choice((20.0, 200.0, 700.0))
-        self._world.scheduler.after(begins, self._pause)
-        self._world.scheduler.after(begins + lasts, self._resume)
+        if random.random() < 0.25:
+            self._step_in(random.uniform(0, seconds), by_hand=random.random() < 0.3)
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
         """What the circuit breaker asks.
@@ -85,6 +84,11 @@ class Circuit:
         old, new = text(before, "state") or "closed", text(after, "state") or "closed"
         if old == "closed" and new != "closed":
             self._may_close = False
+            if self._by_hand and not self._is_held_for(_ON_ITS_WAY_SECONDS):
+                # The breaker has seen the consumer on before, and takes it for its own deed.
+                self._held_since = None
+        if new == "half-open" and self._is_free and self._world.random.random() < 0.5:
+            self._step_in(self._world.random.uniform(0, 1))
         if new == "closed" and old != "closed" and not (self._operating or self._may_close):
             raise Violation(CIRCUIT, f"the circuit of {CONSUMER} is closed without a test")
 
@@ -124,9 +128,25 @@ class Circuit:
             if message.body == body
         )
 
-    def _pause(self) -> None:
-        self._world.story.tell(_OPERATOR, f"pauses {CONSUMER}")
-        self._note(partial(self._circuits.hold, CONSUMER))
+    def _step_in(self, begins: float, *, by_hand: bool = False) -> None:
+        """Have an operator pause payments after some seconds, and resume it later.
+
+        Args:
+            begins: when.
+            by_hand: without `orderctl`, so that nothing is on record. That is left alone as long as
+                the circuit breaker does not switch the consumer itself.
+        """
+        lasts = self._world.random.choice((20.0, 200.0, 700.0))
+        self._is_free = False
+        self._world.scheduler.after(begins, partial(self._pause, by_hand))
+        self._world.scheduler.after(begins + lasts, self._resume)
+
+    def _pause(self, by_hand: bool) -> None:
+        record = self._tables.items(_TABLE).get(CONSUMER)
+        self._by_hand = by_hand and text(record, "switched_at") is None
+        self._world.story.tell(_OPERATOR, f"pauses {CONSUMER}{' by hand' * self._by_hand}")
+        if not self._by_hand:
+            self._note(partial(self._circuits.hold, CONSUMER))
         self._held_since = self._world.scheduler.now
         self._switch(on=False)
 
@@ -134,8 +154,9 @@ class Circuit:
         self._world.story.tell(_OPERATOR, f"resumes {CONSUMER}")
         if self._is_held_for(_SETTLED_SECONDS) and self._source.state != "Disabled":
             raise Violation(OPERATOR, f"{CONSUMER} is on hold, and {self._source.state}")
-        self._held_since = None
-        self._note(partial(self._circuits.release, CONSUMER))
+        self._held_since, self._is_free = None, True
+        if not self._by_hand:
+            self._note(partial(self._circuits.release, CONSUMER))
         self._switch(on=True)
 
     def _note(self, write: Any) -> None:  # noqa: ANN401 - takes the time

@@ -113,9 +113,9 @@ def outages(random: Random, seconds: float) -> tuple[Outage, ...]:
         random: the seed's.
         seconds: how long there are other faults.
     """
-    if random.random() < 0.6:
+    if random.random() < 0.5:
         return ()
-    begins = random.uniform(0, seconds * 0.5)
+    begins = random.uniform(0, seconds * 0.2)
     return (Outage(begins, begins + random.uniform(20, 900)),)
 
 
