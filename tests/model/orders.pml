@@ -97,6 +97,21 @@ bool cancelled_from_outside;
     (status == cancelled && noted_payment != charged && noted_stock != reserved))
 #define ENDED (FINISHED && QUIET && NOTHING_PARKED)
 
+/* With -DSTANDINGS the verifier prints each way in which the order stands once, for the comparison with the code. */
+#ifdef STANDINGS
+c_decl {
+    static char told[1 << 20];
+    static void tell(int a, int b, int c, int d, int e) {
+        char *seen = &told[(((a << 4 | b) << 4 | c) << 4 | d) << 4 | e];
+        if (!*seen) printf("stands %d %d %d %d %d\n", a, b, c, d, e);
+        *seen = 1;
+    }
+}
+#define TELL c_code { tell(now.status, now.noted_payment, now.noted_stock, now.payment, now.reservation); }
+#else
+#define TELL skip
+#endif
+
 inline check() {
     /* Charged at most once. */
     assert(charges <= 1 && refunds <= charges);
@@ -113,8 +128,7 @@ inline check() {
     /* In the end the order's record says of money and goods what is so. */
     assert(!ENDED || noted_payment == payment || (noted_payment == none && payment == voided));
     assert(!ENDED || noted_stock == reservation || (noted_stock == none && reservation == voided));
-    /* For the comparison with the code: how the order stands. */
-    printf("stands %e %e %e %e %e\n", status, noted_payment, noted_stock, payment, reservation)
+    TELL
 }
 
 /* Every order ends, and stays so, and nobody talks on about it. */
@@ -154,6 +168,13 @@ inline done(event) {
     check()
 }
 
+inline publish_or_die(answer, queue, event) {
+    if
+    :: publish(answer); done(event)
+    :: faults > 0 -> faults--; put_back(queue, event)
+    fi
+}
+
 /* ---- The functions ---- */
 
 /* Between two steps of one instance others do theirs. Where it is alone there is nobody who could tell, so it is one step. */
@@ -174,7 +195,7 @@ inline done(event) {
 #endif
 
 active [PAYMENTS_WORKERS] proctype Payments() {
-    short event;
+    short event, answer;
     mtype seen, next;
 end:
     do
@@ -199,23 +220,18 @@ end:
             :: faults > 0 -> faults--; put_back(to_payments, event)             /* died before it wrote */
             :: next == seen || payment == seen ->
                 payment = (next == seen -> payment : next);
-                if
-                :: faults > 0 -> faults--                                       /* died before it published */
-                    put_back(to_payments, event)
-                :: next == refunded -> publish(REFUNDED); done(event)
-                :: event == PLACED && next == charged -> publish(CHARGED); done(event)
-                :: event == PLACED && next == declined -> publish(DECLINED); done(event)
-                :: next == voided -> done(event)
-                :: event == CANCELLED && next == declined -> done(event)        /* to answer that would never end */
-                fi
+                answer = (event == PLACED && next == charged -> CHARGED :
+                         (event == PLACED && next == declined -> DECLINED :     /* to answer a cancel so would never end */
+                         (next == refunded -> REFUNDED : NOTHING)));
+                publish_or_die(answer, to_payments, event)
             fi;
-            seen = 0; next = 0
+            seen = 0; next = 0; answer = 0
         }
     od
 }
 
 active [INVENTORY_WORKERS] proctype Inventory() {
-    short event;
+    short event, answer;
     mtype seen, next;
 end:
     do
@@ -241,16 +257,12 @@ end:
                     available = available - (next == reserved) + (next == released)
                 :: else
                 fi;
-                if
-                :: faults > 0 -> faults--; put_back(to_inventory, event)        /* died before it published */
-                :: next == released -> publish(RELEASED); done(event)
-                :: event == PLACED && next == reserved -> publish(RESERVED); done(event)
-                :: event == PLACED && next == rejected -> publish(REJECTED); done(event)
-                :: next == voided -> done(event)
-                :: event == CANCELLED && next == rejected -> done(event)
-                fi
+                answer = (event == PLACED && next == reserved -> RESERVED :
+                         (event == PLACED && next == rejected -> REJECTED :
+                         (next == released -> RELEASED : NOTHING)));
+                publish_or_die(answer, to_inventory, event)
             fi;
-            seen = 0; next = 0
+            seen = 0; next = 0; answer = 0
         }
     od
 }
@@ -263,7 +275,7 @@ end:
     (was != is || (was_payment == is_payment && was_stock == is_stock)))
 
 active [TRACKER_WORKERS] proctype Tracker() {
-    short event;
+    short event, answer;
     mtype was, was_payment, was_stock, is, is_payment, is_stock;
 end:
     do
@@ -297,13 +309,10 @@ end:
                 put_back(to_tracker, event)                                     /* somebody else was quicker */
             :: else ->
                 status = is; noted_payment = is_payment; noted_stock = is_stock;
-                if
-                :: faults > 0 -> faults--; put_back(to_tracker, event)          /* died before it published */
-                :: is == cancelled && TO_BE_TOLD -> publish(CANCELLED); done(event)
-                :: is != cancelled || !(TO_BE_TOLD) -> done(event)
-                fi
+                answer = (is == cancelled && TO_BE_TOLD -> CANCELLED : NOTHING);
+                publish_or_die(answer, to_tracker, event)
             fi;
-            was = 0; was_payment = 0; was_stock = 0; is = 0; is_payment = 0; is_stock = 0
+            was = 0; was_payment = 0; was_stock = 0; is = 0; is_payment = 0; is_stock = 0; answer = 0
         }
     od
 }
@@ -337,6 +346,7 @@ end:
     :: atomic { parked_tracker -> publish_again(to_tracker, parked_tracker) }
     :: atomic { status != unknown && !FINISHED && QUIET && NOTHING_PARKED -> help() }
     :: atomic { status != unknown && !FINISHED && faults > 0 -> faults--; help() }
+    :: else                         /* nothing to do: it comes again in a minute */
     od
 }
 
