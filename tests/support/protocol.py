@@ -64,20 +64,36 @@ _OUTCOMES: Final[tuple[Detail, ...]] = (
 )
 
 
-def envelope(detail: Detail) -> str:
-    """An event as EventBridge delivers it."""
+def parsed(detail: Detail) -> dict[str, Any]:
+    """An event as EventBridge hands it to a function."""
     source, detail_type = ROUTING[type(detail)]
-    body = {"source": source, "detail-type": detail_type, "time": AT}
-    return json.dumps({**body, "detail": json.loads(encode(detail))})
+    envelope = {"source": source, "detail-type": detail_type, "time": AT}
+    return {**envelope, "detail": json.loads(encode(detail))}
+
+
+def command(detail: Detail) -> Command:
+    """An event as payments and inventory read it.
+
+    Raises:
+        UnreadableEventError: it does not fit the contract.
+    """
+    return decode_command(json.dumps(parsed(detail)))
+
+
+def outcome(detail: Detail) -> Outcome:
+    """An event as the tracker reads it.
+
+    Raises:
+        UnreadableEventError: it does not fit the contract.
+    """
+    return decode_outcome(json.dumps(parsed(detail)))
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    detail.detail_type: decode_command(envelope(detail)) for detail in (PLACED, CANCELLED)
+    detail.detail_type: command(detail) for detail in (PLACED, CANCELLED)
 }
 """What payments and inventory act on, by detail-type."""
-OUTCOMES: Final[dict[str, Outcome]] = {
-    detail.detail_type: decode_outcome(envelope(detail)) for detail in _OUTCOMES
-}
+OUTCOMES: Final[dict[str, Outcome]] = {detail.detail_type: outcome(detail) for detail in _OUTCOMES}
 """What the tracker follows, by detail-type."""
 ANSWERS: Final[dict[str, Charged | Declined]] = {
     "charged": Charged("ch_1"),
@@ -215,11 +231,17 @@ def follow(
     return after, _published(tracker.announcement(before, after, event))
 
 
+def after_its_deadline(before: Order) -> Detail | None:
+    """What the caretaker publishes of an order when its deadline has passed."""
+    return next_event(before, _DAYS_LATER, _SETTINGS)
+
+
 @cache
 def repeat(before: Order, *, late: bool) -> str | None:
     """What the caretaker publishes of an order, before its deadline or after it."""
-    event = next_event(before, _DAYS_LATER if late else _MINUTES_LATER, _SETTINGS)
-    return _published(event)
+    if late:
+        return _published(after_its_deadline(before))
+    return _published(next_event(before, _MINUTES_LATER, _SETTINGS))
 
 
 def _published(event: Detail | None) -> str | None:
@@ -231,9 +253,9 @@ def _published(event: Detail | None) -> str | None:
     if event is None:
         return None
     if event.detail_type in COMMANDS:
-        decode_command(envelope(event))
+        command(event)
     if event.detail_type in OUTCOMES:
-        decode_outcome(envelope(event))
+        outcome(event)
     return event.detail_type
 
 
