@@ -361,8 +361,8 @@ end:
     /* The shop places the order: through the API, which records it first, or straight on the bus. */
     :: atomic { shop_waits && status == unknown -> ours = true; status = placed; shop_waits = false;
             if
-            :: publish(PLACED)
             :: faults > 0 -> faults--       /* order-api died after it recorded the order, and nobody calls again */
+            :: publish(PLACED)
             fi;
             check()
         }
