@@ -10,10 +10,14 @@
  *
  * FAULTS is how many faults happen, at any time and in any place: a function dies or a reply is lost, a message is delivered
  * twice, a message is parked, the caretaker comes early. The WORKERS of a function are its instances that run at once.
+ * Without BYSTANDERS only the shop acts, and nobody cancels or wants the same piece.
  */
 
 #ifndef FAULTS
 #define FAULTS 2
+#endif
+#ifndef BYSTANDERS
+#define BYSTANDERS true
 #endif
 #ifndef PAYMENTS_WORKERS
 #define PAYMENTS_WORKERS 1
@@ -352,7 +356,7 @@ end:
 
 /* ---- Who is outside ---- */
 
-bool shop_waits = true, customer_waits = true, publisher_waits = true, other_order_waits = true;
+bool shop_waits = true, customer_waits = BYSTANDERS, publisher_waits = BYSTANDERS, other_order_waits = BYSTANDERS;
 
 /* Each of them acts once, at any time. */
 active proctype Outside() {

@@ -19,7 +19,7 @@ def test_what_is_asserted_holds_with_any_one_fault(tmp_path: Path) -> None:
 
 
 def test_every_order_ends(tmp_path: Path) -> None:
-    assert verify(tmp_path, Scope(faults=0, liveness=True)).error is None
+    assert verify(tmp_path, Scope(faults=1, bystanders=False, liveness=True)).error is None
 
 
 class Sabotage(NamedTuple):
