@@ -10,7 +10,7 @@ import pytest
 from model.spin import MISSING, Scope, verify
 from support.protocol import State, explore, order_of
 
-_STEPS = {
+_STEPS: dict[str, set[tuple[str | None, str]]] = {
     "status": {(None, "placed"), (None, "cancelled"), ("placed", "confirmed")}
     | {("placed", "cancelled"), ("confirmed", "cancelled")},  # the last only from outside
     "payment": {(None, "charged"), (None, "declined"), (None, "voided"), ("charged", "refunded")},
@@ -89,9 +89,8 @@ def test_the_exploration_begins_at_the_beginning() -> None:
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 def test_model_and_code_reach_the_same(tmp_path: Path) -> None:
     modelled = verify(tmp_path, Scope(faults=0)).standings
-    nothing = {None: "none"}
     real = {
-        (standing.status or "unknown", *(nothing.get(part, part) for part in standing[1:]))
+        (standing.status or "unknown", *(part or "none" for part in standing[1:]))
         for standing in {state.standing for state in explore()}
     }
     assert modelled - real == set(), "only in the model"

@@ -324,19 +324,19 @@ def _booked(card: Any, action: Action, answer: str) -> Any:  # noqa: ANN401 - se
 
 
 def _inventory(state: State) -> Iterator[_Step]:
-    standing, *rest = state
+    standing = state.standing
     for event in state.to_inventory:
         for enough in (True, False) if standing.reservation is None else (True,):
             reservation, published = hold(standing.reservation, event, enough=enough)
-            yield State(Standing(*standing[:4], reservation.state), *rest), published, event
+            yield State(Standing(*standing[:4], reservation.state), *state[1:]), published, event
 
 
 def _tracker(state: State) -> Iterator[_Step]:
-    standing, *rest = state
+    standing = state.standing
     for event in state.to_tracker:
         after, published = follow(*standing[:3], event)
         noted = Standing(after.status, after.payment, after.inventory, *standing[3:])
-        yield State(noted, *rest), published, event
+        yield State(noted, *state[1:]), published, event
 
 
 def _repeated(state: State, *, late: bool) -> str | None:
