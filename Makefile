@@ -56,6 +56,9 @@ ORDERS ?= 5000
 soak: setup ## send ORDERS orders through the local cloud while its functions are killed at random, then audit the books
 	@$(BIN)/python -m bench.soak --orders $(ORDERS)
 
+model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
+	@PYTHONPATH=tests $(BIN)/python -m model
+
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
@@ -75,4 +78,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean model
