@@ -98,6 +98,14 @@ ChargeId = Annotated[
         description="the card processor's name of the charge",
     ),
 ]
+Version = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="how many things had happened to the order when it came to stand so: "
+        "a higher one is newer, and the same one is a repetition",
+    ),
+]
 # Days that the calendar has: what fits can be parsed. Of this century, in which every fourth year
 # is a leap year; and in UTC with whole seconds or milliseconds, so that the texts sort as the times
 # do, to the second.
@@ -177,6 +185,7 @@ class OrderConfirmed(Detail, frozen=True, kw_only=True):
     detail_type = "order.confirmed"
 
     placed_at: Time | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class OrderCancelled(Detail, frozen=True, kw_only=True):
@@ -187,6 +196,8 @@ class OrderCancelled(Detail, frozen=True, kw_only=True):
 
     reason: Reason = ""
     placed_at: Time | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+    """Unset from a publisher that does not have it from the order's record."""
 
 
 class PaymentCharged(Detail, frozen=True, kw_only=True):
@@ -251,6 +262,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     order_id: OrderId
     status: Literal["placed", "confirmed", "cancelled"]
+    version: Version
     at: Time
     reason: Reason | UnsetType = UNSET
 

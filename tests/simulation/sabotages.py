@@ -162,8 +162,8 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce a decision only once",
         _TRACKER_DECISIONS,
-        'if after.status == "placed" or (before.status != "placed" and before != after):',
-        'if after.status == "placed" or before.status != "placed":',
+        "(before != after or _follows(event.detail)):",
+        "True:",
     ),
     Sabotage(
         "tracker: announce before writing",
@@ -368,14 +368,26 @@ SABOTAGES: Final = (
     Sabotage(
         "updates: tell them anew each time",
         _NOTIFICATIONS,
-        'f"{update.order_id}:{update.status}"',
-        'f"{update.order_id}:{update.status}:{update.at}"',
+        '"" if fresh or not before else f":{utc_now()}"',
+        'f":{utc_now()}"',
     ),
     Sabotage(
         "updates: tell the end without the beginning",
         _NOTIFICATIONS,
-        "return [placed, ended]",
-        "return [ended]",
+        "*before, told = updates\n",
+        "before, told = [], updates[-1]\n",
+    ),
+    Sabotage(
+        "updates: let the topic drop the last one of an old order",
+        _NOTIFICATIONS,
+        '"" if fresh or not before else f":{utc_now()}"',
+        '""',
+    ),
+    Sabotage(
+        "tracker: keep a cancel from outside to itself",
+        _TRACKER_DECISIONS,
+        '    if after.status == "placed":\n',
+        '    if after.status == "placed" or isinstance(event.detail, OrderCancelled):\n',
     ),
     Sabotage(
         "updates: take a refusal as done",

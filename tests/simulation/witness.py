@@ -63,6 +63,7 @@ class Update:
     group: str
     order_id: str
     status: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,15 @@ EXAMPLES: list[events.Detail | OrderUpdate] = [
     events.OrderConfirmed(order_id="a"),
     events.OrderConfirmed(order_id="a", placed_at="2026-08-18T09:30:00.123Z"),
     events.OrderCancelled(order_id="a", reason="out of stock: mug"),
+    events.OrderCancelled(order_id="a", reason="out of stock: mug", version=3),
     events.PaymentCharged(order_id="a", amount=Decimal("1.50"), currency="EUR", charge_id="ch_1"),
     events.PaymentDeclined(order_id="a", reason="expired"),
     events.PaymentRefunded(order_id="a", amount=Decimal("1.50"), currency="EUR"),
     events.InventoryReserved(order_id="a", items=LINES),
     events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
     events.InventoryReleased(order_id="a"),
-    OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
-    OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
+    OrderUpdate(order_id="a", status="placed", version=0, at="2026-08-18T09:30:00Z"),
+    OrderUpdate(
+        order_id="a", status="cancelled", version=3, at="2026-08-18T09:30:00Z", reason="expired"
+    ),
 ]

@@ -54,7 +54,8 @@ def follow(order: Order, event: Outcome) -> Order:
     """Note what an event says, and decide the order if that settles it.
 
     A decision stands. Only ``order.cancelled`` itself, from a publisher that is not the tracker,
-    is a fact and no question: money and stock go back whatever was decided.
+    is a fact and no question: money and stock go back whatever was decided. The tracker announces
+    it again as its own, when it is on record.
 
     Returns:
         An equal order when the event says nothing new.
@@ -76,16 +77,27 @@ def announcement(before: Order, after: Order, event: Outcome) -> Detail | None:
     The decision, when it was made; and once more when an event that may have led to it says
     nothing new: the function may have ended before the decision was published.
     """
-    if isinstance(event.detail, PaymentRefunded | InventoryReleased | OrderCancelled):
-        return None  # what follows from a decision, and its echo: to answer would never end
-    if after.status == "placed" or (before.status != "placed" and before != after):
+    if after.status == "placed":
         return None
+    if before.status == after.status and (before != after or _follows(event.detail)):
+        return None
+    order_id, version = after.order_id, after.status_version
     # A record may be older than the contract's bounds.
     placed_at = after.placed_at if is_time(after.placed_at) else UNSET
     if after.status == "confirmed":
-        return OrderConfirmed(order_id=after.order_id, placed_at=placed_at)
+        return OrderConfirmed(order_id=order_id, placed_at=placed_at, version=version)
     reason = fit(after.reason or "", MAX_REASON)
-    return OrderCancelled(order_id=after.order_id, reason=reason, placed_at=placed_at)
+    return OrderCancelled(order_id=order_id, reason=reason, placed_at=placed_at, version=version)
+
+
+def _follows(detail: Detail) -> bool:
+    """Whether it follows from a decision, or is its echo: to answer would never end.
+
+    From another publisher ``order.cancelled`` has no version.
+    """
+    if isinstance(detail, OrderCancelled):
+        return detail.version is not UNSET
+    return isinstance(detail, PaymentRefunded | InventoryReleased)
 
 
 def cause(order: Order) -> str | None:

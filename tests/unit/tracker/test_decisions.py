@@ -25,6 +25,7 @@ REJECTED = event_of("inventory.rejected", reason="unknown SKU x")
 RELEASED = event_of("inventory.released")
 REQUESTED = event_of("order.cancel_requested", reason="changed my mind")
 CANCELLED = event_of("order.cancelled", reason="said the shop")
+ECHO = event_of("order.cancelled", reason="said the tracker", version=2)
 PLACED_AT = "2026-08-18T09:29:58.123Z"
 
 
@@ -50,7 +51,7 @@ def published(*events: dict[str, Any]) -> Any:  # noqa: ANN401
 def test_charged_and_reserved_is_confirmed(events: list[dict[str, Any]]) -> None:
     assert after(*events).status == "confirmed"
     assert published(events[0]) is None
-    assert published(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT)
+    assert published(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT, version=3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_decline_a_rejection_and_a_request_cancel(
 ) -> None:
     assert (after(*events).status, after(*events).reason) == ("cancelled", reason)
     assert published(*events) == OrderCancelled(
-        order_id="order-1", reason=reason, placed_at=PLACED_AT
+        order_id="order-1", reason=reason, placed_at=PLACED_AT, version=len(events) + 1
     )
 
 
@@ -102,7 +103,7 @@ def test_a_decision_is_told_again_when_its_cause_comes_again() -> None:
     assert published(REQUESTED, REQUESTED) == published(REQUESTED)
 
 
-@pytest.mark.parametrize("event", [REFUNDED, RELEASED, CANCELLED], ids=lambda e: e["detail-type"])
+@pytest.mark.parametrize("event", [REFUNDED, RELEASED, ECHO], ids=lambda e: e["detail-type"])
 def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> None:
     """Otherwise tracker and processors would answer each other for ever."""
     assert published(DECLINED, event) is None
@@ -112,7 +113,17 @@ def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> 
 def test_a_cancel_by_another_publisher_is_a_fact() -> None:
     assert after(CANCELLED).status == "cancelled"
     assert after(CHARGED, RESERVED, CANCELLED).status == "cancelled"
-    assert published(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
+
+
+@pytest.mark.parametrize("before", [[], [CHARGED, RESERVED], [DECLINED]])
+def test_a_cancel_by_another_publisher_is_announced_when_it_is_on_record(
+    before: list[dict[str, Any]],
+) -> None:
+    """The shop is told what is on record, and nobody else knows when that is so."""
+    told = published(*before, CANCELLED)
+    assert isinstance(told, OrderCancelled)
+    assert published(*before, CANCELLED, CANCELLED) == told
+    assert published(*before, CANCELLED, event_of(told.detail_type, version=told.version)) is None
 
 
 def test_a_long_reason_is_cut_when_it_is_published() -> None:
