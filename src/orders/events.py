@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
@@ -98,6 +99,13 @@ ChargeId = Annotated[
         description="the card processor's name of the charge",
     ),
 ]
+Fingerprint = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{16}$(?!\n)",
+        description="of the order.placed that was acted on: two orders under one id differ in it",
+    ),
+]
 Version = Annotated[
     int,
     Meta(
@@ -168,6 +176,18 @@ class OrderPlaced(Detail, frozen=True, kw_only=True):
         check_amount(self.amount)
         check_distinct_skus(self.items)
 
+    @property
+    def fingerprint(self) -> str:
+        """What was ordered, in 16 characters: two different orders under one id differ in it.
+
+        Whoever reads the event makes it of what is in there, so that nobody can claim another one.
+        A field that is added later is not part of it: old and new code must agree on it.
+        """
+        customer_id = None if self.customer_id is UNSET else self.customer_id
+        lines = sorted((line.sku, line.quantity) for line in self.items)
+        what = (self.order_id, int(self.amount * 100), self.currency, customer_id, lines)
+        return sha256(msgspec.json.encode(what)).hexdigest()[:16]
+
 
 class OrderCancelRequested(Detail, frozen=True, kw_only=True):
     """``order.cancel_requested``: somebody wants the order cancelled; the tracker decides."""
@@ -209,6 +229,7 @@ class PaymentCharged(Detail, frozen=True, kw_only=True):
     amount: Amount
     currency: Currency
     charge_id: ChargeId
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class PaymentDeclined(Detail, frozen=True, kw_only=True):
@@ -218,6 +239,7 @@ class PaymentDeclined(Detail, frozen=True, kw_only=True):
     detail_type = "payment.declined"
 
     reason: Reason
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class PaymentRefunded(Detail, frozen=True, kw_only=True):
@@ -237,6 +259,7 @@ class InventoryReserved(Detail, frozen=True, kw_only=True):
     detail_type = "inventory.reserved"
 
     items: tuple[OrderLine, ...] = ()
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class InventoryRejected(Detail, frozen=True, kw_only=True):
@@ -246,6 +269,7 @@ class InventoryRejected(Detail, frozen=True, kw_only=True):
     detail_type = "inventory.rejected"
 
     reason: Reason
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class InventoryReleased(Detail, frozen=True, kw_only=True):

@@ -48,6 +48,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Step, ...] = ()
     ordered: OrderPlaced | None = None
     """What was ordered; None for an order that another publisher put on the bus."""
+    fingerprint: str | None = None
+    """Of what was ordered, as its payment or reservation tells; None where ``ordered`` says it."""
     version: int = 0
     """How often it was written; 0 for an order that is not on record."""
 

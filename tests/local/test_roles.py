@@ -198,7 +198,7 @@ def test_each_reads_its_own_table_and_queue_only(
     caller: Caller, cloud: LocalCloud, function: str
 ) -> None:
     outputs = cloud.state.outputs
-    read = "get_item" if function == "order-api" else "batch_get_item"
+    read = "get_item" if function in ("order-api", "notifications") else "batch_get_item"
     asked: dict[str, Call] = {}
     for name, value in outputs.items():
         if name.endswith("TableName"):

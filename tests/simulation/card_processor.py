@@ -9,8 +9,6 @@ from typing import Any
 
 from simulation.faults import ProcessorFailure
 from simulation.requests import Request
-from simulation.rules import CHARGED_ONCE
-from simulation.story import Violation
 from simulation.world import World
 
 
@@ -47,7 +45,7 @@ class CardProcessor:
         """``charge`` and ``cancel``: the answer is a charge's id, or None.
 
         Raises:
-            ProcessorFailure: it never charges this order.
+            ProcessorFailure: it never charges this order, or charged another sum under its key.
         """
         key = request.arguments["idempotency_key"]
         if request.operation == "cancel":
@@ -66,7 +64,8 @@ class CardProcessor:
                 "card processor", f"charges {charge.amount} {charge.currency} ({key})"
             )
         elif movements[0] != charge:
-            raise Violation(CHARGED_ONCE, f"{key} is charged anew, for {charge}")
+            self._world.story.tell("card processor", f"has charged another sum ({key})")
+            raise ProcessorFailure
         return f"ch_{key}"
 
     def _cancel(self, key: str) -> None:

@@ -20,6 +20,7 @@ from simulation.rules import (
     DECIDED_ONCE,
     ENDS,
     LAST_UPDATE,
+    ONE_ORDER,
     STOCK,
     UPDATES,
     WRITTEN_FIRST,
@@ -69,6 +70,12 @@ def _attribute(table: str) -> str:
     return "status" if table == "orders" else "state"
 
 
+def _is_of(record: Item, order: Order) -> bool:
+    """Whether this is what a record of the table orders has as ordered, if it has anything."""
+    ordered = number(record, "amount"), lines(record, "items")
+    return "amount" not in record or ordered == (order.amount, order.lines)
+
+
 class Watch:
     """What must hold at every moment."""
 
@@ -82,8 +89,10 @@ class Watch:
         """The states that a record has had."""
         self._settled_at: dict[str, float] = {}
         """Since when an order's payment is on record."""
-        self.placed: dict[str, Order] = {}
-        """What was ordered under an id: the first that came on the bus."""
+        self.placed: defaultdict[str, list[Order]] = defaultdict(list)
+        """The different orders that came on the bus under an id."""
+        self.taken: dict[str, Order] = {}
+        """What the API has taken under an id and put on the bus."""
 
     def changed(self, table: str, key: str, before: Item | None, after: Item | None) -> None:
         """Look at one item's change; items of one call are looked at one by one."""
@@ -105,7 +114,7 @@ class Watch:
         else:
             self._reserved[key] = lines(after) if new == "reserved" else {}
             if new == "rejected" and old != new:
-                self._check_rejection(key)
+                self._check_rejection(key, lines(after))
 
     def balanced(self) -> None:
         """Check the stock, when all items of a call have been looked at."""
@@ -153,8 +162,7 @@ class Watch:
         if available < 0 or sku not in self._plan.stock:
             raise Violation(STOCK, f"{sku}: {available} available")
 
-    def _check_rejection(self, order_id: str) -> None:
-        wanted = self._plan.orders[order_id].lines
+    def _check_rejection(self, order_id: str, wanted: dict[str, int]) -> None:
         if all(self._lowest.get(sku, 0) >= quantity for sku, quantity in wanted.items()):
             raise Violation(STOCK, f"{order_id} was rejected, though there was always enough")
 
@@ -178,26 +186,26 @@ class Watch:
                     )
 
     def _check_placed(self, event: Published) -> None:
-        """What is put on the bus was ordered so, and nothing else under the same id."""
+        """What is put on the bus was ordered so; by the API, nothing else under the same id."""
         key = event.order_id
         orders = (order for order in self._plan.variants(key) if order.fits(event.detail))
         order = next(orders, None)
         if order is None:
             raise Violation(WRITTEN_FIRST, f"nobody ordered {event.detail} ({key})")
-        if self.placed.setdefault(key, order) != order:
+        if order not in self.placed[key]:
+            self.placed[key].append(order)
+        if event.publisher != PUBLISHER and self.taken.setdefault(key, order) != order:
             raise Violation(ANSWERS, f"two different orders were placed as {key}")
 
     def _check_detail(self, event: Published) -> None:
         """An event says of its order what was ordered."""
-        order = self.placed.get(event.order_id)
-        if order is None:
-            tells_of_it = bool({"amount", "items"} & set(event.detail))
-        else:
-            tells_of_it = not order.fits(event.detail)
-        if tells_of_it:
+        if not {"amount", "items"} & set(event.detail):
+            return
+        orders = self.placed[event.order_id]
+        if not any(order.fits(event.detail) for order in orders):
             raise Violation(
                 WRITTEN_FIRST,
-                f"{event.detail_type} ({event.order_id}) has {event.detail}, ordered was {order}",
+                f"{event.detail_type} ({event.order_id}) has {event.detail}, ordered was {orders}",
             )
 
 
@@ -209,8 +217,10 @@ class AtRest:
     witness: Witness
     tables: DynamoDB
     processor: CardProcessor
-    placed: Mapping[str, Order]
-    """What was ordered under an id."""
+    placed: Mapping[str, list[Order]]
+    """The different orders that came on the bus under an id."""
+    taken: Mapping[str, Order]
+    """What the API has taken under an id."""
     left: Mapping[str, list[Message]]
     """What is left on the queues."""
 
@@ -252,9 +262,11 @@ class AtRest:
                 raise Violation(ENDS, f"{stands}; it is still in the index of unfinished orders")
         books = self.processor.books.get(key, [])
         net = sum((movement.amount for movement in books), Decimal(0))
-        order = self.placed.get(key)
-        if books and (order is None or books[0] != Movement(order.amount, order.currency)):
-            raise Violation(CHARGED_ONCE, f"{stands}; the books say {books}, ordered was {order}")
+        orders = self.placed.get(key, [])
+        if books and books[0] not in [Movement(order.amount, order.currency) for order in orders]:
+            raise Violation(CHARGED_ONCE, f"{stands}; the books say {books}, ordered was {orders}")
+        if status == "confirmed":
+            self._check_agreement(key, orders, books)
         both = payment == "charged" and reservation == "reserved"
         if (status == "confirmed") != both:
             raise Violation(BOOKS, stands)
@@ -269,6 +281,24 @@ class AtRest:
         if payment == "declined" and key not in self.processor.declines:
             raise Violation(BOOKS, f"{stands}, though the card was not declined")
         self._check_told(key, record, payment, reservation)
+
+    def _was_ambiguous(self, key: str) -> bool:
+        """Whether anything was placed under an id beside the order that is on record."""
+        record, orders = self.tables.items("orders")[key], self.placed.get(key, [])
+        return len(orders) > 1 or any(not _is_of(record, order) for order in orders)
+
+    def _check_agreement(self, key: str, orders: list[Order], books: list[Movement]) -> None:
+        """Of all that was placed under an id one order was charged and reserved: the recorded."""
+        record = self.tables.items("orders")[key]
+        held = lines(self.tables.items("reservations").get(key))
+        charged = number(self.tables.items("payments").get(key), "amount")
+        for order in orders:
+            taken = ([Movement(order.amount, order.currency)], order.amount, order.lines)
+            if _is_of(record, order) and (books, charged, held) == taken:
+                return
+        raise Violation(
+            ONE_ORDER, f"{key} is confirmed: {books} charged, {held} reserved, ordered {orders}"
+        )
 
     def _check_told(
         self, key: str, record: Item | None, payment: str | None, reservation: str | None
@@ -302,6 +332,8 @@ class AtRest:
             raise Violation(DECIDED_ONCE, f"{key} was cancelled for no reason")
 
     def _has_reason(self, key: str) -> bool:
+        if self._was_ambiguous(key):
+            return True
         reasons = (
             "payment.declined",
             "inventory.rejected",
@@ -368,7 +400,7 @@ class AtRest:
             if answer.method == "POST" and answer.status != 503:
                 by_request[answer.request].append((answer.status, answer.body))
         taken = [request for request, given in by_request.items() if given[0][0] == 202]
-        placed = self.placed.get(key)
+        placed = self.taken.get(key)
         for given in by_request.values():
             if any(answer != given[0] for answer in given):
                 raise Violation(ANSWERS, f"{key} was answered {given}")

@@ -17,6 +17,7 @@ NEEDS_PERSON: Final = "what no code can read, was denied or keeps failing waits 
 UNREADABLE: Final = "an unreadable message ends in the dead-letter queue"
 OWN_SOURCE: Final = "an event counts from its own source alone"
 UPDATES: Final = "each order's updates come once and in order"
+ONE_ORDER: Final = "what is charged and reserved of a confirmed order is what was ordered"
 LAST_UPDATE: Final = "what the shop reads last of an order is how it stands"
 ANSWERS: Final = "the same call again gets the same answer; a different order gets 409"
 COMES_TO_AN_END: Final = "a function comes to an end"

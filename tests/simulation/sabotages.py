@@ -154,6 +154,36 @@ SABOTAGES: Final = (
         'if noted.payment == "charged":',
     ),
     Sabotage(
+        "tracker: confirm a payment of one order and a reservation of another",
+        _TRACKER_DECISIONS,
+        "if _is_for_another(order, event.detail):",
+        "if False:",
+    ),
+    Sabotage(
+        "tracker: take the first answer for what was ordered",
+        _TRACKER_DECISIONS,
+        "        known = ordered.fingerprint\n",
+        "        known = known or told or ordered.fingerprint\n",
+    ),
+    Sabotage(
+        "contract: leave the lines out of the fingerprint",
+        _EVENTS,
+        "what = (self.order_id, int(self.amount * 100), self.currency, customer_id, lines)",
+        "what = (self.order_id, int(self.amount * 100), self.currency, customer_id)",
+    ),
+    Sabotage(
+        "payments: tell no fingerprint",
+        _PAYMENTS_DECISIONS,
+        "fingerprint = payment.fingerprint or UNSET",
+        "fingerprint = UNSET",
+    ),
+    Sabotage(
+        "inventory: tell no fingerprint",
+        _INVENTORY_DECISIONS,
+        "fingerprint = reservation.fingerprint or UNSET",
+        "fingerprint = UNSET",
+    ),
+    Sabotage(
         "tracker: forget cancel requests",
         _TRACKER_DECISIONS,
         '    OrderCancelRequested.detail_type: "",\n',

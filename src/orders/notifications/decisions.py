@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import UNSET
@@ -9,10 +10,13 @@ from msgspec import UNSET
 from orders.events import MAX_REASON, Milestone, OrderPlaced, OrderUpdate, fit, is_time
 from orders.order import STATUS_AFTER, Order
 
-FRESH_SECONDS: Final = 240
+_FRESH_SECONDS: Final = 240
 """How old an order is of which the topic certainly drops each update that it had: it does so for
 five minutes ("Message deduplication for FIFO topics" in the SNS developer guide). The rest is for
 clocks that differ, and for an invocation that takes its time."""
+_HEARD_OF_SECONDS: Final = 30
+"""The same for an order from another publisher, which is on record only since it was first heard
+of: up to four minutes after the shop was told that it was placed."""
 
 
 def order_updates(order: Order | None, event: Milestone) -> list[OrderUpdate]:
@@ -50,17 +54,16 @@ def order_updates(order: Order | None, event: Milestone) -> list[OrderUpdate]:
     return updates
 
 
-def is_fresh(order: Order | None, since: str) -> bool:
+def is_fresh(order: Order | None, ago: Callable[[float], str]) -> bool:
     """Whether the topic takes each of an order's updates only once, and so in their sequence.
 
     It does while the order is younger than what the topic remembers, as whoever tells of a status
-    tells of those before it first. That holds for what came through the API, which has an order
-    on record before anybody can tell of it.
+    tells of those before it first.
 
     Args:
         order: what is on record.
-        since: the time ``FRESH_SECONDS`` ago.
+        ago: the time so many seconds ago.
     """
-    if order is None or order.ordered is None:
+    if order is None or not is_time(order.placed_at):
         return False
-    return is_time(order.placed_at) and order.placed_at > since
+    return order.placed_at > ago(_FRESH_SECONDS if order.ordered else _HEARD_OF_SECONDS)

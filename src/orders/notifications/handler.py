@@ -13,7 +13,7 @@ from orders.aws.clock import utc_ago, utc_now
 from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderTable
 from orders.events import Milestone, OrderUpdate, UnreadableEventError, convert_milestone, encode
-from orders.notifications.decisions import FRESH_SECONDS, is_fresh, order_updates
+from orders.notifications.decisions import is_fresh, order_updates
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -69,7 +69,7 @@ class Notifications:
         order_id, told = event.detail.order_id, None
         order = self.orders.get(order_id)
         while (updates := order_updates(order, event)) and updates[-1] != told:
-            fresh = is_fresh(order, utc_ago(FRESH_SECONDS))
+            fresh = is_fresh(order, utc_ago)
             *before, told = updates
             for update in before:
                 self._publish(update)

@@ -26,6 +26,8 @@ from orders.events import (
 )
 from orders.order import Order, Status, Step
 
+AMBIGUOUS: Final = "a different order was placed under the same id"
+"""Why an order is cancelled whose payment or reservation is for another one."""
 # What settles an order as cancelled, and how its reason begins.
 _CANCELS: Final = {
     PaymentDeclined.detail_type: "payment declined: ",
@@ -63,6 +65,8 @@ def follow(order: Order, event: Outcome) -> Order:
     noted = _note(order, event)
     if noted.status != "placed" or noted == order:
         return noted
+    if _is_for_another(order, event.detail):
+        return _decide(noted, "cancelled", event.time, AMBIGUOUS)
     if noted.payment == "charged" and noted.inventory == "reserved":
         return _decide(noted, "confirmed", event.time)
     step = noted.history[-1]
@@ -105,8 +109,32 @@ def cause(order: Order) -> str | None:
     types = [step.type for step in order.history]
     if OrderCancelled.detail_type not in types:
         return None
-    before = types[types.index(OrderCancelled.detail_type) - 1]
-    return before if before in _CANCELS else OrderCancelled.detail_type
+    cancelled = types.index(OrderCancelled.detail_type)
+    before = types[cancelled - 1]
+    settled = before in _CANCELS or order.history[cancelled].reason == AMBIGUOUS
+    return before if settled else OrderCancelled.detail_type
+
+
+def _is_for_another(order: Order, detail: Detail) -> bool:
+    """Whether it reports on a different order than the one on record under its id.
+
+    Without a fingerprint, from a producer of before, what it says of the order is compared.
+    """
+    known, ordered = order.fingerprint, order.ordered
+    match detail:
+        case PaymentCharged() | PaymentDeclined() | InventoryReserved() | InventoryRejected():
+            told = detail.fingerprint
+        case _:
+            return False
+    if ordered:
+        known = ordered.fingerprint
+    if known and told is not UNSET:
+        return told != known
+    if ordered is None:
+        return False
+    if isinstance(detail, PaymentCharged):
+        return (detail.amount, detail.currency) != (ordered.amount, ordered.currency)
+    return isinstance(detail, InventoryReserved) and set(detail.items) != set(ordered.items)
 
 
 def _note(order: Order, event: Outcome) -> Order:
@@ -131,6 +159,8 @@ def _note(order: Order, event: Outcome) -> Order:
             return _decide(order, "cancelled", event.time, detail.reason)
         case _:
             return order
+    if order.ordered is None and order.fingerprint is None:
+        order = replace(order, fingerprint=getattr(detail, "fingerprint", UNSET) or None)
     step = Step(detail.detail_type, event.time, getattr(detail, "reason", None))
     return replace(order, history=(*order.history, step))
 

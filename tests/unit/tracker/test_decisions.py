@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders.events import (
     MAX_REASON,
     OrderCancelled,
     OrderConfirmed,
+    OrderLine,
+    OrderPlaced,
     Outcome,
     decode_outcome,
     encode,
@@ -169,3 +173,56 @@ def test_the_history_tells_each_step_once_in_its_order() -> None:
         "payment.refunded",
     ]
     assert order.history[2].reason == "out of stock: unknown SKU x"
+
+
+ORDERED = OrderPlaced(order_id="order-1", amount=Decimal(1), items=(OrderLine("mug", 1),))
+OTHER = replace(ORDERED, amount=Decimal(2))
+MUG = [{"sku": "mug", "quantity": 1}]
+
+
+def charged(fingerprint: str | None, amount: int = 1) -> dict[str, Any]:
+    told = {"fingerprint": fingerprint} if fingerprint else {}
+    return event_of("payment.charged", amount=amount, currency="USD", charge_id="ch", **told)
+
+
+def reserved(fingerprint: str | None, items: object = MUG) -> dict[str, Any]:
+    told = {"fingerprint": fingerprint} if fingerprint else {}
+    return event_of("inventory.reserved", items=items, **told)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "events", "status"),
+    [
+        # An order of the API: each answer must be for what is on record.
+        (ORDERED, [charged(ORDERED.fingerprint), reserved(ORDERED.fingerprint)], "confirmed"),
+        (ORDERED, [charged(OTHER.fingerprint, 2)], "cancelled"),
+        (ORDERED, [charged(ORDERED.fingerprint), reserved(OTHER.fingerprint)], "cancelled"),
+        # Answers of producers from before have no fingerprint: what they say is compared.
+        (ORDERED, [charged(None), reserved(None)], "confirmed"),
+        (ORDERED, [charged(None, 2)], "cancelled"),
+        (ORDERED, [reserved(None, [{"sku": "mug", "quantity": 2}])], "cancelled"),
+        (ORDERED, [reserved(None), charged(ORDERED.fingerprint)], "confirmed"),
+        # An order from another publisher: both must be for the same one.
+        (None, [charged(OTHER.fingerprint, 2), reserved(OTHER.fingerprint)], "confirmed"),
+        (None, [reserved(ORDERED.fingerprint), charged(OTHER.fingerprint, 2)], "cancelled"),
+        (None, [charged(None), reserved(OTHER.fingerprint)], "confirmed"),
+    ],
+)
+def test_no_mixture_of_two_orders_is_confirmed(
+    ordered: OrderPlaced | None, events: list[dict[str, Any]], status: str
+) -> None:
+    order = Order(order_id="order-1", placed_at=PLACED_AT, ordered=ordered)
+    for event in events:
+        order = follow(order, outcome(event))
+    assert order.status == status
+    if status == "cancelled":
+        assert order.reason == "a different order was placed under the same id"
+        assert cause(order) == events[-1]["detail-type"]
+
+
+def test_a_decline_of_a_different_order_says_so() -> None:
+    order = Order(order_id="order-1", placed_at=PLACED_AT, ordered=ORDERED)
+    declined = event_of("payment.declined", reason="no funds", fingerprint=OTHER.fingerprint)
+    assert follow(order, outcome(declined)).reason == (
+        "a different order was placed under the same id"
+    )
