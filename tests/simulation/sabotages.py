@@ -166,24 +166,6 @@ SABOTAGES: Final = (
         "        known = known or told or ordered.fingerprint\n",
     ),
     Sabotage(
-        "contract: leave the lines out of the fingerprint",
-        _EVENTS,
-        "what = (self.order_id, int(self.amount * 100), self.currency, customer_id, lines)",
-        "what = (self.order_id, int(self.amount * 100), self.currency, customer_id)",
-    ),
-    Sabotage(
-        "payments: tell no fingerprint",
-        _PAYMENTS_DECISIONS,
-        "fingerprint = payment.fingerprint or UNSET",
-        "fingerprint = UNSET",
-    ),
-    Sabotage(
-        "inventory: tell no fingerprint",
-        _INVENTORY_DECISIONS,
-        "fingerprint = reservation.fingerprint or UNSET",
-        "fingerprint = UNSET",
-    ),
-    Sabotage(
         "tracker: forget cancel requests",
         _TRACKER_DECISIONS,
         '    OrderCancelRequested.detail_type: "",\n',

@@ -250,13 +250,13 @@ def _differences(
 ) -> Iterator[tuple[Kind, str]]:
     """What is held otherwise than ordered; not for an order that does not say what that was.
 
-    What went back may have been a different order's, which somebody placed under the same id.
+    Anything else may have been a different order's, which somebody placed under the same id.
     """
     if order_.amount is None:
         return
     if (
         payment
-        and payment.state != "refunded"
+        and payment.state == "charged"
         and payment.amount is not None
         and ((payment.amount, payment.currency) != (order_.amount, order_.currency))
     ):
