@@ -33,7 +33,7 @@ class Client:
     as fast.
     """
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, _config: object = None) -> None:
         """Take a service by the name boto3 has for it."""
         self.exceptions: BaseClientExceptions = exceptions_of(service)
         self._service = service

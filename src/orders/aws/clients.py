@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -32,6 +33,11 @@ _CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     # The type checker and AWS check every call. Without it a large write takes 40 % less CPU.
     parameter_validation=False,
+)
+
+_SYNCHRONOUS: Final = _CONFIG.merge(
+    # Who calls a function waits for its end, and does not call it again.
+    Config(read_timeout=90, retries={"mode": "standard", "total_max_attempts": 1})
 )
 
 # One session for all clients, so that their shared data is loaded once.
@@ -60,6 +66,12 @@ def sqs() -> SQSClient:
 
 
 @cache
+def functions() -> LambdaClient:
+    """The client of Lambda, made when it is first needed; it waits for the end of a function."""
+    return cast("LambdaClient", _client("lambda", _SYNCHRONOUS))
+
+
+@cache
 def logs() -> CloudWatchLogsClient:
     """The client of CloudWatch Logs, made when it is first needed: after a failure."""
     return cast("CloudWatchLogsClient", _client("logs"))
@@ -84,5 +96,5 @@ def reason(error: Exception) -> str:
     return error_code(error)
 
 
-def _client(service: str) -> BaseClient:
-    return _session.create_client(service, config=_CONFIG)
+def _client(service: str, config: Config = _CONFIG) -> BaseClient:
+    return _session.create_client(service, config=config)

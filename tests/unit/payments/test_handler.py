@@ -13,6 +13,7 @@ from orders.card_books import Booked
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
+from orders.payments.tries import Tries
 from support.aws import refuse
 from support.lambdas import (
     Context,
@@ -74,9 +75,9 @@ def processor() -> Processor:
 
 @pytest.fixture
 def handler(
-    dynamodb: DynamoDBClient, processor: Processor, tap: TappedBus, retry: Retry
+    dynamodb: DynamoDBClient, processor: Processor, tap: TappedBus, retry: Retry, tries: Tries
 ) -> PaymentsProcessor:
-    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry)
+    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry, tries)
 
 
 def payments(dynamodb: DynamoDBClient) -> dict[str, dict[str, Any]]:
@@ -156,7 +157,7 @@ def test_a_delivery_that_wrote_first_wins(
     handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
 ) -> None:
     """Two deliveries at once: both look and find nothing, and the second one's write is refused."""
-    racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry)
+    racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry, handler.tries)
 
     def race(**_: object) -> None:
         dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", race)
