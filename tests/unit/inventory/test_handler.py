@@ -146,6 +146,81 @@ def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
     assert len(met) == 10, "five times with the other order, five times alone"
 
 
+def cancel_once(dynamodb: DynamoDBClient, reasons: list[dict[str, Any]]) -> None:
+    """Have the next transaction cancelled for reasons, one an action."""
+
+    def refuse(**_: object) -> None:
+        dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", refuse)
+        raise dynamodb.exceptions.TransactionCanceledException(
+            {
+                "Error": {"Code": "TransactionCanceledException", "Message": ""},
+                "CancellationReasons": reasons,
+            },
+            "TransactWriteItems",
+        )
+
+    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", refuse)
+
+
+def test_a_line_that_falls_short_beside_a_conflict_is_a_shortage(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    """DynamoDB looked at that line, and says of the others only that they met somebody."""
+    short = {"Code": "ConditionalCheckFailed", "Item": {"available": {"N": "2"}}}
+    cancel_once(dynamodb, [{"Code": "None"}, {"Code": "TransactionConflict"}, short])
+    assert failed(handler(sqs_event(order("a", apple=1, pear=3)), Context())) == []
+    assert states(dynamodb) == {"a": "rejected"}
+    assert reason(dynamodb, "a") == "pear: 3 wanted, 2 available"
+    assert stock(dynamodb) == {"apple": 10, "pear": 3}
+
+
+def test_a_record_that_is_there_already_beside_a_conflict_is_looked_at_anew(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    taken, conflict = {"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"}
+    cancel_once(dynamodb, [taken, conflict])
+    reads: list[str] = []
+    dynamodb.meta.events.register(
+        "before-call.dynamodb.BatchGetItem", lambda model, **_: reads.append(model.name)
+    )
+    assert failed(handler(sqs_event(order("a", apple=1)), Context())) == []
+    assert len(reads) == 2
+    assert (states(dynamodb), stock(dynamodb)["apple"]) == ({"a": "reserved"}, 9)
+
+
+def test_a_stock_item_that_cannot_be_read_fails_its_own_messages_alone(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, logged: Logged
+) -> None:
+    for sku, odd in (("bare", {}), ("text", {"available": {"S": "many"}})):
+        dynamodb.put_item(TableName="stock", Item={"sku": {"S": sku}, **odd})
+    orders = [order("a", apple=1), order("b", bare=1), order("c", text=1), order("d", pear=9)]
+    assert sorted(failed(handler(sqs_event(*orders), Context()))) == ["m1", "m2"]
+    assert states(dynamodb) == {"a": "reserved", "d": "rejected"}
+    told = {line["order_id"]: line["reason"] for line in logged() if "reason" in line}
+    assert all("cannot be read" in told[order_id] for order_id in "bc")
+
+
+def test_a_reservation_that_is_left_out_is_unread_and_not_absent(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    """Taken as absent, a cancel would leave a voided record and nothing would be released."""
+
+    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+        parsed["Responses"]["reservations"] = []
+        parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
+
+    handler(sqs_event(order("a", apple=4)), Context())
+    tap.take()
+    writes: list[str] = []
+    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    for operation in ("TransactWriteItems", "BatchExecuteStatement"):
+        dynamodb.meta.events.register(
+            f"before-call.dynamodb.{operation}", lambda model, **_: writes.append(model.name)
+        )
+    assert failed(handler(sqs_event(order_cancelled("a")), Context())) == ["m0"]
+    assert (writes, tap.take()) == ([], [])
+
+
 def test_a_transaction_conflict_that_passes_fails_nobody(
     handler: InventoryProcessor, dynamodb: DynamoDBClient
 ) -> None:
@@ -371,6 +446,14 @@ class TestCancel:
         assert stock(dynamodb) == {"apple": 10, "pear": 3}
         assert states(dynamodb) == {"a": "released", "b": "released"}
         assert [t for t, _ in tap.take()].count("inventory.released") == 2
+
+    def test_is_told_as_a_release_when_the_order_comes_again(
+        self, handler: InventoryProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", apple=4), order_cancelled("a")), Context())
+        tap.take()
+        handler(sqs_event(order("a", apple=4), attempt=2), Context())
+        assert [t for t, _ in tap.take()] == ["inventory.released"]
 
     def test_twice_puts_the_stock_back_once(
         self, handler: InventoryProcessor, dynamodb: DynamoDBClient
