@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mutation.judged import judged
@@ -46,29 +46,30 @@ def main(arguments: Sequence[str]) -> int:
     modules = options.modules or list(TARGETS)
     began = time.monotonic()
     warm_up(modules)
-    total, known = Row(), judged()
-    print("module | mutants | killed by tests | by the simulation | survivors | killed")
-    print("---|---|---|---|---|---")
+    known = judged()
+    rows: dict[str, Row] = {}
     for module in modules:
-        row = _row(module, options)
+        rows[module] = _row(module, options)
+        print(f"{module}: {rows[module].killed} of {rows[module].made} noticed", flush=True)
+        for mutant in rows[module].survivors:
+            if mutant.id not in known:
+                print(f"  survives, and nobody has looked at it: line {mutant.line}: {mutant.id}")
+    total = Row()
+    for row in rows.values():
         total.add(row)
-        _show(module, row)
-    _show("all", total)
+    _show(rows | {"all": total})
     print(f"\n{time.monotonic() - began:.0f} s")
-    survivors = {mutant.id: mutant for mutant in total.survivors}
-    unjudged = [mutant for id_, mutant in survivors.items() if id_ not in known]
-    noticed = [
+    survivors = {mutant.id for mutant in total.survivors}
+    gone = [
         id_
         for id_ in known
-        if id_ not in survivors and any(id_.startswith(f"{module}.") for module in modules)
+        if id_ not in survivors
+        and id_.startswith(tuple(f"{module}." for module in modules))
+        and not options.sample
     ]
-    for mutant in unjudged:
-        print(f"survives, and nobody has looked at it: line {mutant.line}\n  {mutant.id}")
-    if not options.sample:
-        for id_ in noticed:
-            print(f"is judged as a survivor, and is noticed or gone:\n  {id_}")
-    wrong = unjudged or (noticed and not options.sample) or _share(total) < LEAST_KILLED
-    return 1 if wrong else 0
+    for id_ in gone:
+        print(f"is judged as a survivor, and is noticed or gone: {id_}")
+    return 1 if gone or survivors - known.keys() or _share(total) < LEAST_KILLED else 0
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -100,16 +101,19 @@ def _row(module: str, options: argparse.Namespace) -> Row:
 
 
 def _share(row: Row) -> float:
-    """How much is killed of what changes something."""
+    """How much is noticed of what changes something."""
     known = judged()
     harmless = sum(mutant.id in known for mutant in row.survivors)
     return row.killed / max(row.made - harmless, 1)
 
 
-def _show(name: str, row: Row) -> None:
-    facts = [row.made, row.by_tests, row.by_simulation, len(row.survivors)]
-    share = f"{row.killed / row.made:.1%}" if row.made else "-"
-    print(f"{name} | {' | '.join(map(str, facts))} | {share}", flush=True)
+def _show(rows: Mapping[str, Row]) -> None:
+    print("\n| module | mutants | noticed by tests | by the simulation | survivors | noticed |")
+    print("|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        facts = [row.made, row.by_tests, row.by_simulation, len(row.survivors)]
+        share = f"{row.killed / max(row.made, 1):.1%}"
+        print(f"| {' | '.join(map(str, [name, *facts, share]))} |")
 
 
 if __name__ == "__main__":
