@@ -150,6 +150,55 @@ def test_what_does_not_hold(events: list[Told], found: str) -> None:
     assert rules(events[::-1]) == rules(events)
 
 
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        (
+            [placed(), placed(1, amount=7), placed(2)],
+            "2 different orders were placed under its id",
+        ),
+        (
+            [placed(), charged(), reserved(), confirmed(), cancelled(), refunded(), released()],
+            "confirmed at 2026-08-18T09:30:02Z, and cancelled at 2026-08-18T09:30:03Z",
+        ),
+        (
+            [placed(), charged(18), reserved(), confirmed()],
+            "order.confirmed was told at 2026-08-18T09:30:02Z, "
+            "payment.charged only at 2026-08-18T09:30:18Z",
+        ),
+        (
+            [placed(), charged(), charged(2, charge_id="x"), reserved(), confirmed()],
+            "there is more than one charge: ch, x",
+        ),
+        (
+            [placed(), charged(amount=7), reserved(), confirmed()],
+            "payment.charged has 7 USD, ordered for 12.5 USD",
+        ),
+        (
+            [placed(), reserved(), cancelled(), released(items=[])],
+            "inventory.released has nothing, ordered 2 mug",
+        ),
+        (
+            [placed(), charged(), declined(), cancelled(), refunded()],
+            "payment.charged and payment.declined were told of it",
+        ),
+        (
+            [placed(), cancelled(), released(), reserved(20)],
+            "inventory.reserved was told at 2026-08-18T09:30:20Z, and inventory.released before it",
+        ),
+        (
+            [placed(), charged(), cancelled()],
+            "cancelled at 2026-08-18T09:30:03Z, and payment.refunded was never told",
+        ),
+        ([placed()], "placed at 2026-08-18T09:30:00Z, and neither confirmed nor cancelled"),
+    ],
+)
+def test_a_finding_says_what_was_told_and_when(events: list[Told], says: str) -> None:
+    (history,) = histories(decode_event(text(event)) for event in events)
+    found = audit_history(history, BEGAN + timedelta(days=30))
+    assert says in [finding.says for finding in found]
+
+
 def test_what_may_still_come_is_not_missed() -> None:
     assert rules([placed(), charged(), cancelled(3)], 3 * SECOND + SETTLED_AFTER) == []
     late = [placed(), cancelled(3), charged(9), reserved(9)]

@@ -73,6 +73,12 @@ def test_what_is_told_of_a_reservation(
     assert outcome(reservation, event) == told
 
 
+def test_a_rejection_without_a_reason_is_told_all_the_same() -> None:
+    """A record may be older than the reason."""
+    rejected = Reservation(order_id="a", state="rejected", at="then")
+    assert outcome(rejected, PLACED) == InventoryRejected(order_id="a", reason="")
+
+
 def test_a_rejection_says_what_fell_short_and_keeps_what_was_wanted() -> None:
     rejected = reject(RESERVED, {"mug": 1, "tea": None})
     assert (rejected.state, rejected.lines) == ("rejected", LINES)

@@ -100,3 +100,14 @@ def test_an_event_that_cannot_be_read_fails_the_invocation(
 ) -> None:
     with pytest.raises(NotificationFailedError):
         handler(event, Context())
+
+
+def test_each_milestone_is_counted_and_logged(
+    handler: Notifications, sns: Stubber, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expect(sns, message("a", "placed", at="2026-08-18T09:30:00Z"))
+    expect(sns, message("a", "confirmed", at="2026-08-18T09:30:00Z"))
+    handler(event_of("order.confirmed", "a"), Context())
+    line, metric = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["order_id"], line["status"]) == ("a", "confirmed")
+    assert metric["UpdatesPublished"] == 1

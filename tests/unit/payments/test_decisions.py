@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders.events import (
     MAX_CHARGE_ID,
@@ -69,6 +71,20 @@ def test_what_is_asked_of_the_card_processor(
 )
 def test_what_is_told_of_a_payment(payment: Payment, event: Command, told: object) -> None:
     assert outcome(payment, event) == told
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ({"charge_id": None}, PaymentCharged(**FACTS, charge_id="")),  # type: ignore[arg-type]
+        ({"state": "declined"}, PaymentDeclined(order_id="a", reason="")),
+        # An event says how much; a record that does not know it is not told of.
+        ({"amount": None}, None),
+        ({"currency": None}, None),
+    ],
+)
+def test_what_is_told_of_a_record_that_lacks_something(missing: Any, told: object) -> None:  # noqa: ANN401
+    assert outcome(replace(CHARGED, **missing), PLACED) == told
 
 
 @pytest.mark.parametrize(
