@@ -45,10 +45,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     modules = options.modules or list(TARGETS)
     began = time.monotonic()
-    warm_up(modules)
     known = judged()
     rows: dict[str, Row] = {}
     for module in modules:
+        warm_up(module)
         rows[module] = _row(module, options)
         print(f"{module}: {rows[module].killed} of {rows[module].made} noticed", flush=True)
         for mutant in rows[module].survivors:
@@ -85,7 +85,11 @@ def _row(module: str, options: argparse.Namespace) -> Row:
     made = mutants(module, source_of(module))
     if options.sample:
         made = random.Random(module).sample(made, min(options.sample, len(made)))
-    left = [m for m, noticed in tried_by_tests(made, options.jobs) if not noticed]
+    left: list[Mutant] = []
+    for mutant, noticed in tried_by_tests(made, options.jobs):
+        if not noticed:
+            left.append(mutant)
+            print(f"  no test notices line {mutant.line}: {mutant.id}", file=sys.stderr, flush=True)
     row = Row(made=len(made), by_tests=len(made) - len(left))
     known = judged()
     tried = left if options.seeds else []

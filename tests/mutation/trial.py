@@ -36,15 +36,14 @@ class BaselineError(Exception):
     """The tests fail before anything is changed."""
 
 
-def warm_up(modules: Sequence[str]) -> None:
-    """Run the tests as they are, which also loads every library.
+def warm_up(module: str) -> None:
+    """Run a module's tests as they are, which also loads every library.
 
     Raises:
         BaselineError: a test fails.
     """
-    for tests in dict.fromkeys(TARGETS[module] for module in modules):
-        if _pytest(tests):
-            raise BaselineError(f"the tests in {', '.join(tests)} fail as they are")
+    if _pytest(TARGETS[module]):
+        raise BaselineError(f"the tests of {module} fail as they are")
 
 
 def tried_by_tests(mutants: Sequence[Mutant], jobs: int) -> Iterator[Outcome]:

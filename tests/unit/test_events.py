@@ -17,6 +17,7 @@ from orders.events import (
     UnreadableEventError,
     convert_milestone,
     decode_command,
+    decode_event,
     decode_outcome,
     encode,
 )
@@ -40,6 +41,15 @@ def why(read: Callable[[str], object], event: dict[str, Any] | str) -> str | Non
     except UnreadableEventError as error:
         return str(error)
     return None
+
+
+@pytest.mark.parametrize(
+    "detail", [example for example in EXAMPLES if isinstance(example, Detail)], ids=repr
+)
+def test_what_a_newer_version_adds_is_ignored(detail: Detail) -> None:
+    fields = {**json.loads(encode(detail)), "added_later": {"a": [1]}}
+    event = event_of(detail.detail_type, **fields)
+    assert decode_event(json.dumps({**event, "added": 1})).detail == detail
 
 
 @pytest.mark.parametrize("read", READERS)
