@@ -116,7 +116,7 @@ class _Text:
 
 
 class _Finder:
-    """Walks through a module, leaving out annotations, docstrings, imports and logs' texts."""
+    """Walks through a module, leaving out types, docstrings, imports and logs' texts."""
 
     def __init__(self, text: _Text) -> None:
         self._text = text
@@ -136,6 +136,8 @@ class _Finder:
                 yield from self._of_body(_without_docstring(statement.body), inner)
             elif isinstance(statement, ast.If) and _is_for_types(statement.test):
                 continue
+            elif isinstance(statement, ast.Assign) and not place:
+                continue  # a name of a type, or the function as the environment composes it
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
                 yield from ((place or "module", edit) for edit in self._of_statement(statement))
 

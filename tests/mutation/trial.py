@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.abc
 import importlib.machinery
 import os
@@ -10,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from io import StringIO
-from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
@@ -22,11 +22,15 @@ from simulation import runner
 from simulation.rooms import NothingToSabotageError, Sabotage, load
 from simulation.template import topology
 
-_OF_TESTS: Final = ("unit", "property", "support")
+_OF_TESTS: Final = tuple(f"{TESTS / part}{os.sep}" for part in ("unit", "property", "support"))
 _TEST_SECONDS: Final = 60
 _SIMULATION_SECONDS: Final = 300
 _NOTICED: Final = 1
-_QUIET: Final = ("-qq", "-x", "-p", "no:cacheprovider")
+_QUIET: Final = (
+    *("-qq", "-x", "--tb=no"),
+    # What these do takes longer than most tests.
+    *(f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "threadexception")),
+)
 
 Outcome = tuple[Mutant, bool]
 """A mutant, and whether it was noticed."""
@@ -72,6 +76,7 @@ def _each(
 
 
 def _fork(run: Callable[[], bool], seconds: int) -> int:
+    gc.freeze()
     process = os.fork()
     if process:
         return process
@@ -79,6 +84,7 @@ def _fork(run: Callable[[], bool], seconds: int) -> int:
     with suppress(BaseException):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
+        gc.disable()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -115,8 +121,7 @@ def _forget_what_is_changed() -> None:
 
 
 def _is_test(module: ModuleType) -> bool:
-    file = getattr(module, "__file__", None)
-    return bool(file) and any(Path(str(file)).is_relative_to(TESTS / part) for part in _OF_TESTS)
+    return str(getattr(module, "__file__", None)).startswith(_OF_TESTS)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
