@@ -12,4 +12,4 @@ _FILE: Final = Path(__file__).with_name("survivors.toml")
 def judged() -> dict[str, str]:
     """Why each judged survivor changes nothing, by the mutant's id."""
     listed = tomllib.loads(_FILE.read_text())
-    return {mutant: why for why, mutants in listed.items() for mutant in mutants}
+    return {mutant: why for why, mutants in listed.items() for mutant in map(str.strip, mutants)}

@@ -7,7 +7,7 @@ import pytest
 
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
-from orders.aws.sqs import MAX_CONFLICTS, Batch, Retry
+from orders.aws.sqs import FAILED, MAX_CONFLICTS, Batch, Retry
 from orders.events import decode_command
 from support import aws
 from support.aws import TappedBus
@@ -44,6 +44,12 @@ class TestBatch:
         batch = Batch.read(event["Records"], decode_command)
         rounds = [[m.id for m in messages] for messages in batch.rounds()]
         assert rounds == [["m0", "m1", "m4"], ["m2"], ["m3"]]
+
+    def test_what_was_written_and_what_failed_is_counted(self) -> None:
+        batch = Batch.read(sqs_event(order_placed("a"), "not JSON")["Records"], decode_command)
+        for state in ("charged", "declined", "charged"):
+            batch.count(state)
+        assert batch.counts() == {"charged": 2, "declined": 1, FAILED: 1}
 
     def test_an_empty_batch_has_no_round(self) -> None:
         assert list(Batch.read([], decode_command).rounds()) == []
