@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orderctl.commands.audit import audit
+from orderctl.deploying import Template
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.history import FeedError, audit_feed
 from orders.audit.history import (
@@ -26,6 +27,7 @@ from support.lambdas import event_of
 BEGAN = datetime(2026, 8, 18, 9, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 ITEMS = [{"sku": "mug", "quantity": 2}]
+TWO_LINES = [*ITEMS, {"sku": "tea", "quantity": 1}]
 OTHER_ITEMS = [{"sku": "mug", "quantity": 1}]
 MONEY = {"amount": 12.5, "currency": "USD"}
 
@@ -100,6 +102,8 @@ def rules(events: list[Told], known_for: timedelta = timedelta(days=30)) -> list
         # Told at the same time by two invocations.
         [placed(), cancelled(2), refunded(3), charged(4), released(3), reserved(4)],
         [placed(), reserved(20), confirmed(10), charged(20)],
+        [placed(), cancelled(2), refunded(3), charged(18), released(3), reserved(18)],
+        [placed(), reserved(25), confirmed(10), charged(25)],
         # The feed begins in the middle of it.
         [confirmed()],
         [cancelled(), placed(600, items=OTHER_ITEMS)],
@@ -179,6 +183,14 @@ def test_what_does_not_hold(events: list[Told], found: str) -> None:
             "inventory.released has nothing, ordered 2 mug",
         ),
         (
+            [placed(items=TWO_LINES), reserved(items=[]), charged(), confirmed()],
+            "inventory.reserved has nothing, ordered 2 mug, 1 tea",
+        ),
+        (
+            [placed(), placed(amount=9), charged(amount=7), reserved(), confirmed()],
+            "payment.charged has 7 USD, ordered for 9 USD or 12.5 USD",
+        ),
+        (
             [placed(), charged(), declined(), cancelled(), refunded()],
             "payment.charged and payment.declined were told of it",
         ),
@@ -206,6 +218,11 @@ def test_what_may_still_come_is_not_missed() -> None:
     assert rules(late, 10 * SECOND + SETTLED_AFTER) == [Rule.NOT_REFUNDED, Rule.NOT_RELEASED]
     assert rules([placed()], ENDED_AFTER) == []
     assert rules([placed()], ENDED_AFTER + SECOND) == [Rule.NOT_ENDED]
+
+
+def test_an_order_has_ended_an_hour_after_its_deadline() -> None:
+    deadline = Template.load().parameters["OrderDeadlineMinutes"]["Default"]
+    assert timedelta(minutes=int(deadline), hours=1) == ENDED_AFTER
 
 
 def test_a_history_is_whole_when_it_begins_with_its_order() -> None:

@@ -51,6 +51,23 @@ class TestBatch:
             batch.count(state)
         assert batch.counts() == {"charged": 2, "declined": 1, FAILED: 1}
 
+    def test_what_failed_comes_back_after_its_delay_and_the_rest_does_not(
+        self, tap: TappedBus
+    ) -> None:
+        sqs = aws.sqs()
+        url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+        event = sqs_event(order_placed("a"), "not JSON")
+        for record in event["Records"]:
+            sqs.send_message(QueueUrl=url, MessageBody=record["body"])
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        handles = {message["Body"]: message["ReceiptHandle"] for message in received}
+        for record in event["Records"]:
+            record["receiptHandle"] = handles[record["body"]]
+        batch = Batch.read(event["Records"], decode_command)
+        batch.finish(tap.bus, Retry(lambda: sqs, url, first_delay_seconds=0), Context())
+        back = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        assert [message["Body"] for message in back] == ["not JSON"]
+
     def test_an_empty_batch_has_no_round(self) -> None:
         assert list(Batch.read([], decode_command).rounds()) == []
 

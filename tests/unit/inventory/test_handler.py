@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from orders.aws.dynamodb import CONFLICT
 from orders.events import OrderLine
 from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
@@ -414,6 +415,48 @@ class TestTogether:
             for order_lines in lines
         ]
         assert [len(part) for part in divide(changes)] == [4, 4, 2]
+
+    def test_a_transaction_is_as_large_as_dynamodb_takes(self) -> None:
+        lines = [*((OrderLine(f"{number}", 1),) for number in range(50)), ()]
+        changes = [
+            (None, Reservation(order_id="o", state="reserved", at="", lines=order_lines))
+            for order_lines in lines
+        ]
+        assert [len(part) for part in divide(changes)] == [50, 1], "100 actions, and one"
+
+    def test_an_order_without_items_is_recorded_though_its_batch_mates_fall_short(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        orders = order("a", apple=1), order("none"), order("b", apple=99)
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert states(dynamodb) == {"a": "reserved", "none": "reserved", "b": "rejected"}
+
+    def test_what_is_denied_to_all_is_not_asked_for_one_by_one(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        asked: list[str] = []
+
+        def deny(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
+            asked.append(model.name)
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, model.name)
+
+        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", deny)
+        event = sqs_event(order("a", apple=1), order("b", apple=1))
+        assert failed(handler(event, Context())) == ["m0", "m1"]
+        assert len(asked) == 1
+
+    def test_a_release_is_on_record_with_its_time(self, handler: InventoryProcessor) -> None:
+        lines = (OrderLine("apple", 1),)
+        held = Reservation(order_id="a", state="reserved", at="then", lines=lines)
+        freed = Reservation(order_id="a", state="released", at="now", lines=lines)
+        assert handler.reservations.write([(None, held)], Context()) == ({"a": held}, {})
+        assert handler.reservations.write([(held, freed)], Context()) == ({"a": freed}, {})
+        assert handler.reservations.find(["a"], Context()) == ({"a": freed}, {})
+
+    def test_what_was_refused_is_not_said_to_be_written(self, handler: InventoryProcessor) -> None:
+        now = Reservation(order_id="a", state="voided", at="")
+        assert handler.reservations.write([(None, now)], Context()) == ({"a": now}, {})
+        assert handler.reservations.write([(None, now)], Context()) == ({}, {"a": CONFLICT})
 
 
 class TestOutcomes:
