@@ -16,11 +16,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -87,7 +89,7 @@ def on_both(steps: list[Step]) -> tuple[list[Any], list[Any]]:
     """What each implementation answers to the steps, and what its tables have then."""
     one = run(stores(aws.dynamodb()), steps)
     with mock_aws():
-        client: DynamoDBClient = botocore.session.get_session().create_client("dynamodb")
+        client: Any = botocore.session.get_session().create_client("dynamodb")
         for declared in aws.tables():
             client.create_table(**declared)
         speak_partiql(client)
@@ -100,9 +102,10 @@ def speak_partiql(client: DynamoDBClient) -> None:
     def perform(params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         statements = json.loads(params["body"])["Statements"]
         answers = [execute(client, s["Statement"], s["Parameters"]) for s in statements]
-        return AWSResponse("", 200, {}, None), {"Responses": answers}
+        return AWSResponse("", 200, HTTPHeaders(), None), {"Responses": answers}
 
-    client.meta.events.register("before-call.dynamodb.BatchExecuteStatement", perform)
+    events: Any = client.meta.events
+    events.register("before-call.dynamodb.BatchExecuteStatement", perform)
 
 
 def execute(client: DynamoDBClient, text: str, parameters: list[Any]) -> dict[str, Any]:
@@ -190,7 +193,7 @@ lines = st.sampled_from(
 @st.composite
 def payment_writes(draw: st.DrawFn) -> Step:
     """One write or several, each from a state that may or may not be on record."""
-    changes = []
+    changes: list[tuple[Payment | None, Payment]] = []
     for order_id in draw(st.lists(order_ids, min_size=1, unique=True)):
         now = Payment(
             order_id=order_id,
@@ -200,7 +203,7 @@ def payment_writes(draw: st.DrawFn) -> Step:
             attempt=draw(st.sampled_from([None, 1])),
         )
         before = draw(st.sampled_from([None, "charged", "voided"]))
-        changes.append((before and replace(now, state=before), now))
+        changes.append((replace(now, state=before) if before else None, now))
     return lambda stores: stores.ledger.write(changes, Context())
 
 
@@ -230,23 +233,20 @@ def order_writes(draw: st.DrawFn) -> Step:
         ordered=draw(st.sampled_from([None, ordered])),
     )
     versions = [replace(order, version=version) for version in range(3)]
-    return draw(
-        st.sampled_from(
-            [
-                lambda stores: stores.orders.create(order),
-                *(
-                    lambda stores, o=o: stores.orders.write([o], Context())  # type: ignore[misc]
-                    for o in versions
-                ),
-                *(
-                    lambda stores, n=n: stores.orders.note_repeat(  # type: ignore[misc]
-                        order_id, Repeats(n, AT), LATER
-                    )
-                    for n in range(2)
-                ),
-            ]
-        )
-    )
+    writes: list[Step] = [
+        lambda stores: stores.orders.create(order),
+        *(partial(write_one, o) for o in versions),
+        *(partial(note_one, order_id, count) for count in range(2)),
+    ]
+    return draw(st.sampled_from(writes))
+
+
+def write_one(order: Order, stores: Stores) -> Any:  # noqa: ANN401
+    return stores.orders.write([order], Context())
+
+
+def note_one(order_id: str, count: int, stores: Stores) -> Any:  # noqa: ANN401
+    return stores.orders.note_repeat(order_id, Repeats(count, AT), LATER)
 
 
 READS: list[Step] = [

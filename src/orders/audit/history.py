@@ -156,19 +156,20 @@ def _differences(history: History) -> Iterator[tuple[Rule, str]]:
     if not placed:
         return
     sums = {(order.amount, order.currency) for order in placed}
-    kinds = ((PaymentCharged, Rule.CHARGE_DIFFERS), (PaymentRefunded, Rule.REFUND_DIFFERS))
-    for kind, rule in kinds:
-        taken = {(detail.amount, detail.currency) for _, detail in history.of(kind)}
-        for amount, currency in sorted(taken - sums):
-            yield rule, f"{kind.detail_type} has {amount} {currency}, ordered for {_sums(sums)}"
+    for payments, rule in (
+        (history.of(PaymentCharged), Rule.CHARGE_DIFFERS),
+        (history.of(PaymentRefunded), Rule.REFUND_DIFFERS),
+    ):
+        for money in _distinct(money for _, money in payments):
+            if (money.amount, money.currency) not in sums:
+                has = f"{money.detail_type} has {money.amount} {money.currency}"
+                yield rule, f"{has}, ordered for {_sums(sums)}"
     ordered = [_quantities(order.items) for order in placed]
-    for kind_ in (InventoryReserved, InventoryReleased):
-        for lines in _distinct(detail.items for _, detail in history.of(kind_)):
-            if _quantities(lines) not in ordered:
-                yield (
-                    Rule.RESERVATION_DIFFERS,
-                    f"{kind_.detail_type} has {_lines(lines)}, ordered {_lines(placed[0].items)}",
-                )
+    for held in (history.of(InventoryReserved), history.of(InventoryReleased)):
+        for lines in _distinct(lines for _, lines in held):
+            if _quantities(lines.items) not in ordered:
+                has = f"{lines.detail_type} has {_lines(lines.items)}"
+                yield Rule.RESERVATION_DIFFERS, f"{has}, ordered {_lines(placed[0].items)}"
 
 
 def _causes(history: History) -> Iterator[tuple[Rule, str]]:

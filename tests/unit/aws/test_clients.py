@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 
@@ -28,7 +30,7 @@ def test_a_reason_is_what_went_wrong_without_what_was_sent(error: Exception, sai
 
 def test_a_call_that_hangs_leaves_time_to_report_what_is_done() -> None:
     """Two tries and a second between them end before a function stops taking up work."""
-    config = clients.dynamodb().meta.config
+    config: Any = clients.dynamodb().meta.config
     tries = config.retries["total_max_attempts"]
     hanging = tries * (config.connect_timeout + config.read_timeout) + (tries - 1)
     shortest = min(function.timeout for function in topology().functions.values())

@@ -147,7 +147,7 @@ def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
     assert len(met) == 10, "five times with the other order, five times alone"
 
 
-def cancel_once(dynamodb: DynamoDBClient, reasons: list[dict[str, Any]]) -> None:
+def cancel_once(dynamodb: DynamoDBClient, reasons: list[Any]) -> None:
     """Have the next transaction cancelled for reasons, one an action."""
 
     def refuse(**_: object) -> None:
