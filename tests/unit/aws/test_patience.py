@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import botocore.session
 import pytest
@@ -70,7 +71,8 @@ def test_what_passes_is_as_the_api_references_have_it() -> None:
         "ValidationError",
     }
     model = botocore.session.get_session().get_service_model("dynamodb")
-    assert set(model.shape_for("BatchStatementErrorCodeEnum").enum) == statements | final
+    known: Any = model.shape_for("BatchStatementErrorCodeEnum")
+    assert set(known.enum) == statements | final
     entries = {"InternalFailure", "ThrottlingException", "InternalException"}
     keys = {"UnprocessedKeys", "ProvisionedThroughputExceededException"}
     assert statements | entries | keys == TRANSIENT_CODES
