@@ -410,6 +410,7 @@ _COMMANDS: Final = _details_of(Command)
 _OUTCOMES: Final = _details_of(Outcome)
 _MILESTONES: Final = _details_of(Milestone)
 _ALERTS: Final = _details_of(Alert)
+_ALL: Final = {detail.detail_type: detail for detail in ROUTING}
 
 _REWORDED: Final = {
     "Invalid value ": "Unknown value",
@@ -491,6 +492,16 @@ def decode_outcome(body: str) -> Outcome:
             not from the source that publishes such events.
     """
     return _read(_decode_envelope, msgspec.json.decode, body, _OUTCOMES)
+
+
+def decode_event(body: str) -> Event[Any]:
+    """Read any event of the pipeline, as a target of the bus gets it.
+
+    Raises:
+        UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
+            not from the source that publishes such events.
+    """
+    return _read(_decode_envelope, msgspec.json.decode, body, _ALL)
 
 
 def convert_milestone(event: dict[str, Any]) -> Milestone:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from simulation import history
 from simulation.audit import audit
 from simulation.card_processor import CardProcessor, Movement
 from simulation.dynamodb import DynamoDB, Item
@@ -238,6 +239,8 @@ class AtRest:
             self._check_answers(key)
         for finding in audit(self.tables, self.processor):
             raise Violation(BOOKS, f"audit: {finding.subject}: {finding.says}")
+        for told in history.audit(self.witness.published):
+            raise Violation(BOOKS, f"events: {told.order_id}: {told.rule}: {told.says}")
         strangers = set(self.processor.books) - set(self.plan.orders)
         if strangers:
             raise Violation(CHARGED_ONCE, f"the processor's books have {sorted(strangers)}")

@@ -83,6 +83,19 @@ SABOTAGES: Final = (
         "if event := outcome(payment, message.event):",
         "if payment != before and (event := outcome(payment, message.event)):",
     ),
+    Sabotage(
+        "payments: tell of the charge when an order comes again that was refunded",
+        _PAYMENTS_DECISIONS,
+        '    if payment.state == "refunded":\n',
+        '    if payment.state == "refunded" and isinstance(event.detail, OrderCancelled):\n',
+    ),
+    Sabotage(
+        "payments: forget what is older than the year",
+        _PAYMENTS,
+        "            before = payments.get(message.order_id)\n",
+        "            before = payments.get(message.order_id)\n"
+        "            before = before if before and before.at[:4] == self.now()[:4] else None\n",
+    ),
     # Inventory
     Sabotage(
         "inventory: reserve without a condition",
@@ -95,6 +108,14 @@ SABOTAGES: Final = (
         _RESERVATIONS,
         '"available >= :taken"',
         '"available >= :taken OR available < :taken"',
+    ),
+    Sabotage(
+        "inventory: tell of the reservation when an order comes again that was released",
+        _INVENTORY_DECISIONS,
+        "            return InventoryReleased(order_id=order_id, items=lines)\n",
+        "            if isinstance(event.detail, OrderCancelled):\n"
+        "                return InventoryReleased(order_id=order_id, items=lines)\n"
+        "            return InventoryReserved(order_id=order_id, items=lines)\n",
     ),
     Sabotage(
         "inventory: release what is released",

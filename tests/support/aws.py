@@ -55,7 +55,7 @@ def connect(client: Any, service: str) -> None:  # noqa: ANN401 - any boto3 clie
 
 
 @cache
-def _tables() -> list[dict[str, Any]]:
+def tables() -> list[dict[str, Any]]:
     """What the template's tables are made with."""
     return [
         {
@@ -73,7 +73,7 @@ def dynamodb() -> DynamoDBClient:
     importlib.import_module("ministack.services.dynamodb").reset()
     client = boto3.client("dynamodb")
     connect(client, "dynamodb")
-    for declared in _tables():
+    for declared in tables():
         client.create_table(**declared)
     return client
 

@@ -194,3 +194,17 @@ def test_an_event_that_cannot_be_read_fails_the_invocation(
 ) -> None:
     with pytest.raises(NotificationFailedError):
         handler(event, Context())
+
+
+def test_each_milestone_is_counted_and_logged(
+    handler: Notifications,
+    sns: Stubber,
+    table: OrderTable,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table.create(order(PLACED, CHARGED, CONFIRMED, age=1))
+    expect(sns, message("placed", 1), message("confirmed", 3))
+    handler(event_of("order.confirmed", "a"), Context())
+    line, metric = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["order_id"], line["status"]) == ("a", "confirmed")
+    assert metric["UpdatesPublished"] == 1

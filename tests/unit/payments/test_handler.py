@@ -331,6 +331,31 @@ class TestCancel:
         assert failed(handler(sqs_event(*(make("a") for make in order)), Context())) == []
         assert processor.charged == {}
 
+    def test_meets_a_charge_that_arrives_after_it(
+        self, handler: PaymentsProcessor, processor: Processor
+    ) -> None:
+        """The charge was on its way to the card processor; the late order takes it back."""
+        handler(sqs_event(order_cancelled("a")), Context())
+        processor.charged["a"] = Decimal(42)
+        assert failed(handler(sqs_event(order_placed("a")), Context())) == []
+        assert processor.charged == {}
+
+    def test_asks_the_card_processor_though_nothing_is_on_record(
+        self, handler: PaymentsProcessor, processor: Processor
+    ) -> None:
+        """A charge whose reply was lost has no record."""
+        processor.charged["a"] = Decimal(42)
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert (processor.charged, processor.refused) == ({}, {"a"})
+
+    def test_is_told_as_a_refund_when_the_order_comes_again(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order_placed("a", 5), order_cancelled("a")), Context())
+        tap.take()
+        handler(sqs_event(order_placed("a", 5), attempt=2), Context())
+        assert types(tap.take()) == ["payment.refunded"]
+
     def test_of_a_declined_payment_changes_nothing(
         self,
         handler: PaymentsProcessor,

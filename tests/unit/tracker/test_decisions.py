@@ -18,7 +18,7 @@ from orders.events import (
     encode,
 )
 from orders.order import Order
-from orders.tracker.decisions import announcement, cause, follow
+from orders.tracker.decisions import announcement, cause, follow, follow_all
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -227,4 +227,52 @@ def test_a_decline_of_a_different_order_says_so() -> None:
     declined = event_of("payment.declined", reason="no funds", fingerprint=OTHER.fingerprint)
     assert follow(order, outcome(declined)).reason == (
         "a different order was placed under the same id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [(CHARGED, DECLINED), (DECLINED, CHARGED), (RESERVED, REJECTED), (REJECTED, RESERVED)],
+)
+def test_of_two_answers_of_one_consumer_the_first_stands(
+    first: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert after(first, other) == after(first)
+
+
+@pytest.mark.parametrize("again", [REFUNDED, RELEASED, REQUESTED, CANCELLED])
+def test_what_came_before_is_no_step_again(again: dict[str, Any]) -> None:
+    once = after(CHARGED, REQUESTED, RESERVED, REFUNDED, RELEASED)
+    assert follow(once, outcome(again)) == once
+
+
+class TestSeveralEvents:
+    """Those of one order that come in one batch."""
+
+    def published(self, *events: dict[str, Any]) -> Any:  # noqa: ANN401
+        order = Order(order_id="order-1", placed_at=PLACED_AT)
+        followed, told = follow_all(order, list(map(outcome, events)))
+        assert followed == after(*events)
+        return told
+
+    def test_a_decision_is_told_whatever_comes_after_it(self) -> None:
+        told = OrderConfirmed(order_id="order-1", placed_at=PLACED_AT, version=3)
+        assert self.published(CHARGED, RESERVED) == told
+        assert self.published(CHARGED, RESERVED, RELEASED) == told
+        assert self.published(CHARGED, RESERVED, CHARGED) == told
+
+    def test_a_confirmation_that_a_cancel_overtakes_is_not_told(self) -> None:
+        for after_it in ([], [CHARGED]):
+            told = self.published(CHARGED, RESERVED, CANCELLED, *after_it)
+            assert isinstance(told, OrderCancelled)
+
+    def test_nothing_is_told_of_what_decides_nothing(self) -> None:
+        assert self.published(CHARGED, CHARGED) is None
+        assert self.published() is None
+
+
+def test_a_cancelled_record_without_a_reason_is_told_all_the_same() -> None:
+    old = Order(order_id="order-1", placed_at=PLACED_AT, status="cancelled")
+    assert announcement(old, old, outcome(DECLINED)) == OrderCancelled(
+        order_id="order-1", reason="", placed_at=PLACED_AT, version=0
     )
