@@ -32,7 +32,8 @@ from simulation.workload import PUBLISHER, Order, Plan
 from simulation.world import World
 
 _DECIDED: Final = frozenset({"confirmed", "cancelled"})
-_FRESH_SECONDS: Final = 240
+_FRESH_SECONDS: Final = 234
+"""For so long notifications takes an order for fresh, less what two clocks may differ by."""
 """How long after an order was taken each of its updates comes once: the topic drops repetitions of
 five minutes, and clocks differ."""
 
