@@ -189,6 +189,14 @@ class _Tries:
     def take_notice(self) -> object:
         return self._here().take_notice()
 
+    def are_failing(self) -> bool:
+        failing: bool = self._here().are_failing()
+        return failing
+
+    @property
+    def pause(self) -> object:
+        return self._here().pause
+
     def _here(self) -> Any:  # noqa: ANN401
         remembered = owner_here().memory
         if "tries" not in remembered:

@@ -51,11 +51,13 @@ class Trial:
 
     tried: int
     failed: int
+    waiting: int = 0
+    """If none could be tried: how many are on the queue and come later."""
 
     @property
     def passed(self) -> bool:
-        """Whether most succeeded; also when nothing waits, as then nothing can fail either."""
-        return not self.tried or 2 * self.failed < self.tried
+        """Whether most succeeded; also when the queue is empty, as then nothing can fail either."""
+        return 2 * self.failed < self.tried if self.tried else not self.waiting
 
 
 def is_news(circuit: Circuit, alert: Alert, now: datetime) -> bool:
