@@ -241,9 +241,9 @@ def _circuit_facts(circuit: Circuit | None) -> dict[str, Any] | None:
         return None
     return {
         "state": circuit.state,
-        "since": circuit.since or None,
+        "since": circuit.since.isoformat() if circuit.since else None,
         "reason": circuit.reason,
-        "on_hold_since": circuit.on_hold,
+        "on_hold_since": circuit.on_hold.isoformat() if circuit.on_hold else None,
     }
 
 

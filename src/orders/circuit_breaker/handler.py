@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.clock import timestamp
 from orders.aws.items import UnreadableRecordError
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import DISABLED, DISABLING, ENABLED, Consumer
@@ -27,8 +28,8 @@ from orders.circuit_breaker.decisions import (
     is_news,
     is_settled,
     is_to_be_on,
+    judged,
     opened,
-    tested,
 )
 from orders.events import CircuitClosed, CircuitOpened, convert_alert, decode_command
 
@@ -104,7 +105,7 @@ class CircuitBreaker:
             return circuit
         trial = self.consumer.try_some()
         telemetry.info("circuit tested", tried=trial.tried, failed=trial.failed)
-        circuit = self.circuits.write(tested(circuit, trial, self.now(), self.pause))
+        circuit = self.circuits.write(judged(circuit, trial, self.now(), self.pause))
         if circuit.is_closed:
             telemetry.info("circuit closed")
         return circuit
@@ -129,19 +130,18 @@ class CircuitBreaker:
         """Publish that the circuit was opened or closed, unless that was published."""
         if circuit.is_closed == (circuit.told == "closed"):
             return
-        (refusal,) = self.bus.publish([_announcement(circuit)], context)
+        (refusal,) = self.bus.publish([_announcement(circuit, self.now())], context)
         if refusal:
             telemetry.warning("circuit not announced", reason=refusal)
             return
         self.circuits.write(replace(circuit, told="closed" if circuit.is_closed else "open"))
 
 
-def _announcement(circuit: Circuit) -> Notice:
+def _announcement(circuit: Circuit, now: datetime) -> Notice:
+    since = timestamp(circuit.since or now)
     if circuit.is_closed:
-        return CircuitClosed(consumer=circuit.consumer, since=circuit.since)
-    return CircuitOpened(
-        consumer=circuit.consumer, since=circuit.since, reason=circuit.reason or ""
-    )
+        return CircuitClosed(consumer=circuit.consumer, since=since)
+    return CircuitOpened(consumer=circuit.consumer, since=since, reason=circuit.reason or "")
 
 
 handler = CircuitBreaker(
