@@ -55,6 +55,9 @@ simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SE
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
+outage: setup ## the card processor fails for an hour, in virtual time: what becomes of 210,000 orders; takes half a minute
+	@$(BIN)/python -m bench.outage
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
@@ -71,4 +74,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate bench schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate bench outage schemas lock clean

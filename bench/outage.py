@@ -365,7 +365,9 @@ class Outage:
             breaks: whether the circuit breaker is called.
         """
         self.timeline = timeline = Timeline()
-        self.begins, self.ends = around * 60, (around + minutes) * 60
+        # Not at a full minute, when the schedules call.
+        self.begins = around * 60 + 20
+        self.ends = self.begins + minutes * 60
         self.count = int(rate * 60 * (2 * around + minutes))
         self.rate, self._lag, self._breaks = rate, lag, breaks
         self.placed = 0
