@@ -195,7 +195,7 @@ def _step(
 
 
 def _circuit(pipeline: Pipeline, step: Step) -> Circuit | None:
-    """A step's circuit; None if it has none, or if its record is damaged: an alarm tells of that."""
+    """A step's circuit; None if it has none, or a damaged record, of which an alarm tells."""
     if not step.has_circuit or not pipeline.circuits:
         return None
     try:
