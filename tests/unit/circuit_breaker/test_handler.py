@@ -84,7 +84,7 @@ class House:
         self.breaker(SCHEDULE, Context())
 
     def send(self, *order_ids: str) -> None:
-        count = {"redrives": {"DataType": "Number", "StringValue": "2"}}
+        count: Any = {"redrives": {"DataType": "Number", "StringValue": "2"}}
         for order_id in order_ids:
             body = json.dumps(order_placed(order_id))
             self.sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=count)
