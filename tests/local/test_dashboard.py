@@ -13,6 +13,7 @@ ONLY_IN_TROUBLE = {"FailedInvocations", "InvocationsFailedToBeSentToDlq"}
 BESIDE = {
     ("FunctionName", "caretaker"),
     ("FunctionName", "circuit-breaker"),
+    ("FunctionName", "auditor"),
     ("RuleName", "payments-failing"),
 }
 

@@ -117,6 +117,7 @@ STEPS = (
         function_name="caretaker",
         counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
     ),
+    Step("auditor", function="AuditorFunction", function_name="auditor"),
     Step("circuit breaker", function="CircuitBreakerFunction", function_name="circuit-breaker"),
 )
 
