@@ -93,7 +93,8 @@ class CircuitBreaker:
         if is_to_be_on(circuit) is None and self.consumer.state() in (DISABLED, DISABLING):
             return circuit
         circuit = self.circuits.write(opened(circuit, alert, now, self.pause))
-        telemetry.warning("circuit opened", reason=circuit.reason)
+        if not circuit.is_closed:
+            telemetry.warning("circuit opened", reason=circuit.reason)
         return circuit
 
     def _test(self, circuit: Circuit, context: Context) -> Circuit:
