@@ -36,7 +36,6 @@ os.environ |= environment(BY_NAME["circuit-breaker"], OURS) | {"POWERTOOLS_LOG_L
 
 from orders.aws import telemetry  # noqa: E402
 from orders.aws.bus import Bus  # noqa: E402
-from orders.aws.clock import timestamp  # noqa: E402
 from orders.aws.order_table import OrderTable  # noqa: E402
 from orders.aws.sqs import Retry  # noqa: E402
 from orders.caretaker.decisions import Settings  # noqa: E402
@@ -45,6 +44,7 @@ from orders.caretaker.parked import DeadLetterQueue  # noqa: E402
 from orders.circuit_breaker.circuits import Circuits  # noqa: E402
 from orders.circuit_breaker.consumer import Consumer  # noqa: E402
 from orders.circuit_breaker.handler import CircuitBreaker  # noqa: E402
+from orders.clock import timestamp  # noqa: E402
 from orders.events import OrderPlaced, decode_command, encode  # noqa: E402
 from orders.order import Order  # noqa: E402
 from orders.payments.handler import PaymentsProcessor  # noqa: E402

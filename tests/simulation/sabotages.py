@@ -158,6 +158,18 @@ SABOTAGES: Final = (
         'if noted.payment == "charged":',
     ),
     Sabotage(
+        "tracker: confirm a payment of one order and a reservation of another",
+        _TRACKER_DECISIONS,
+        "if _is_for_another(order, event.detail):",
+        "if False:",
+    ),
+    Sabotage(
+        "tracker: take the first answer for what was ordered",
+        _TRACKER_DECISIONS,
+        "        known = ordered.fingerprint\n",
+        "        known = known or told or ordered.fingerprint\n",
+    ),
+    Sabotage(
         "tracker: forget cancel requests",
         _TRACKER_DECISIONS,
         '    OrderCancelRequested.detail_type: "",\n',
@@ -166,8 +178,8 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce a decision only once",
         _TRACKER_DECISIONS,
-        'if after.status == "placed" or (before.status != "placed" and before != after):',
-        'if after.status == "placed" or before.status != "placed":',
+        "(before != after or _follows(event.detail)):",
+        "True:",
     ),
     Sabotage(
         "tracker: announce before writing",
@@ -427,14 +439,26 @@ SABOTAGES: Final = (
     Sabotage(
         "updates: tell them anew each time",
         _NOTIFICATIONS,
-        'f"{update.order_id}:{update.status}"',
-        'f"{update.order_id}:{update.status}:{update.at}"',
+        '"" if fresh or not before else f":{utc_now()}"',
+        'f":{utc_now()}"',
     ),
     Sabotage(
         "updates: tell the end without the beginning",
         _NOTIFICATIONS,
-        "return [placed, ended]",
-        "return [ended]",
+        "*before, told = updates\n",
+        "before, told = [], updates[-1]\n",
+    ),
+    Sabotage(
+        "updates: let the topic drop the last one of an old order",
+        _NOTIFICATIONS,
+        '"" if fresh or not before else f":{utc_now()}"',
+        '""',
+    ),
+    Sabotage(
+        "tracker: keep a cancel from outside to itself",
+        _TRACKER_DECISIONS,
+        '    if after.status == "placed":\n',
+        '    if after.status == "placed" or isinstance(event.detail, OrderCancelled):\n',
     ),
     Sabotage(
         "updates: take a refusal as done",

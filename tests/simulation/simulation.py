@@ -141,6 +141,7 @@ class _Simulation:
                 self._tables,
                 self._processor,
                 self._watch.placed,
+                self._watch.taken,
                 self._queues.left(),
             ).check()
         except Violation as violation:

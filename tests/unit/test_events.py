@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders import events
 from orders.events import (
@@ -14,6 +16,8 @@ from orders.events import (
     MAX_REASON,
     ROUTING,
     Announcement,
+    OrderLine,
+    OrderPlaced,
     UnreadableEventError,
     convert_alert,
     convert_milestone,
@@ -146,3 +150,23 @@ def test_deep_nesting_is_unreadable(nested: str) -> None:
 
 def test_a_wrong_name_is_not_repeated() -> None:
     assert why(decode_command, event_of("4111 1111")) == "Unknown value - at `$.detail-type`"
+
+
+def test_a_fingerprint_is_of_what_was_ordered() -> None:
+    order = OrderPlaced(
+        order_id="a", amount=Decimal("5"), items=(OrderLine("b", 1), OrderLine("c", 2))
+    )
+    same = {
+        order.fingerprint,
+        replace(order, amount=Decimal("5.00")).fingerprint,
+        replace(order, items=order.items[::-1]).fingerprint,
+    }
+    assert same == {"523599c47115dfaa"}
+    others = [
+        replace(order, order_id="b"),
+        replace(order, amount=Decimal("5.01")),
+        replace(order, currency="EUR"),
+        replace(order, customer_id="Zo\u00eb"),
+        replace(order, items=order.items[:1]),
+    ]
+    assert len({other.fingerprint for other in others} | same) == 6

@@ -195,15 +195,18 @@ class TestInEveryPlace:
             tracker(event, Context())
         assert is_silent_about(text, said())
 
-    def test_of_a_milestone(self, sns: tuple[SNSClient, Stubber], said: Said, text: str) -> None:
+    def test_of_a_milestone(
+        self, dynamodb: DynamoDBClient, sns: tuple[SNSClient, Stubber], said: Said, text: str
+    ) -> None:
         client, answers = sns
+        notifications = Notifications(OrderTable(dynamodb, "orders"), client, "topic")
         for event in changed(MILESTONES, text):
             if not isinstance(event, dict):
                 continue  # EventBridge hands over objects
             for number in "12":
                 answers.add_response("publish", {"MessageId": number, "SequenceNumber": number})
             try:
-                Notifications(client, "topic")(event, Context())
+                notifications(event, Context())
             except NotificationFailedError as error:
                 assert is_silent_about(text, str(error))
         assert is_silent_about(text, said())

@@ -25,8 +25,8 @@ from orders.audit.settling import Judge
 from orders.audit.tables import SEGMENTS, TableNames, Tables, note
 from orders.aws import clients, telemetry
 from orders.aws.clients import AWS_ERRORS, reason
-from orders.aws.clock import timestamp
 from orders.card_books import CardBooks, SimulatedCardBooks
+from orders.clock import timestamp
 from orders.events import is_time
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.clients import AWS_ERRORS, reason
-from orders.aws.clock import timestamp
 from orders.aws.items import UnreadableRecordError
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import DISABLED, DISABLING, ENABLED, Consumer
@@ -31,6 +30,7 @@ from orders.circuit_breaker.decisions import (
     judged,
     opened,
 )
+from orders.clock import timestamp
 from orders.events import CircuitClosed, CircuitOpened, convert_alert, decode_command
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orderctl.deploying import Template
-from orders.aws.clock import timestamp
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import Consumer
 from orders.circuit_breaker.decisions import LONGEST_RUN
 from orders.circuit_breaker.handler import CircuitBreaker, CircuitNotHandledError
+from orders.clock import timestamp
 from orders.events import UnreadableEventError, decode_command
 from support import aws
 from support.lambdas import Context, event_of, order_placed

@@ -11,7 +11,14 @@ from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations, divide
 from support.aws import refuse
-from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
+from support.lambdas import (
+    Context,
+    failed,
+    fingerprint,
+    order_cancelled,
+    order_placed,
+    sqs_event,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -348,17 +355,38 @@ class TestOutcomes:
         for attempt in (1, 2):
             handler(sqs_event(order("a", apple=1), order("b"), attempt=attempt), Context())
         published = tap.take()
-        with_items = {"order_id": "a", "items": [{"sku": "apple", "quantity": 1}]}
-        assert published.count(("inventory.reserved", with_items)) == 2
-        assert published.count(("inventory.reserved", {"order_id": "b", "items": []})) == 2
+        for placed in (order("a", apple=1), order("b")):
+            detail = placed["detail"]
+            told = {
+                "order_id": detail["order_id"],
+                "items": detail.get("items", []),
+                "fingerprint": fingerprint(placed),
+            }
+            assert published.count(("inventory.reserved", told)) == 2
 
     def test_a_rejection_is_told_of_with_its_reason(
         self, handler: InventoryProcessor, tap: TappedBus
     ) -> None:
         handler(sqs_event(order("a", plum=1)), Context())
         assert tap.take() == [
-            ("inventory.rejected", {"order_id": "a", "reason": "unknown SKU plum"})
+            (
+                "inventory.rejected",
+                {
+                    "order_id": "a",
+                    "reason": "unknown SKU plum",
+                    "fingerprint": fingerprint(order("a", plum=1)),
+                },
+            )
         ]
+
+    def test_a_different_order_under_its_id_is_refused_and_told_what_is_on_record(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", apple=1)), Context())
+        first = tap.take()
+        assert failed(handler(sqs_event(order("a", apple=4, pear=1)), Context())) == []
+        assert tap.take() == first
+        assert stock(dynamodb)["apple"] == 9
 
 
 class TestCancel:
