@@ -33,9 +33,8 @@ from simulation.world import World
 
 _DECIDED: Final = frozenset({"confirmed", "cancelled"})
 _FRESH_SECONDS: Final = 234
-"""For so long notifications takes an order for fresh, less what two clocks may differ by."""
-"""How long after an order was taken each of its updates comes once: the topic drops repetitions of
-five minutes, and clocks differ."""
+"""How long after an order was taken each of its updates comes once: as long as notifications takes
+it for fresh, less what two clocks may differ by."""
 
 _STEPS: Final[dict[str, frozenset[tuple[str | None, str | None]]]] = {
     "payments": frozenset(
