@@ -54,8 +54,9 @@ _SHORTAGE: Final = {"apple": 1}
 PLACED: Final = OrderPlaced(order_id="order-1", amount=Decimal(42), items=_LINES)
 REQUESTED: Final = OrderCancelRequested(order_id="order-1", reason="changed my mind")
 CANCELLED: Final = OrderCancelled(order_id="order-1", reason="said the shop", version=2)
-FROM_OUTSIDE: Final = "order.cancelled from outside"
-"""Stands for the detail-type of the one event whose publisher matters: the tracker answers it."""
+_OWN_CANCEL: Final = OrderCancelled.detail_type
+FROM_OUTSIDE: Final = f"{_OWN_CANCEL} from outside"
+"""Stands for the detail-type of the one event whose publisher matters, to the tracker alone."""
 _FROM_OUTSIDE: Final = OrderCancelled(order_id="order-1", reason="said the shop")
 _OUTCOMES: Final[tuple[Detail, ...]] = (
     PaymentCharged(order_id="order-1", amount=Decimal(42), currency="USD", charge_id="ch_1"),
@@ -103,7 +104,7 @@ def outcome(detail: Detail) -> Outcome:
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    kind(detail): command(detail) for detail in (PLACED, CANCELLED, _FROM_OUTSIDE)
+    detail.detail_type: command(detail) for detail in (PLACED, CANCELLED)
 }
 """What payments and inventory act on, by kind."""
 OUTCOMES: Final[dict[str, Outcome]] = {kind(detail): outcome(detail) for detail in _OUTCOMES}
@@ -171,10 +172,12 @@ class State(NamedTuple):
         if detail_type is None:
             return self
         standing, shop, card, to_payments, to_inventory, to_tracker = self
-        if detail_type in COMMANDS:
-            to_payments = _with(to_payments, detail_type)
-            to_inventory = _with(to_inventory, detail_type)
-        if detail_type in OUTCOMES:
+        command_type = _OWN_CANCEL if detail_type == FROM_OUTSIDE else detail_type
+        if command_type in COMMANDS:
+            to_payments = _with(to_payments, command_type)
+            to_inventory = _with(to_inventory, command_type)
+        # The tracker's own cancel tells it nothing: a test of every decision shows that.
+        if detail_type in OUTCOMES and detail_type != _OWN_CANCEL:
             to_tracker = _with(to_tracker, detail_type)
         return State(standing, shop, card, to_payments, to_inventory, to_tracker)
 
@@ -265,9 +268,9 @@ def _published(event: Detail | None) -> str | None:
     """
     if event is None:
         return None
-    if kind(event) in COMMANDS:
+    if event.detail_type in COMMANDS:
         command(event)
-    if kind(event) in OUTCOMES:
+    if event.detail_type in OUTCOMES:
         outcome(event)
     return kind(event)
 
