@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError, reason
 from orders.events import (
     Milestone,
     OrderConfirmed,
@@ -53,7 +53,7 @@ class Notifications:
             updates = order_updates(convert_milestone(event))
             for update in updates:
                 self._publish(update)
-        except (UnreadableEventError, *AWS_ERRORS) as error:
+        except (UnreadableEventError, AwsError) as error:
             telemetry.error("not notified", event_id=_event_id(event), reason=reason(error))
             raise NotificationFailedError(reason(error)) from None
         telemetry.info("notified", order_id=updates[-1].order_id, status=updates[-1].status)

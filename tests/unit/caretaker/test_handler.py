@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from orders.aws.clock import timestamp
@@ -24,7 +22,6 @@ from support.lambdas import Context, order_placed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
 
 NOW = datetime.now(UTC)
@@ -39,13 +36,10 @@ class House:
         self.dynamodb = dynamodb
         self.tap = tap
         self.orders = OrderTable(dynamodb, "orders")
-        self.sqs: SQSClient = boto3.client("sqs")
-        aws.connect(self.sqs, "sqs")
+        self.sqs: SQSClient = aws.connect("sqs")
         self.queue = self.sqs.create_queue(QueueName="payments")["QueueUrl"]
         self.dlq = self.sqs.create_queue(QueueName="payments-dlq")["QueueUrl"]
-        importlib.import_module("ministack.services.cloudwatch_logs").reset()
-        self.logs: CloudWatchLogsClient = boto3.client("logs")
-        aws.connect(self.logs, "cloudwatch_logs")
+        self.logs = aws.logs()
         self.logs.create_log_group(logGroupName=LOG_GROUP)
         self.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="s")
         self.caretaker = Caretaker(
@@ -126,10 +120,8 @@ def house(dynamodb: DynamoDBClient, tap: aws.TappedBus) -> House:
 class TestOrders:
     def test_without_unfinished_orders_none_is_asked_for(self, house: House) -> None:
         """BatchGetItem takes one key at least."""
-        asked: list[str] = []
-        house.dynamodb.meta.events.register(
-            "before-call.dynamodb", lambda model, **_: asked.append(model.name)
-        )
+        asked = aws.line(house.dynamodb).calls
+        asked.clear()
         assert house.run() == []
         assert set(asked) == {"Query"}
 
