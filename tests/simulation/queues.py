@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from simulation.clients import refusal
+from simulation.clients import Refusal
 from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas
 from simulation.requests import Request, listed, orders_in
 from simulation.rules import NEEDS_PERSON, ONE_MESSAGE
@@ -182,14 +182,14 @@ class Queues:
         """Have the queue that is meant answer.
 
         Raises:
-            ClientError: there is no such queue.
+            Refusal: there is no such queue.
         """
         for queue in self:
             if queue.spec.url == request.arguments["QueueUrl"]:
                 if request.operation == "SendMessageBatch":
                     return self._send_back(queue, request.arguments["Entries"])
                 return queue.perform(request)
-        raise refusal(request, "AWS.SimpleQueueService.NonExistentQueue")
+        raise Refusal("AWS.SimpleQueueService.NonExistentQueue")
 
     def _send_back(self, queue: Queue, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Take messages that were parked in the queue's dead-letter queue.
