@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from orders.aws.errors import AwsError
 from orders.aws.wire import endpoints, signing
 from orders.aws.wire.connection import Connection, NoAnswerError, Request
-from orders.aws.wire.protocols import (
-    Json,
-    Query,
-    Refusal,
-    UnreadableAnswerError,
-    UnsendableError,
-)
+from orders.aws.wire.protocols import Json, Query, UnreadableAnswerError, UnsendableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orders.aws.wire.connection import Answer, Transport
+    from orders.aws.wire.connection import Transport
     from orders.aws.wire.protocols import Asked, Values, WireProtocol
 
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -169,11 +163,18 @@ class Client:
             self._date = answer.headers.get("date", "")
             if answer.status < _FIRST_ERROR_STATUS:
                 return self._service.protocol.read(operation, answer)
+            refusal = self._service.protocol.read_refusal(answer)
         except (NoAnswerError, UnreadableAnswerError) as error:
             raise AwsError(error.code, operation) from None
         except signing.NoCredentialsError as error:
             raise AwsError("NoCredentialsError", operation, message=str(error)) from None
-        raise _error(operation, answer, self._service.protocol.read_refusal(answer))
+        raise AwsError(
+            refusal.code,
+            operation,
+            message=refusal.message,
+            status=answer.status,
+            answer=refusal.values,
+        )
 
     def _sign(self, asked: Asked) -> Request:
         headers = {"host": self._endpoint.netloc, **asked.content_headers}
@@ -212,13 +213,3 @@ def is_retried(error: AwsError) -> bool:
 def new_token() -> str:
     """A text that nobody has used, to tell a call from another one with the same arguments."""
     return os.urandom(16).hex()
-
-
-def _error(operation: str, answer: Answer, refusal: Refusal) -> AwsError:
-    return AwsError(
-        refusal.code,
-        operation,
-        message=refusal.message,
-        status=answer.status,
-        answer=refusal.values,
-    )

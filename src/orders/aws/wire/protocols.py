@@ -77,7 +77,11 @@ class WireProtocol(Protocol):
         ...
 
     def read_refusal(self, answer: Answer) -> Refusal:
-        """Read an answer whose status says that it is an error."""
+        """Read an answer whose status says that it is an error.
+
+        Raises:
+            UnreadableAnswerError: it is not what was sent.
+        """
         ...
 
 
@@ -107,16 +111,13 @@ class Json:
 
     def read(self, operation: str, answer: Answer) -> Values:
         """Read what was answered."""
-        values = _values(answer.body)
-        checksum = answer.headers.get("x-amz-crc32")
-        if checksum is not None and checksum != str(crc32(answer.body)):
-            raise UnreadableAnswerError("ChecksumError")
-        return values
+        return _values(_checked(answer))
 
     def read_refusal(self, answer: Answer) -> Refusal:
         """Read an error; one from a load balancer in front of the service has a status alone."""
+        body = _checked(answer)
         try:
-            values = _values(answer.body) if answer.body else {}
+            values = _values(body)
         except UnreadableAnswerError:
             values = {}
         code = str(values.pop("__type", answer.status))
@@ -163,6 +164,14 @@ class Query:
             error = {}
         code = _unescape(error.get("Code", str(answer.status)))
         return Refusal(code, _unescape(error.get("Message", "")), {})
+
+
+def _checked(answer: Answer) -> bytes:
+    """The body, if it has the checksum that DynamoDB gives it."""
+    checksum = answer.headers.get("x-amz-crc32")
+    if checksum is not None and checksum != str(crc32(answer.body)):
+        raise UnreadableAnswerError("ChecksumError")
+    return answer.body
 
 
 def _values(body: bytes) -> Values:

@@ -1,4 +1,4 @@
-"""TLS, verified against the roots of the system, or of certifi where the system has none."""
+"""TLS, verified against the roots of the system, or the SDK's where the system has none."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def _context() -> ssl.SSLContext:
     system = ssl.get_default_verify_paths()
     if system.cafile or system.capath:
         return ssl.create_default_context()
-    import certifi  # noqa: PLC0415 - only where it is needed
+    return ssl.create_default_context(cafile=_roots_of_the_sdk())
 
-    return ssl.create_default_context(cafile=certifi.where())
+
+def _roots_of_the_sdk() -> str:
+    """The file of roots that botocore brings along (certifi's); nothing of it is imported."""
+    from importlib.util import find_spec  # noqa: PLC0415 - only where it is needed
+
+    botocore = find_spec("botocore")
+    if botocore is None or not botocore.submodule_search_locations:
+        raise ssl.SSLError("There are no roots to verify against: set AWS_CA_BUNDLE")
+    return f"{botocore.submodule_search_locations[0]}/cacert.pem"
