@@ -52,6 +52,10 @@ SEEDS ?= 2000
 simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
+ORDERS ?= 5000
+soak: setup ## send ORDERS orders through the local cloud while its functions are killed at random, then audit the books
+	@$(BIN)/python -m bench.soak --orders $(ORDERS)
+
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
@@ -71,4 +75,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate bench schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean

@@ -189,13 +189,13 @@ def test_while_orders_flow_nothing_is_found_that_is_not_so(
     pipeline: PipelineUnderTest, orderctl: Orderctl
 ) -> None:
     sku = pipeline.sku("flowing")
-    pipeline.set_stock({sku: 200})
-    ids = pipeline.ids(120)
-    for start in range(0, 120, 30):
+    pipeline.set_stock({sku: 100})
+    ids = pipeline.ids(60)
+    for start in range(0, 60, 30):
         pipeline.publish(*[order(i, sku, 1) for i in ids[start : start + 30]])
         early = [("order.cancel_requested", {"order_id": i}) for i in ids[start : start + 30 : 3]]
         pipeline.publish_events(early)
         assert audited(orderctl, *ids, sku) == {}
-    eventually(lambda: len(pipeline.statuses(ids)) == 120 and pipeline.idle())
+    eventually(lambda: len(pipeline.statuses(ids)) == 60 and pipeline.idle())
     eventually(lambda: not set(pipeline.unfinished()) & set(ids))
     assert audited(orderctl, *ids, sku) == {}

@@ -287,10 +287,10 @@ class TestLoadAndCrashes:
         rates = {"ChargeFailureRate": "0.3", "ChargeDeclineRate": "0.2"}
         pipeline.cloud.deploy(artifact, parameters=rates)
         rare = pipeline.sku("rare")
-        pipeline.set_stock({rare: 600})
-        ids = pipeline.ids(1000)
-        for start in range(0, 1000, 250):
-            pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 250]])
+        pipeline.set_stock({rare: 240})
+        ids = pipeline.ids(400)
+        for start in range(0, 400, 100):
+            pipeline.publish(*[order(i, **{rare: 1}) for i in ids[start : start + 100]])
             for step in CONSUMERS.values():
                 kill_workers(state_directory, step.function_name)
         pipeline.publish_events([("order.cancel_requested", {"order_id": i}) for i in ids[::10]])

@@ -12,6 +12,7 @@ from orderctl.localcloud.gaps.awslambda import (
     async_invocations,
     batches,
     executions,
+    existence,
     mappings,
     permissions,
     updates,
@@ -37,6 +38,7 @@ def build_app(instance: str) -> App:
         entries,
         permissions,
         mappings,
+        existence,
         executions,  # bounds what mappings allow
         async_invocations,
         delivery,

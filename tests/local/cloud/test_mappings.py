@@ -81,7 +81,7 @@ def test_a_function_that_may_not_run_is_throttled_and_its_messages_come_back(
     account: Account, name: str
 ) -> None:
     queue = account.queue(name, VisibilityTimeout="1")
-    account.function(name, COUNT, CONSUME, LOG)
+    account.function(name, COUNT, CONSUME, LOG, timeout=1)
     account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     account.functions.create_event_source_mapping(
         EventSourceArn=account.queue_arn(queue), FunctionName=name
