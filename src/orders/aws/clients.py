@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -41,6 +42,12 @@ def sns() -> SNSClient:
 def sqs() -> SQSClient:
     """The SQS client, made when it is first needed: after a failure."""
     return cast("SQSClient", make("sqs"))
+
+
+@cache
+def functions() -> LambdaClient:
+    """The client of Lambda, made when it is first needed; it waits for the end of a function."""
+    return cast("LambdaClient", make("lambda"))
 
 
 @cache

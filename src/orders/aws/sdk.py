@@ -27,6 +27,10 @@ _CONFIG: Final = Config(
     # The type checker and AWS check every call. Without it a large write takes 40 % less CPU.
     parameter_validation=False,
 )
+_PATIENT: Final = _CONFIG.merge(
+    # Who calls a function waits for its end, and does not call it again.
+    Config(read_timeout=90, retries={"mode": "standard", "total_max_attempts": 1})
+)
 
 
 class Client:
@@ -34,7 +38,8 @@ class Client:
 
     def __init__(self, service: str) -> None:
         """Make botocore's client of a service."""
-        self.botocore = _session().create_client(service, config=_CONFIG)
+        config = _PATIENT if service == "lambda" else _CONFIG
+        self.botocore = _session().create_client(service, config=config)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         """The method of an operation."""

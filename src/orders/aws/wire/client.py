@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws.errors import AwsError
 from orders.aws.wire import endpoints, signing
-from orders.aws.wire.connection import Connection, NoAnswerError, Request
-from orders.aws.wire.protocols import Json, Query, UnreadableAnswerError, UnsendableError
+from orders.aws.wire.connection import ANSWER_SECONDS, Connection, NoAnswerError, Request
+from orders.aws.wire.protocols import (
+    Json,
+    Query,
+    Rest,
+    UnreadableAnswerError,
+    UnsendableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,13 +85,30 @@ class Service:
     id: str
     """In the name of the variable that tells its endpoint."""
     protocol: WireProtocol
+    answer_seconds: float = ANSWER_SECONDS
+    """How long an answer is waited for."""
+    is_tried_twice: bool = True
+    fips_in_govcloud: bool = False
+    """Whether its FIPS endpoints in GovCloud have names of their own."""
 
+
+_EVENT_SOURCE_MAPPING: Final = "/2015-03-31/event-source-mappings/{UUID}"
+_LAMBDA: Final = Rest(
+    {
+        "GetEventSourceMapping": ("GET", _EVENT_SOURCE_MAPPING),
+        "UpdateEventSourceMapping": ("PUT", _EVENT_SOURCE_MAPPING),
+        "Invoke": ("POST", "/2015-03-31/functions/{FunctionName}/invocations"),
+    },
+    raw={"Invoke": "Payload"},
+)
 
 SERVICES: Final = {
     service.name: service
     for service in (
         Service("dynamodb", "DYNAMODB", Json("1.0", "DynamoDB_20120810")),
         Service("events", "EVENTBRIDGE", Json("1.1", "AWSEvents")),
+        # Who calls a function waits for its end, and does not call it again.
+        Service("lambda", "LAMBDA", _LAMBDA, 90.0, is_tried_twice=False, fips_in_govcloud=True),
         Service("logs", "CLOUDWATCH_LOGS", Json("1.1", "Logs_20140328")),
         Service("sns", "SNS", Query("2010-03-31")),
         Service("sqs", "SQS", Json("1.0", "AmazonSQS")),
@@ -111,9 +134,11 @@ class Client:
         """
         signing.from_environment()  # a function without credentials does not start
         self._service = SERVICES[service]
-        self._endpoint = endpoints.find(service, self._service.id)
+        self._endpoint = endpoints.find(
+            service, self._service.id, fips_in_govcloud=self._service.fips_in_govcloud
+        )
         self._signer = signing.Signer(service, endpoints.region())
-        self.transport: Transport = Connection(self._endpoint)
+        self.transport: Transport = Connection(self._endpoint, self._service.answer_seconds)
         """What carries requests; a test may put another one in its place."""
         self._skew = 0.0
         self._date = ""
@@ -151,7 +176,7 @@ class Client:
         except AwsError as error:
             if error.code in _SKEWED_CODES and self._set_clock():
                 pass
-            elif is_retried(error):
+            elif self._service.is_tried_twice and is_retried(error):
                 sleep(random() * LONGEST_PAUSE_SECONDS)  # noqa: S311 - no secret
             else:
                 raise

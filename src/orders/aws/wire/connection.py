@@ -77,9 +77,10 @@ class Connection:
     AWS closes it while the environment is frozen; then it is opened anew, unnoticed.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Remember where the service is."""
+    def __init__(self, endpoint: Endpoint, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """Remember where the service is, and how long an answer is waited for."""
         self._endpoint = endpoint
+        self._answer_seconds = answer_seconds
         self._secure = _layer(endpoint.scheme)
         self._socket: socket.socket | None = None
 
@@ -107,11 +108,11 @@ class Connection:
 
     def _ask(self, opened: socket.socket, sent: bytes) -> Answer:
         """Ask over a connection, and keep it if it is fit for another request."""
-        reader = _Reader(opened, time.monotonic() + ANSWER_SECONDS)
+        reader = _Reader(opened, time.monotonic() + self._answer_seconds)
         is_kept = False
         try:
             try:
-                opened.settimeout(ANSWER_SECONDS)
+                opened.settimeout(self._answer_seconds)
                 opened.sendall(sent)
             except TimeoutError:
                 raise NoAnswerError("ReadTimeoutError") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from zlib import crc32
 
@@ -104,28 +105,58 @@ class Json:
             "content-type": self._content_type,
             "x-amz-target": f"{self._target}.{operation}",
         }
-        try:
-            return Asked("POST", "/", headers, _encode(arguments))
-        except (UnicodeError, TypeError, ValueError) as error:
-            raise UnsendableError from error
+        return Asked("POST", "/", headers, _written(arguments))
 
     def read(self, operation: str, answer: Answer) -> Values:
         """Read what was answered."""
         return _values(_checked(answer))
 
     def read_refusal(self, answer: Answer) -> Refusal:
-        """Read an error; one from a load balancer in front of the service has a status alone."""
-        body = _checked(answer)
-        try:
-            values = _values(body)
-        except UnreadableAnswerError:
-            values = {}
-        code = str(values.pop("__type", answer.status))
-        code = code.partition(":")[0].rpartition("#")[2]
-        # What it was called when the service still spoke the query protocol: "CODE;Sender".
-        query_code, semicolon, _ = answer.headers.get("x-amzn-query-error", "").partition(";")
-        message = values.get("message", values.get("Message", ""))
-        return Refusal(query_code if semicolon and query_code else code, str(message), values)
+        """Read an error."""
+        return _read_refusal(answer)
+
+
+class Rest:
+    """The protocol "REST JSON", as far as members are in the path or in the body."""
+
+    def __init__(self, operations: Mapping[str, tuple[str, str]], raw: Mapping[str, str]) -> None:
+        """Take what the service model says.
+
+        Args:
+            operations: by name the method, and the path with members in braces.
+            raw: the member that is the whole body, both ways, by the name of the operation.
+        """
+        self._operations = operations
+        self._raw = raw
+
+    def ask(self, operation: str, arguments: Mapping[str, Any]) -> Asked:
+        """Write a request."""
+        method, path = self._operations[operation]
+        left = dict(arguments)
+        for name in _MEMBER.findall(path):
+            path = path.replace(f"{{{name}}}", quote(left.pop(name)))
+        if raw := self._raw.get(operation):
+            body = left.pop(raw, b"")
+            if left:
+                raise UnsendableError  # they would have to be headers
+            return Asked(method, path, {}, body.encode() if isinstance(body, str) else body)
+        if not left:
+            return Asked(method, path, {}, b"{}" if method == "PUT" else b"")
+        return Asked(method, path, {"content-type": "application/json"}, _written(left))
+
+    def read(self, operation: str, answer: Answer) -> Values:
+        """Read what was answered; a member that is the whole body is a file, as the SDK has it."""
+        raw = self._raw.get(operation)
+        if raw is None:
+            return _values(answer.body)
+        values: Values = {"StatusCode": answer.status, raw: BytesIO(answer.body)}
+        if error := answer.headers.get("x-amz-function-error"):
+            values["FunctionError"] = error
+        return values
+
+    def read_refusal(self, answer: Answer) -> Refusal:
+        """Read an error."""
+        return _read_refusal(answer)
 
 
 class Query:
@@ -164,6 +195,31 @@ class Query:
             error = {}
         code = _unescape(error.get("Code", str(answer.status)))
         return Refusal(code, _unescape(error.get("Message", "")), {})
+
+
+_MEMBER: Final = re.compile(r"\{(\w+)\}")
+
+
+def _written(arguments: Mapping[str, Any]) -> bytes:
+    try:
+        return _encode(arguments)
+    except (UnicodeError, TypeError, ValueError) as error:
+        raise UnsendableError from error
+
+
+def _read_refusal(answer: Answer) -> Refusal:
+    """Read an error in JSON; one from a load balancer before the service has a status alone."""
+    body = _checked(answer)
+    try:
+        values = _values(body)
+    except UnreadableAnswerError:
+        values = {}
+    code = str(values.pop("__type", answer.status))
+    code = answer.headers.get("x-amzn-errortype", code).partition(":")[0].rpartition("#")[2]
+    # What it was called when the service still spoke the query protocol: "CODE;Sender".
+    query_code, semicolon, _ = answer.headers.get("x-amzn-query-error", "").partition(";")
+    message = values.get("message", values.get("Message", ""))
+    return Refusal(query_code if semicolon and query_code else code, str(message), values)
 
 
 def _checked(answer: Answer) -> bytes:

@@ -52,6 +52,21 @@ def test_an_answer_is_read_as_botocore_reads_it(
     assert ours == read_by_botocore(service, operation, 200, raw) == answered
 
 
+def test_an_answer_of_a_function_is_a_file() -> None:
+    headers = {"x-amz-function-error": "Unhandled"}
+    protocol = SERVICES["lambda"].protocol
+    answer = protocol.read("Invoke", Answer(200, headers, b'{"errorMessage": "no"}'))
+    assert answer.pop("Payload").read() == b'{"errorMessage": "no"}'
+    assert answer == {"StatusCode": 200, "FunctionError": "Unhandled"}
+    assert protocol.read("GetEventSourceMapping", Answer(200, {}, b'{"State":"Enabled"}')) == {
+        "State": "Enabled"
+    }
+    refused = Answer(
+        409, {"x-amzn-errortype": "ResourceInUseException:http://x/"}, b'{"Message":"m"}'
+    )
+    assert protocol.read_refusal(refused)[:2] == ("ResourceInUseException", "m")
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"<html></html>", b'{"a":', b'"x"', b"\xff", b"null"])
 def test_an_answer_that_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(UnreadableAnswerError):

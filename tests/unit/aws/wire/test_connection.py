@@ -37,14 +37,13 @@ KEY = {"TableName": "orders", "Key": {"order_id": {"S": "a"}}}
 @pytest.fixture(autouse=True)
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody waits for long, and what is kept open is closed in the end."""
-    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.15)
     monkeypatch.setattr(client_module, "sleep", lambda _seconds: None)
     kept: list[Connection] = []
     make = Connection.__init__
 
-    def note(self: Connection, endpoint: endpoints.Endpoint) -> None:
+    def note(self: Connection, endpoint: endpoints.Endpoint, _seconds: float = 0) -> None:
         kept.append(self)
-        make(self, endpoint)
+        make(self, endpoint, 0.15)
 
     monkeypatch.setattr(Connection, "__init__", note)
     yield

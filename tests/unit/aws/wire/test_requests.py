@@ -37,27 +37,25 @@ AN_ANSWER = b"<PublishResponse><PublishResult></PublishResult></PublishResponse>
 class Recorder:
     """Takes requests, and answers each with nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str) -> None:
         self.request: Any = None
+        self.answer = AN_ANSWER if service == "sns" else b"{}"
 
     def exchange(self, request: Request) -> Answer:
         self.request = request
-        return Answer(200, {}, b"{}" if "x-amz-target" in request.headers else AN_ANSWER)
+        return Answer(200, {}, self.answer)
 
     def botocore(self, request: Any, **_: object) -> AWSResponse:  # noqa: ANN401
         self.request = request
-        return AWSResponse(request.url, 200, {}, _Body())
+        return AWSResponse(request.url, 200, {}, self)
 
-
-class _Body:
-    @staticmethod
-    def stream(**_: object) -> list[bytes]:
-        return [AN_ANSWER]
+    def stream(self, **_: object) -> list[bytes]:
+        return [self.answer]
 
 
 def sent(service: str, operation: str, arguments: Any) -> Request:  # noqa: ANN401
     """What the lean client sends."""
-    client, recorder = Client(service), Recorder()
+    client, recorder = Client(service), Recorder(service)
     client.transport = recorder
     client.call(operation, arguments)
     request: Request = recorder.request
@@ -77,7 +75,7 @@ def sent_by_botocore(service: str, operation: str, arguments: Any) -> Any:  # no
             aws_secret_access_key="testing",
             aws_session_token="token",
         )
-        recorder = Recorder()
+        recorder = Recorder(service)
         client.meta.events.register("before-send", recorder.botocore)
         ORACLES[service] = client, recorder
     client, recorder = ORACLES[service]
@@ -116,6 +114,37 @@ def test_a_request_is_botocores(service: str, operation: str, data: st.DataObjec
     assert body(service, ours.body) == body(service, theirs.body)
     for name in ("content-type", "x-amz-target", "x-amz-security-token"):
         assert ours.headers.get(name, "") == text(theirs.headers.get(name, "")), name
+
+
+NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("GetEventSourceMapping", {"UUID": NAMES}),
+        ("UpdateEventSourceMapping", {"UUID": NAMES, "Enabled": st.booleans()}),
+        ("Invoke", {"FunctionName": NAMES, "Payload": st.text() | st.binary()}),
+    ],
+)
+@EXAMPLES
+@given(data=st.data())
+def test_a_request_to_lambda_is_botocores(
+    operation: str, members: dict[str, st.SearchStrategy[Any]], data: st.DataObject
+) -> None:
+    arguments = data.draw(st.fixed_dictionaries(members))
+    ours, theirs = (send("lambda", operation, arguments) for send in (sent, sent_by_botocore))
+    assert f"https://{ours.headers['host']}{ours.path}" == theirs.url
+    assert ours.method == theirs.method
+    raw = theirs.body or b""
+    if operation == "UpdateEventSourceMapping":
+        assert json.loads(ours.body) == json.loads(raw)
+    else:
+        assert ours.body == (raw.encode() if isinstance(raw, str) else raw)
+    assert ours.headers.get("content-type", "") in (
+        "",
+        text(theirs.headers.get("content-type", "")),
+    )
 
 
 def signed_by_botocore(
@@ -219,7 +248,9 @@ def test_regions_and_partitions_are_those_of_botocore(monkeypatch: pytest.Monkey
                     continue
                 monkeypatch.setenv("AWS_DEFAULT_REGION", region)
                 monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", str(fips).lower())
-                ours = endpoints.find(service.name, service.id)
+                ours = endpoints.find(
+                    service.name, service.id, fips_in_govcloud=service.fips_in_govcloud
+                )
                 assert f"{ours.scheme}://{ours.netloc}{ours.path}" == theirs
 
 
