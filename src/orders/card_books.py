@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -23,3 +24,16 @@ class CardBooks(Protocol):
     def find(self, idempotency_key: str) -> Booked:
         """What is booked under a key; an empty ``Booked`` when nothing is."""
         ...
+
+
+class SimulatedCardBooks:
+    """The simulated processor's: it keeps no books, and its charges follow from the key alone."""
+
+    def find(self, idempotency_key: str) -> Booked:
+        """See CardBooks; the charge that the key has if it was charged, and no sum."""
+        return Booked((simulated_charge_id(idempotency_key),))
+
+
+def simulated_charge_id(idempotency_key: str) -> str:
+    """The charge that the simulated processor makes under a key."""
+    return f"ch_{hashlib.sha256(idempotency_key.encode()).digest()[4:16].hex()}"

@@ -20,8 +20,9 @@ from orderctl.pipeline.steps import CONSUMERS, FUNCTION_NAMES
 from support.pipeline import PipelineUnderTest, eventually
 
 CONSUMING = [step.function_name for step in CONSUMERS.values()]
-# The dead-letter queues' alarms are in test_pipeline.py, and so is this one.
-ELSEWHERE = {"stuck-orders", "notifications-event-age"}
+# The dead-letter queues' alarms are in test_pipeline.py, and so is the first one; the audit's are
+# in test_audit.py.
+ELSEWHERE = {"stuck-orders", "notifications-event-age", "audit-findings", "audit-overdue"}
 # The schedule must come round once.
 RINGING_SECONDS = 75
 # An alarm that rings for two of three minutes looks back past them for missing datapoints.
@@ -83,6 +84,24 @@ def without_callers(functions: LambdaClient, *names: str) -> Iterator[None]:
                 Action=statement["Action"],
                 Principal=statement["Principal"]["Service"],
                 SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+            )
+
+
+@contextmanager
+def audited_each_minute(pipeline: PipelineUnderTest) -> Iterator[None]:
+    """Have audits begin and go on once a minute for a while; they are off by default."""
+    names = ("audit", "audit-continuation")
+    rules = [pipeline.events.describe_rule(Name=name) for name in names]
+    for name in names:
+        pipeline.events.put_rule(Name=name, ScheduleExpression="rate(1 minute)", State="ENABLED")
+    try:
+        yield
+    finally:
+        for rule in rules:
+            pipeline.events.put_rule(
+                Name=rule["Name"],
+                ScheduleExpression=rule["ScheduleExpression"],
+                State=rule["State"],
             )
 
 
@@ -174,7 +193,8 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     with (
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMING),
-        without_callers(functions, "notifications", "caretaker"),
+        audited_each_minute(pipeline),
+        without_callers(functions, "notifications", "caretaker", "auditor"),
         pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
         failing(functions, *FUNCTION_NAMES),
     ):

@@ -164,6 +164,76 @@ def test_what_is_changed_behind_its_back_is_named(
             backdoor.delete(table, order_id)
 
 
+def test_the_schedule_finds_the_same_and_rings_until_the_books_balance(
+    pipeline: PipelineUnderTest,
+) -> None:
+    backdoor, sku, other_sku = Backdoor(pipeline), pipeline.sku("mugs"), pipeline.sku("hats")
+    twice, unindexed = confirmed(pipeline, sku, 2)
+    pipeline.set_stock({other_sku: 10})
+    stray, orphan = f"{twice}-stray", f"{twice}-orphan"
+    functions = pipeline.cloud.session().client("lambda")
+
+    def key(order_id: str) -> dict[str, Any]:
+        return {"order_id": {"S": order_id}}
+
+    def is_found(*wanted: tuple[str, str]) -> bool:
+        """Have an audit done, and look for what it names."""
+        functions.invoke(FunctionName="auditor")
+        lines = pipeline.log_lines("auditor")
+        found = {(it.get("order_id") or it.get("sku"), it.get("rule")) for it in lines}
+        return found >= set(wanted)
+
+    charge = {"S": "ch_second"}
+    backdoor.change("PaymentsTableName", key(twice), "SET charge_id = :id", id=charge)
+    hats = {"sku": {"S": other_sku}}
+    backdoor.change("StockTableName", hats, "SET available = :n", n={"N": "9"})
+    backdoor.put("PaymentsTableName", **key(stray), state={"S": "charged"}, at=LONG_AGO)
+    backdoor.put(
+        "ReservationsTableName",
+        **key(orphan),
+        state={"S": "reserved"},
+        at=LONG_AGO,
+        lines={"L": []},
+    )
+    placed = {"status": {"S": "placed"}, "placed_at": LONG_AGO, "version": {"N": "1"}}
+    backdoor.put("OrdersTableName", **key(unindexed), **placed)
+    pipeline.events.enable_rule(Name="audit-continuation")
+    try:
+        eventually(
+            lambda: is_found(
+                (twice, "charged twice"),
+                (stray, "charge without order"),
+                (orphan, "reservation without order"),
+                (unindexed, "not indexed"),
+                (other_sku, "stock off"),
+            )
+        )
+        eventually(lambda: pipeline.alarms.states()["audit-findings"] == "ALARM")
+        for order_id in (twice, unindexed, stray, orphan):
+            for table in ("OrdersTableName", "PaymentsTableName", "ReservationsTableName"):
+                backdoor.delete(table, order_id)
+        for each in (sku, other_sku):
+            pipeline.dynamodb.delete_item(
+                TableName=pipeline.stack.outputs["StockTableName"], Key={"sku": {"S": each}}
+            )
+        functions.invoke(FunctionName="auditor")
+        eventually(lambda: pipeline.alarms.states()["audit-findings"] == "OK")
+    finally:
+        pipeline.events.disable_rule(Name="audit-continuation")
+
+
+def test_an_audit_that_does_not_end_within_a_day_rings(pipeline: PipelineUnderTest) -> None:
+    functions = pipeline.cloud.session().client("lambda")
+    table = pipeline.stack.outputs["AuditTableName"]
+    run = {"run": {"S": "last"}, "leg": {"S": "-"}, "began_at": LONG_AGO, "findings": {"N": "0"}}
+    with pipeline.without_permission("AuditorRole", "dynamodb:Scan"):
+        pipeline.dynamodb.put_item(TableName=table, Item=run)
+        functions.invoke(FunctionName="auditor")
+        eventually(lambda: pipeline.alarms.states()["audit-overdue"] == "ALARM")
+    functions.invoke(FunctionName="auditor")
+    eventually(lambda: pipeline.alarms.states()["audit-overdue"] == "OK")
+
+
 def test_what_a_waiting_message_will_put_right_is_not_judged(
     pipeline: PipelineUnderTest, orderctl: Orderctl
 ) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orders.audit.decisions import Books, Finding, Reservation, audit_order, audit_stock
+from orders.audit.decisions import (
+    Books,
+    Finding,
+    Reservation,
+    Unreadable,
+    audit_order,
+    audit_stock,
+    reserved,
+)
 from orders.audit.records import read_order, read_payment, read_reservation, read_stock
 from orders.card_books import Booked
 from simulation.card_processor import CardProcessor
@@ -31,11 +38,10 @@ def audit(tables: DynamoDB, processor: CardProcessor) -> Iterator[Finding]:
     """Everything that does not hold, when nothing moves any more."""
     payments, reservations = tables.items("payments"), tables.items("reservations")
     orders, books = tables.items("orders"), SimulatedBooks(processor)
-    held: Counter[str] = Counter()
+    held: list[Reservation | Unreadable | None] = []
     for key in sorted({*orders, *payments, *reservations, *processor.books}):
         reservation = read_reservation(reservations[key]) if key in reservations else None
-        if isinstance(reservation, Reservation) and reservation.state == "reserved":
-            held.update({line.sku: line.quantity for line in reservation.lines})
+        held.append(reservation)
         yield from audit_order(
             Books(
                 key,
@@ -45,6 +51,7 @@ def audit(tables: DynamoDB, processor: CardProcessor) -> Iterator[Finding]:
                 books.find(key),
             )
         )
+    sums = reserved(held)
     for sku, item in tables.items("stock").items():
-        if finding := audit_stock(read_stock(item), sku, held[sku]):
+        if finding := audit_stock(read_stock(item), sku, sums[sku]):
             yield finding

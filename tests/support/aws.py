@@ -43,6 +43,10 @@ _OF_A_TABLE = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecond
 """What the template says of a table that matters to those who read and write it."""
 
 
+EVERY = ""
+"""Stands for every operation."""
+
+
 class Refused(Exception):  # noqa: N818 - an answer, not an error of a test
     """A service refuses a call."""
 
@@ -71,6 +75,10 @@ class Line:
         """Have something done with the arguments of each try before the service gets it.
 
         It may raise Refused or Lost; then the service does not get it.
+
+        Args:
+            operation: its name, or EVERY.
+            look: is called with the arguments.
         """
         self._before[operation].append(look)
 
@@ -93,12 +101,13 @@ class Line:
         operation = arguments.pop("Action", "") or headers["x-amz-target"].partition(".")[2]
         self.calls.append(operation)
         try:
-            for look in list(self._before[operation]):
+            for look in [*self._before[operation], *self._before[EVERY]]:
                 look(arguments)
             status, answered, content = self._handle(headers, body)
-            if self._after[operation] and status < 300:
+            changes = [*self._after[operation], *self._after[EVERY]]
+            if changes and status < 300:
                 answer = json.loads(content)
-                for change in list(self._after[operation]):
+                for change in changes:
                     change(answer)
                 content = json.dumps(answer).encode()
                 answered = {}  # the checksum is another one

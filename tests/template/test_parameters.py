@@ -65,6 +65,31 @@ def test_a_share_is_from_0_to_1(name: str) -> None:
     assert is_taken(name, "1")
 
 
+@pytest.mark.parametrize(
+    ("schedule", "taken"),
+    [
+        *((text, True) for text in ("", "rate(1 day)", "rate(12 hours)", "cron(0 3 * * ? *)")),
+        *(
+            (text, False)
+            for text in ("rate(1 days)", "rate(2 day)", "rate(0 days)", "rate(1 day) ")
+        ),
+        *((text, False) for text in ("daily", "cron()", "cron(0 3 * * ? *); rate(1 day)", " ")),
+    ],
+)
+def test_a_schedule_is_one_of_eventbridge(schedule: str, taken: bool) -> None:
+    assert is_taken("AuditSchedule", schedule) is taken
+
+
+def test_nothing_is_audited_by_default(template: dict[str, Any], resources: Resources) -> None:
+    assert template["Parameters"]["AuditSchedule"]["Default"] == ""
+    for rule in ("AuditRule", "AuditContinuationRule"):
+        assert resources[rule]["Properties"]["State"]["Fn::If"] == [
+            "IsAudited",
+            "ENABLED",
+            "DISABLED",
+        ]
+
+
 def test_no_number_is_left_that_only_its_ends_bound(template: dict[str, Any]) -> None:
     """Between 1 and 10 is 2.5."""
     for name, declared in template["Parameters"].items():

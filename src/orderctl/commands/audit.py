@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline.audit import Report
+from orderctl.pipeline.audit import Report, table_names
 from orderctl.pipeline.audit import audit as read_books
-from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
-from orders.audit.decisions import Finding, Kind
-
-# What an order's records say is later than its events, and on another clock.
-_BEFORE = timedelta(minutes=5)
-_AFTER = timedelta(minutes=1)
-_OF_STOCK = (Kind.STOCK_OFF, Kind.OVERSOLD)
+from orders.audit.mending import OF_STOCK, mend
 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl audit --json")
@@ -49,13 +41,13 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         console.waiting("Reading the books", shown=not as_json) as progress,
     ):
         report = read_books(pipeline, progress)
-        outputs, now = pipeline.stack.outputs, datetime.now(UTC)
+        tables, now = table_names(pipeline.stack.outputs), datetime.now(UTC)
     rows = [
         {
             "subject": finding.subject,
             "kind": str(finding.kind),
             "finding": finding.says,
-            "mend": mend(finding, outputs, now),
+            "mend": mend(finding, tables, now),
         }
         for finding in report.findings
     ]
@@ -65,8 +57,7 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         if rows:
             console.table(("order or SKU", "finding", "what it is"), [_cells(row) for row in rows])
             console.out().print("\nTo mend them, in this order:")
-            # The stock first: what an order reserves anew must find it as it is.
-            in_order = sorted(rows, key=lambda row: row["kind"] not in _OF_STOCK)
+            in_order = sorted(rows, key=lambda row: row["kind"] not in OF_STOCK)
             for command in dict.fromkeys(row["mend"] for row in in_order):
                 console.out().print(console.text(f"  {command}"))
             console.out().print()
@@ -76,55 +67,6 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
             f"{len(rows)} {'findings' if len(rows) > 1 else 'finding'}. What each means stands in "
             "docs/operations.md, section Audit."
         )
-
-
-def mend(finding: Finding, outputs: Mapping[str, str], now: datetime) -> str:
-    """The command that mends a finding, or shows what a person has to decide.
-
-    Args:
-        finding: What does not hold.
-        outputs: The stack's, which name the tables.
-        now: Up to when events can be replayed.
-    """
-    match finding.kind:
-        case Kind.NOT_INDEXED:
-            from orders.aws.order_table import unfinished_shard  # noqa: PLC0415 — slow to load
-
-            key, change = ("order_id", finding.subject), "SET unfinished = :shard"
-            values = {":shard": {"S": unfinished_shard(finding.subject)}}
-            return _update(outputs["OrdersTableName"], key, change, values)
-        case Kind.WRONGLY_INDEXED:
-            key, change = ("order_id", finding.subject), "REMOVE unfinished"
-            return _update(outputs["OrdersTableName"], key, change, {})
-        case Kind.STOCK_OFF:
-            key, change = ("sku", finding.subject), "SET available = available + :by"
-            values = {":by": {"N": str(-finding.off_by)}}
-            return _update(outputs["StockTableName"], key, change, values)
-        case Kind.OVERSOLD:
-            return f"orderctl stock set {shlex.quote(finding.subject)}=0"
-    if finding.may_pass or finding.is_missing:
-        first, last = reading.parse_time(finding.since), reading.parse_time(finding.until)
-        if first and last:
-            end = last + _AFTER
-            until = f" --to {format_time(end)}" if end < now else ""
-            return f"orderctl replay --from {format_time(first - _BEFORE)}{until}"
-    return f"orderctl trace {shlex.quote(finding.subject)}"
-
-
-def _update(
-    table: str, key: tuple[str, str], change: str, values: Mapping[str, Mapping[str, str]]
-) -> str:
-    name, value = key
-    options = {
-        "table-name": table,
-        "key": json.dumps({name: {"S": value}}),
-        "update-expression": change,
-        "condition-expression": f"attribute_exists({name})",
-        **({"expression-attribute-values": json.dumps(values)} if values else {}),
-    }
-    return "aws dynamodb update-item " + " ".join(
-        f"--{option} {shlex.quote(text)}" for option, text in options.items()
-    )
 
 
 def _cells(row: Mapping[str, str]) -> tuple[str, str, str]:

@@ -1,53 +1,43 @@
 """Reads all the books of a pipeline, and finds where they do not agree.
 
-The rules are `orders.audit`; here is how the tables are read while orders flow. The scan may be old
-by a moment, and a table is not read at one point in time. So whatever does not look right is read
-again, consistently, until it reads the same twice; and what a message on its way would put right is
-not judged.
+The rules, and how orders are read again while they flow, are `orders.audit`'s; here the tables are
+read as a whole, into memory. The scan may be old by a moment, and a table is not read at one point
+in time. So whatever does not look right is read again, consistently, until it reads the same twice;
+and what a message on its way would put right is not judged.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from orderctl.pipeline import reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.steps import CONSUMERS
 from orders.audit.decisions import (
     Books,
     Finding,
-    Reservation,
+    Queues,
+    StockAudit,
     StockLevel,
+    StockPass,
     Unreadable,
-    audit_order,
-    audit_stock,
     is_in_flight,
+    reserved,
 )
-from orders.audit.records import read_order, read_payment, read_reservation, read_stock
+from orders.audit.records import read_reservation
+from orders.audit.settling import Judge
+from orders.audit.tables import RECORDS, SEGMENTS, TableNames, Tables, note
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from orderctl.pipeline.pipeline import Pipeline
-    from orders.card_books import CardBooks
-
-T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Is told how many items are read, of about how many."""
-
-_SEGMENTS = 8
-_READ_AT_ONCE = 33  # orders: three items each, and BatchGetItem takes 100
-_ROUNDS = 4
-_PAUSE_SECONDS = 1.0
-_STOCK_PASSES = 3
-_ON_ITS_WAY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +63,6 @@ class Report:
     """Messages in the dead-letter queues, by queue; without the empty ones."""
 
 
-@dataclass(slots=True)
-class _Queues:
-    waiting: dict[str, int]
-    parked: dict[str, int]
-    parked_orders: set[str] = field(default_factory=set)
-    is_paused: bool = False
-
-
 def audit(pipeline: Pipeline, progress: Progress = lambda _done, _total: None) -> Report:
     """Read all the books, and say what does not agree.
 
@@ -91,30 +73,35 @@ def audit(pipeline: Pipeline, progress: Progress = lambda _done, _total: None) -
     Raises:
         ClientError, BotoCoreError: AWS could not be asked.
     """
-    tables = Tables(pipeline.session.client("dynamodb"), pipeline.stack.outputs)
+    client = pipeline.session.client("dynamodb")
+    tables = _WholeTables(client, table_names(pipeline.stack.outputs))
     stock_before = tables.stock()
     scanned = tables.scan(progress)
     stock_after = tables.stock()
-    first = _Pass(stock_before, stock_after, _reserved(scanned.values()))
-    auditor = _Auditor(pipeline.card_books, tables)
-    findings, moving, in_flight = auditor.settle(scanned)
-    queues = _queues(pipeline, findings)
-    # What left the queues by now was perhaps put right.
-    findings = auditor.still(findings)
-    late = [finding for finding in findings if _is_on_its_way(finding, queues)]
-    off, skus_moving = _audit_stock(tables, first)
-    if any(isinstance(books.reservation, Unreadable) for books in scanned.values()):
-        # Nobody knows what it holds, so the sums cannot be right.
-        skus_moving |= {finding.subject for finding in off if finding.off_by}
-        off = [finding for finding in off if not finding.off_by]
-    sure = [*(finding for finding in findings if finding not in late), *off]
+    reservations = [books.reservation for books in scanned.values()]
+    first = StockPass(stock_before, stock_after, reserved(reservations))
+    judge = Judge(
+        books=pipeline.card_books,
+        read=tables.read,
+        queues=lambda: _on_their_way(pipeline),
+        now=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+    )
+    settled = judge.settle(
+        [id_ for id_, books in scanned.items() if judge.judge(books) or is_in_flight(books)]
+    )
+    waiting, parked = _depths(pipeline)
+    stock = _audit_stock(tables, first)
+    if any(isinstance(reservation, Unreadable) for reservation in reservations):
+        stock.distrust()
+    sure = [*settled.findings, *stock.findings]
     return Report(
         findings=tuple(sorted(sure, key=lambda finding: (finding.subject, finding.kind))),
         orders=len(scanned),
         skus=len(stock_after),
-        in_flight=in_flight,
-        moving=tuple(sorted(moving | {finding.subject for finding in late})),
-        skus_moving=tuple(sorted(skus_moving)),
+        in_flight=settled.in_flight,
+        moving=tuple(sorted(settled.moving)),
+        skus_moving=tuple(sorted(stock.left)),
         skus_unknown=tuple(
             sorted(
                 sku
@@ -122,235 +109,100 @@ def audit(pipeline: Pipeline, progress: Progress = lambda _done, _total: None) -
                 if isinstance(level, StockLevel) and level.put_in is None
             )
         ),
-        waiting=queues.waiting,
-        parked=queues.parked,
+        waiting=waiting,
+        parked=parked,
     )
 
 
-class Tables:
-    """The four tables, read for an audit."""
-
-    def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
-        """Take the stack's outputs, which name the tables."""
-        self._dynamodb = dynamodb
-        # In this order: an order's payment is written before its end is.
-        self._readers: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
-            outputs["PaymentsTableName"]: ("payment", read_payment),
-            outputs["ReservationsTableName"]: ("reservation", read_reservation),
-            outputs["OrdersTableName"]: ("order", read_order),
-        }
-        self._reservations = outputs["ReservationsTableName"]
-        self._stock = outputs["StockTableName"]
+class _WholeTables(Tables):
+    """The tables, each read as a whole into memory."""
 
     def scan(self, progress: Progress) -> dict[str, Books]:
         """What the tables say of every order, by order id, as of about now."""
         total = sum(
-            self._dynamodb.describe_table(TableName=table)["Table"].get("ItemCount", 0)
-            for table in self._readers
+            self._client.describe_table(TableName=self.names.of(record))["Table"].get(
+                "ItemCount", 0
+            )
+            for record in RECORDS
         )
         found: dict[str, Books] = {}
         done = 0
-        for table, (name, read) in self._readers.items():
-            for item in self._segments(table):
+        for record in RECORDS:
+            for item in self._segments(self.names.of(record)):
                 done += 1
                 if not done % 1000:
                     progress(done, max(done, total))
-                _note(found, item, name, read)
+                note(found, item, record)
         return found
-
-    def read(self, order_ids: Collection[str]) -> dict[str, Books]:
-        """What the tables say of orders now; of one that they do not know, nothing."""
-        found = {order_id: Books(order_id) for order_id in order_ids}
-        ids = list(order_ids)
-        for start in range(0, len(ids), _READ_AT_ONCE):
-            keys = [{"order_id": {"S": i}} for i in ids[start : start + _READ_AT_ONCE]]
-            wanted: Any = {table: {"Keys": keys, "ConsistentRead": True} for table in self._readers}
-            while wanted:
-                answer = self._dynamodb.batch_get_item(RequestItems=wanted)
-                for table, items in answer["Responses"].items():
-                    for item in items:
-                        _note(found, item, *self._readers[table])
-                if wanted := answer.get("UnprocessedKeys"):
-                    time.sleep(_PAUSE_SECONDS)
-        return found
-
-    def stock(self) -> dict[str, StockLevel | Unreadable]:
-        """What there is of each article now."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._stock, ConsistentRead=True
-        )
-        return {item["sku"]["S"]: read_stock(item) for page in pages for item in page["Items"]}
 
     def reserved(self) -> Counter[str]:
-        """How much of each article orders hold now."""
+        """How much of each SKU orders hold now."""
         items = self._segments(
-            self._reservations,
+            self.names.reservation,
             ConsistentRead=True,
             FilterExpression="#state = :reserved",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues={":reserved": {"S": "reserved"}},
         )
-        return _reserved(Books("", reservation=read_reservation(item)) for item in items)
+        return reserved(map(read_reservation, items))
 
     def _segments(self, table: str, **parameters: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
         """The items of a table, from a scan in segments side by side."""
-        keys: list[Any] = [None] * _SEGMENTS
+        keys: list[Any] = [None] * SEGMENTS
 
         def page(segment: int) -> list[dict[str, Any]]:
-            start = {"ExclusiveStartKey": keys[segment]} if keys[segment] else {}
-            answer = self._dynamodb.scan(
-                TableName=table, Segment=segment, TotalSegments=_SEGMENTS, **start, **parameters
+            items, keys[segment] = self.page(
+                table, keys[segment], Segment=segment, TotalSegments=SEGMENTS, **parameters
             )
-            keys[segment] = answer.get("LastEvaluatedKey")
-            return answer["Items"]
+            return items
 
-        with ThreadPoolExecutor(_SEGMENTS) as executor:
-            left: Sequence[int] = range(_SEGMENTS)
+        with ThreadPoolExecutor(SEGMENTS) as executor:
+            left: Sequence[int] = range(SEGMENTS)
             while left:
                 for items in executor.map(page, left):
                     yield from items
                 left = [segment for segment in left if keys[segment]]
 
 
-def _note(
-    found: dict[str, Books],
-    item: dict[str, Any],
-    name: str,
-    read: Callable[[dict[str, Any]], Any],
-) -> None:
-    """Add an item to what is known of its order."""
-    order_id = item["order_id"]["S"]
-    record: dict[str, Any] = {name: read(item)}
-    found[order_id] = replace(found.get(order_id) or Books(order_id), **record)
-
-
-def _reserved(books: Iterable[Books]) -> Counter[str]:
-    held: Counter[str] = Counter()
-    for each in books:
-        if isinstance(each.reservation, Reservation) and each.reservation.state == "reserved":
-            for line in each.reservation.lines:
-                held[line.sku] += line.quantity
-    return held
-
-
-@dataclass(frozen=True, slots=True)
-class _Auditor:
-    """Judges orders, and reads again what does not look right."""
-
-    books: CardBooks
-    tables: Tables
-
-    def settle(self, scanned: Mapping[str, Books]) -> tuple[list[Finding], set[str], int]:
-        """Judge every order.
-
-        Returns:
-            What does not hold; the orders that changed all the time; and how many are in flight.
-        """
-        suspects = {
-            id_ for id_, books in scanned.items() if self._judge(books) or is_in_flight(books)
-        }
-        last: dict[str, list[Finding]] = {}
-        sure: list[Finding] = []
-        in_flight: set[str] = set()
-        for number in range(_ROUNDS):
-            if not suspects:
-                break
-            if number:
-                time.sleep(_PAUSE_SECONDS)
-            now = self.tables.read(suspects)
-            found = {id_: self._judge(books) for id_, books in now.items()}
-            in_flight = {id_ for id_, books in now.items() if is_in_flight(books)}
-            waits = number < _ROUNDS - 1
-            for id_ in list(suspects):
-                passes = id_ in in_flight or any(f.may_pass for f in found[id_])
-                if id_ in last and found[id_] == last[id_] and not (passes and waits):
-                    sure += found[id_]
-                    suspects.remove(id_)
-                elif not found[id_] and id_ not in in_flight:
-                    suspects.remove(id_)
-            last = found
-        return sure, suspects - in_flight, len(in_flight)
-
-    def still(self, findings: Sequence[Finding]) -> list[Finding]:
-        """The findings that are still so, of those that may pass; and all others."""
-        now = self.tables.read({finding.subject for finding in findings if finding.may_pass})
-        found = {id_: self._judge(books) for id_, books in now.items()}
-        return [f for f in findings if not f.may_pass or f in found[f.subject]]
-
-    def _judge(self, books: Books) -> list[Finding]:
-        return audit_order(replace(books, booked=self.books.find(books.order_id)))
-
-
-def _queues(pipeline: Pipeline, findings: Sequence[Finding]) -> _Queues:
-    """What waits and what is parked; of which orders, if that matters to a finding."""
-    waiting = {}
-    for step in CONSUMERS.values():
-        queue = pipeline.queue(step.queue)
-        if depth := queue.depth():
-            waiting[queue.name] = depth
-    queues = _Queues(waiting, {n: d for n, d in pipeline.dead_letters.depths().items() if d})
-    if any(finding.may_pass for finding in findings):
-        if waiting:
-            consumers = map(pipeline.consumer, CONSUMERS)
-            queues.is_paused = any(consumer.state() == "Disabled" for consumer in consumers)
-        for dead_letters in pipeline.dead_letters.queues():
-            if dead_letters.name in queues.parked:
-                with dead_letters.peek() as messages:
-                    ids = {order_id_in(message.body) for message in messages}
-                queues.parked_orders |= set(filter(None, ids))
-    return queues
-
-
-def _is_on_its_way(finding: Finding, queues: _Queues) -> bool:
-    """Whether a message that waits or is parked may put right what was found."""
-    if not finding.may_pass:
-        return False
-    if finding.subject in queues.parked_orders or (queues.waiting and queues.is_paused):
-        return True
-    moved = reading.parse_time(finding.until)
-    return bool(queues.waiting) and moved is not None and datetime.now(UTC) - moved < _ON_ITS_WAY
-
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """The stock before and after all reservations were added up."""
-
-    before: Mapping[str, StockLevel | Unreadable]
-    after: Mapping[str, StockLevel | Unreadable]
-    reserved: Counter[str]
-
-    def judge(self, sku: str) -> tuple[bool, Finding | None]:
-        """Whether the stock stood still, and what does not hold."""
-        stock = self.after.get(sku)
-        finding = audit_stock(stock, sku, self.reserved[sku]) if stock else None
-        return self.before.get(sku) == stock, finding
-
-
-def _audit_stock(tables: Tables, first: _Pass) -> tuple[list[Finding], set[str]]:
-    """Add up the stock of every article, and again what does not add up.
-
-    Args:
-        tables: where it is read again.
-        first: from the scan.
-
-    Returns:
-        What is off twice in the same way, and the articles that were never still.
-    """
-    left: dict[str, Finding | None] = dict.fromkeys(
-        sku for sku in first.after if first.judge(sku) != (True, None)
+def table_names(outputs: Mapping[str, str]) -> TableNames:
+    """What a stack's tables are called, by its outputs."""
+    return TableNames(
+        order=outputs["OrdersTableName"],
+        payment=outputs["PaymentsTableName"],
+        reservation=outputs["ReservationsTableName"],
+        stock=outputs["StockTableName"],
     )
-    findings: list[Finding] = []
-    for _ in range(_STOCK_PASSES):
-        if not left:
-            break
-        before, reserved = tables.stock(), tables.reserved()
-        again = _Pass(before, tables.stock(), reserved)
-        for sku, last in list(left.items()):
-            still, finding = again.judge(sku)
-            if still and finding and finding == last:
-                findings.append(finding)
-            if still and finding in (None, last):
-                del left[sku]
-            else:
-                left[sku] = finding if still else None
-    return findings, set(left)
+
+
+def _depths(pipeline: Pipeline) -> tuple[dict[str, int], dict[str, int]]:
+    """How many messages wait and how many are parked, by queue; without the empty ones."""
+    queues = [pipeline.queue(step.queue) for step in CONSUMERS.values()]
+    waiting = {queue.name: depth for queue in queues if (depth := queue.depth())}
+    return waiting, {name: d for name, d in pipeline.dead_letters.depths().items() if d}
+
+
+def _on_their_way(pipeline: Pipeline) -> Queues:
+    """What may put right a finding that may pass."""
+    waiting, parked = _depths(pipeline)
+    consumers = map(pipeline.consumer, CONSUMERS)
+    parked_orders: set[str] = set()
+    for dead_letters in pipeline.dead_letters.queues():
+        if dead_letters.name in parked:
+            with dead_letters.peek() as messages:
+                ids = {order_id_in(message.body) for message in messages}
+            parked_orders |= set(filter(None, ids))
+    return Queues(
+        is_waiting=bool(waiting),
+        is_paused=bool(waiting) and any(it.state() == "Disabled" for it in consumers),
+        parked=parked_orders,
+    )
+
+
+def _audit_stock(tables: _WholeTables, first: StockPass) -> StockAudit:
+    """Add up the stock of every SKU, and again what does not add up."""
+    audited = StockAudit()
+    audited.add(first)
+    while not audited.is_done:
+        before, held = tables.stock(), tables.reserved()
+        audited.add(StockPass(before, tables.stock(), held))
+    return audited

@@ -18,7 +18,7 @@ from orderctl.pipeline.stack import Stack
 from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
 from orderctl.pipeline.updates import OrderUpdates
-from orders.payments.provider import SimulatedCardProcessor
+from orders.card_books import SimulatedCardBooks
 
 if TYPE_CHECKING:
     import boto3
@@ -78,7 +78,7 @@ class Pipeline:
     @cached_property
     def card_books(self) -> CardBooks:
         """The card processor's books, for an audit; here a real processor's client belongs."""
-        return SimulatedCardProcessor(failure_rate=0, decline_rate=0)
+        return SimulatedCardBooks()
 
     def queue(self, logical_id: str) -> Queue:
         """A queue by its logical id, such as PaymentsQueue."""

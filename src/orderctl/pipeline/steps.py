@@ -114,6 +114,7 @@ STEPS = (
         function_name="caretaker",
         counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
     ),
+    Step("auditor", function="AuditorFunction", function_name="auditor"),
 )
 
 RULES = (

@@ -5,8 +5,10 @@ The values hold only what is audited, so that a whole table of them fits into me
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
@@ -15,7 +17,11 @@ import msgspec
 
 from orders import order
 from orders.card_books import Booked
-from orders.events import OrderLine
+from orders.events import OrderLine, is_time
+
+STOCK_PASSES: Final = 4
+"""How often the stock is added up at most."""
+_ON_ITS_WAY: Final = timedelta(hours=1)
 
 
 class Order(order.Order, frozen=True, kw_only=True):
@@ -137,6 +143,35 @@ class Finding:
         return self.kind in _PASSING or cancelled
 
 
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """What messages are on their way."""
+
+    is_waiting: bool = False
+    """Whether messages are in the consumers' queues."""
+    is_paused: bool = False
+    """Whether messages wait that no consumer takes."""
+    parked: Collection[str] | None = ()
+    """The orders with a message in a dead-letter queue; None when nobody knows which they are."""
+
+
+def is_on_its_way(finding: Finding, queues: Queues, now: datetime) -> bool:
+    """Whether a message that waits or is parked may put right what was found."""
+    if not finding.may_pass:
+        return False
+    if queues.parked is None or finding.subject in queues.parked:
+        return True
+    if not queues.is_waiting:
+        return False
+    moved_at = moment(finding.until)
+    return queues.is_paused or (moved_at is not None and now - moved_at < _ON_ITS_WAY)
+
+
+def moment(at: str) -> datetime | None:
+    """A time of the tables; None if nobody can read it."""
+    return datetime.fromisoformat(at) if is_time(at) else None
+
+
 def is_in_flight(books: Books) -> bool:
     """Whether something is still to happen to an order, as its own record says."""
     return isinstance(books.order, Order) and not books.order.is_finished
@@ -190,6 +225,63 @@ def audit_stock(stock: StockLevel | Unreadable, sku: str, reserved: int) -> Find
         return Finding(Kind.OVERSOLD, sku, says) if stock.available < 0 else None
     says = f"{stock.available} available and {reserved} reserved are not the {stock.put_in} put in"
     return Finding(Kind.STOCK_OFF, sku, says, off_by=off_by)
+
+
+def reserved(reservations: Iterable[Reservation | Unreadable | None]) -> Counter[str]:
+    """How much of each SKU orders hold."""
+    held: Counter[str] = Counter()
+    for each in reservations:
+        if isinstance(each, Reservation) and each.state == "reserved":
+            for line in each.lines:
+                held[line.sku] += line.quantity
+    return held
+
+
+@dataclass(frozen=True, slots=True)
+class StockPass:
+    """The stock before and after all reservations were added up."""
+
+    before: Mapping[str, StockLevel | Unreadable]
+    after: Mapping[str, StockLevel | Unreadable]
+    reserved: Mapping[str, int]
+
+    def judge(self, sku: str) -> tuple[bool, Finding | None]:
+        """Whether the stock stood still, and what does not hold."""
+        stock = self.after.get(sku)
+        finding = audit_stock(stock, sku, self.reserved.get(sku, 0)) if stock else None
+        return self.before.get(sku) == stock, finding
+
+
+@dataclass(slots=True)
+class StockAudit:
+    """Adds up the stock of every SKU, and again what does not add up: up to STOCK_PASSES times."""
+
+    findings: list[Finding] = field(default_factory=list)
+    """What is off twice in the same way, while the stock stood still."""
+    left: dict[str, Finding | None] = field(default_factory=dict)
+    """The SKUs that are to be added up again, each with what did not hold while it stood still."""
+    passes: int = 0
+
+    def add(self, stock: StockPass) -> None:
+        """Judge the SKUs that are left: all of them the first time."""
+        last = self.left if self.passes else dict.fromkeys(stock.after)
+        self.passes, self.left = self.passes + 1, {}
+        for sku, before in last.items():
+            still, finding = stock.judge(sku)
+            if not still or (finding and finding != before):
+                self.left[sku] = finding if still else None
+            elif finding:
+                self.findings.append(finding)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be added up, or what is left is never still."""
+        return self.passes > 0 and (not self.left or self.passes == STOCK_PASSES)
+
+    def distrust(self) -> None:
+        """Judge no sums: of some reservation nobody knows what it holds."""
+        self.left |= {finding.subject: None for finding in self.findings if finding.off_by}
+        self.findings = [finding for finding in self.findings if not finding.off_by]
 
 
 def _found(books: Books) -> Iterator[tuple[Kind, str]]:

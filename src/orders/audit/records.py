@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
@@ -33,6 +34,23 @@ def read_reservation(item: Item) -> Reservation | Unreadable:
 def read_stock(item: Item) -> StockLevel | Unreadable:
     """Read an item of the table ``stock``."""
     return _read(item, StockLevel, "stock")
+
+
+def pack_stock(level: StockLevel | Unreadable) -> str:
+    """What there is of a SKU as a short text: ``3/5``, or ``!`` and why it cannot be read."""
+    if isinstance(level, Unreadable):
+        return f"!{level.why}"
+    return f"{level.available}/{'' if level.put_in is None else level.put_in}"
+
+
+def unpack_stock(sku: str, text: str) -> StockLevel | Unreadable:
+    """The same back."""
+    if text.startswith("!"):
+        return Unreadable("stock", text[1:])
+    available, put_in = text.split("/")
+    return StockLevel(
+        sku=sku, available=Decimal(available), put_in=Decimal(put_in) if put_in else None
+    )
 
 
 def _read(item: Item, kind: type[T], table: str) -> T | Unreadable:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from orders.card_books import Booked, CardBooks
+from orders.card_books import CardBooks, SimulatedCardBooks, simulated_charge_id
 
 
 class ProcessorFailedError(Exception):
@@ -63,7 +63,7 @@ class CardProcessor(CardBooks, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedCardProcessor:
+class SimulatedCardProcessor(SimulatedCardBooks):
     """A processor without a network: some attempts fail, some cards are declined.
 
     Its answers follow from the idempotency key alone, which is how it charges a key only once
@@ -79,26 +79,15 @@ class SimulatedCardProcessor:
     def charge(self, idempotency_key: str, amount: Decimal, currency: str) -> Charged | Declined:
         """See CardProcessor; nothing is charged to anybody."""
         self._attempt()
-        if int.from_bytes(_digest(idempotency_key)[:4], "big") / 2**32 < self.decline_rate:
+        digest = hashlib.sha256(idempotency_key.encode()).digest()
+        if int.from_bytes(digest[:4], "big") / 2**32 < self.decline_rate:
             return Declined("card declined (simulated)")
-        return Charged(_charge_id(idempotency_key))
+        return Charged(simulated_charge_id(idempotency_key))
 
     def cancel(self, idempotency_key: str) -> None:
         """See CardProcessor; there is nothing to give back."""
         self._attempt()
 
-    def find(self, idempotency_key: str) -> Booked:
-        """See CardBooks; the charge that the key has if it was charged, and no sum."""
-        return Booked((_charge_id(idempotency_key),))
-
     def _attempt(self) -> None:
         if self.draw() < self.failure_rate:
             raise ProcessorFailedError("the card processor did not answer (simulated)")
-
-
-def _charge_id(idempotency_key: str) -> str:
-    return f"ch_{_digest(idempotency_key)[4:16].hex()}"
-
-
-def _digest(idempotency_key: str) -> bytes:
-    return hashlib.sha256(idempotency_key.encode()).digest()

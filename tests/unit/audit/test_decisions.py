@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from orderctl.commands.audit import mend
 from orders.audit.decisions import (
     Books,
     Finding,
     Kind,
     Order,
     Payment,
+    Queues,
     Reservation,
     StockLevel,
     Unreadable,
     audit_order,
     audit_stock,
     is_in_flight,
+    is_on_its_way,
 )
+from orders.audit.mending import mend
 from orders.audit.records import read_order, read_stock
+from orders.audit.tables import TableNames
 from orders.card_books import Booked
 from orders.events import OrderLine
 from orders.payments.provider import Charged, SimulatedCardProcessor
 
 AT = "2026-11-24T10:00:00.000Z"
+TABLES = TableNames("orders", "payments", "reservations", "stock")
 LINES = (OrderLine(sku="mug", quantity=2),)
 ORDER = Order(
     order_id="o",
@@ -146,6 +150,29 @@ def test_what_a_message_on_its_way_would_put_right_may_pass(
     assert finding.may_pass is may_pass
 
 
+NOTHING, SOMETHING = Queues(), Queues(is_waiting=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "queues", "hours", "is_late"),
+    [
+        (Kind.NOT_REFUNDED, NOTHING, 0, False),
+        (Kind.NOT_REFUNDED, SOMETHING, 0.5, True),
+        (Kind.NOT_REFUNDED, SOMETHING, 2, False),
+        (Kind.NOT_REFUNDED, Queues(is_waiting=True, is_paused=True), 2, True),
+        (Kind.NOT_REFUNDED, Queues(parked={"o"}), 2, True),
+        (Kind.NOT_REFUNDED, Queues(parked={"another"}), 2, False),
+        (Kind.NOT_REFUNDED, Queues(parked=None), 2, True),
+        (Kind.CHARGED_TWICE, Queues(is_waiting=True, is_paused=True, parked=None), 0, False),
+    ],
+)
+def test_a_message_that_may_put_it_right_is_on_its_way(
+    kind: Kind, queues: Queues, hours: float, is_late: bool
+) -> None:
+    now = datetime(2026, 11, 24, 10, 0, tzinfo=UTC) + timedelta(hours=hours)
+    assert is_on_its_way(Finding(kind, "o", "", until=AT), queues, now) is is_late
+
+
 def test_a_cancelled_order_that_waits_for_its_refund_is_in_flight() -> None:
     waits = replace(ORDER, status="cancelled", inventory="released", unfinished="1")
     books = Books("o", waits, PAYMENT, replace(RESERVATION, state="released"))
@@ -197,9 +224,8 @@ def test_the_simulated_processor_finds_the_charge_it_made() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
-    outputs = {"OrdersTableName": "orders", "StockTableName": "stock"}
     finding = Finding(kind, "it's", "", since=AT, until=AT, off_by=Decimal(-2))
-    command = mend(finding, outputs, datetime(2026, 11, 25, tzinfo=UTC))
+    command = mend(finding, TABLES, datetime(2026, 11, 25, tzinfo=UTC))
     assert command.startswith(("orderctl ", "aws dynamodb update-item "))
     assert "it" in command or command == (
         "orderctl replay --from 2026-11-24T09:55:00.000Z --to 2026-11-24T10:01:00.000Z"
@@ -209,4 +235,4 @@ def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
 def test_a_replay_does_not_reach_into_the_future() -> None:
     finding = Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until=AT)
     now = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
-    assert mend(finding, {}, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
+    assert mend(finding, TABLES, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
