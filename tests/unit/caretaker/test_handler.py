@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orders.aws import order_table
 from orders.aws.clock import timestamp
 from orders.aws.order_table import OrderTable
 from orders.caretaker import handler as caretaker_handler
@@ -133,6 +134,14 @@ class TestOrders:
         expected = {"order_id": "old", "amount": 12.5, "currency": "USD", "customer_id": "c"}
         assert detail == {**expected, "items": []}
 
+    def test_orders_on_further_pages_are_seen_too(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(order_table, "_KEYS_A_PAGE", 1)
+        for number in range(12):  # over 8 keys of the index
+            house.record(f"o{number}", 6)
+        assert {detail["order_id"] for _, detail in house.run()} == {f"o{n}" for n in range(12)}
+
     def test_once_for_each_pause(self, house: House) -> None:
         house.record("o1", 6)
         assert len(house.run()) == 1
@@ -256,6 +265,25 @@ class TestParked:
         house.log("WARNING", order_id="o1", reason="AccessDeniedException from PutEvents")
         house.log("WARNING", order_id="o1", reason="InternalFailure from PutEvents")
         house.run()
+        assert house.on(house.dlq) == 0
+
+    def test_the_last_reason_may_be_on_another_page(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.log("WARNING", order_id="o1", reason="AccessDeniedException from PutEvents")
+        house.log("WARNING", order_id="o1", reason="InternalFailure from PutEvents")
+        asked: list[str] = []
+
+        def page(answer: dict[str, Any]) -> None:
+            """One event a page, as CloudWatch Logs may answer."""
+            number = len(asked) - 1
+            more = {"nextToken": str(number)} if number + 1 < len(answer["events"]) else {}
+            answer.update({"events": answer["events"][number : number + 1], **more})
+
+        logs = aws.line(house.logs)
+        logs.before("FilterLogEvents", lambda wanted: asked.append(wanted.pop("nextToken", "")))
+        logs.after("FilterLogEvents", page)
+        house.run()
+        assert asked == ["", "0"]
         assert house.on(house.dlq) == 0
 
     @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from orders.aws.wire.protocols import (
     UnreadableAnswerError,
     UnsendableError,
 )
+from orders.aws.wire.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ _SKEWED_CODES: Final = frozenset(
 """What services answer to a request that was signed at another time than now."""
 _MOST_SKEW_SECONDS: Final = 240
 """Signatures are good for five minutes; a clock that is wrong by less is not the reason."""
+_SAFE_IN_TRACES: Final = "-=;:+&[]{}\"',"
 _FIRST_ERROR_STATUS: Final = 300
 _TOKENS: Final = {"TransactWriteItems": "ClientRequestToken"}
 """The member that makes an operation's second try the same as its first one, by operation."""
@@ -212,7 +214,7 @@ class Client:
             credentials=signing.from_environment(),
             now=time() + self._skew,
         )
-        return Request(asked.method, path, signed, asked.body)
+        return Request(asked.method, path, signed | _trace(), asked.body)
 
     def _set_clock(self) -> bool:
         """Go by the clock of the last answer; False if this one goes right already."""
@@ -228,6 +230,15 @@ class Client:
             return False
         self._skew += wrong_by
         return True
+
+
+def _trace() -> dict[str, str]:
+    """The header by which Lambda follows a trace, and stops functions that call in a loop.
+
+    See "Use Lambda recursive loop detection" in the AWS Lambda developer guide. It is not signed.
+    """
+    trace = os.environ.get("_X_AMZN_TRACE_ID")
+    return {"x-amzn-trace-id": quote(trace, safe=_SAFE_IN_TRACES)} if trace else {}
 
 
 def is_retried(error: AwsError) -> bool:

@@ -116,6 +116,17 @@ def test_a_request_is_botocores(service: str, operation: str, data: st.DataObjec
         assert ours.headers.get(name, "") == text(theirs.headers.get(name, "")), name
 
 
+@pytest.mark.parametrize(
+    "trace", ["Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0", "a b\r\nc:d/"]
+)
+def test_a_trace_goes_on(trace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "order-api")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    ours, theirs = (send("sqs", "ListQueues", {}) for send in (sent, sent_by_botocore))
+    assert ours.headers["x-amzn-trace-id"] == text(theirs.headers["X-Amzn-Trace-Id"])
+    assert "x-amzn-trace-id" not in ours.headers["authorization"]
+
+
 NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=9)
 
 
