@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
 from orderctl.deploying import Template
@@ -193,7 +194,7 @@ class _Body:
 
 
 def _answer_botocore(client: Any, answering: Line) -> None:  # noqa: ANN401 - any boto3 client
-    def answer(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's types lie
+    def answer(request: Any, **_: object) -> Any:  # noqa: ANN401 - botocore's types lie
         headers = {
             name.lower(): str(value, "ascii") if isinstance(value, bytes) else value
             for name, value in request.headers.items()
@@ -203,7 +204,7 @@ def _answer_botocore(client: Any, answering: Line) -> None:  # noqa: ANN401 - an
             status, answered, content = answering.ask(headers, body)
         except Lost:
             raise ReadTimeoutError(endpoint_url=request.url) from None
-        return AWSResponse(request.url, status, answered, _Body(content))
+        return AWSResponse(request.url, status, HTTPHeaders.from_dict(answered), _Body(content))
 
     client.meta.events.register(f"before-send.{client.meta.service_model.endpoint_prefix}", answer)
 
@@ -213,11 +214,9 @@ def _ministack(service: str) -> Handle:
     module = _module(service)
 
     def handle(headers: dict[str, str], body: bytes) -> Answered:
-        answered: Coroutine[Any, Any, Answered] = module.handle_request(
-            "POST", "/", headers, body, {}
-        )
-        status, headers, content = asyncio.run(answered)
-        return status, headers, content.encode() if isinstance(content, str) else content
+        answer: Any = asyncio.run(module.handle_request("POST", "/", headers, body, {}))
+        status, answered, content = answer
+        return status, answered, content if isinstance(content, bytes) else content.encode()
 
     return handle
 

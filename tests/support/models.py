@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import botocore.session
@@ -93,13 +93,12 @@ def _structures(shape: Any, without: tuple[str, ...], depth: int) -> st.SearchSt
         and not (depth >= _DEEPEST and member.type_name in ("structure", "list", "map"))
     }
     made = {
-        name: st.deferred(lambda m=member: values(m, *without, depth=depth + 1))
+        name: st.deferred(partial(values, member, *without, depth=depth + 1))
         for name, member in members.items()
     }
-    if (
-        shape.is_tagged_union or shape.name == "AttributeValue"
-    ):  # of which the model does not say so
-        return st.one_of([value.map(lambda v, n=name: {n: v}) for name, value in made.items()])
+    # Of an attribute's value the model does not say that it has one member.
+    if shape.is_tagged_union or shape.name == "AttributeValue":
+        return st.one_of([st.fixed_dictionaries({name: value}) for name, value in made.items()])
     needed = {name for name in shape.required_members if name in made}
     return st.fixed_dictionaries(
         {name: made[name] for name in needed},

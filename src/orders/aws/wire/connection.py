@@ -196,7 +196,7 @@ class _Reader:
         status = _STATUS.match(first)
         if not status:
             raise ValueError(first)
-        headers = {}
+        headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
             name, value = name.lower(), value.strip()

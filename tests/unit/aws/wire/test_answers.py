@@ -30,7 +30,7 @@ JSON_CALLS = [(service, operation) for service, operation in CALLS if service !=
 
 def read_by_botocore(service: str, operation: str, status: int, raw: bytes, **headers: str) -> Any:  # noqa: ANN401
     parser = create_parser(model(service).metadata["protocol"])
-    shape = model(service).operation_model(operation).output_shape
+    shape: Any = model(service).operation_model(operation).output_shape
     answer = {"body": raw, "headers": headers, "status_code": status, "context": {}}
     parsed: dict[str, Any] = parser.parse(answer, shape)
     return {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
@@ -120,14 +120,16 @@ def retried_by_botocore(service: str, operation: str, status: int, parsed: Any) 
         attempt_number=1,
         operation_model=model(service).operation_model(operation),
         parsed_response=parsed,
-        http_response=SimpleNamespace(status_code=status, headers={}),  # type: ignore[arg-type]
+        http_response=SimpleNamespace(status_code=status, headers={}),
     )
     return bool(standard.StandardRetryConditions(max_attempts=2).is_retryable(context))
 
 
+THROTTLED: Any = standard.ThrottledRetryableChecker
+TRANSIENT: Any = standard.TransientRetryableChecker
 CODES = [
-    *standard.ThrottledRetryableChecker._THROTTLED_ERROR_CODES,
-    *standard.TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+    *THROTTLED._THROTTLED_ERROR_CODES,
+    *TRANSIENT._TRANSIENT_ERROR_CODES,
     "AccessDeniedException",
     "ExpiredTokenException",
     "InternalFailure",
@@ -138,7 +140,8 @@ CODES = [
 
 def error_codes(service: str) -> list[str]:
     """Every code of the service's model, and those that any service may answer with."""
-    return sorted({shape.error_code for shape in model(service).error_shapes} | set(CODES))
+    errors: Any = model(service).error_shapes
+    return sorted({error.error_code for error in errors} | set(CODES))
 
 
 def error_body(service: str, spelt: str, message: str) -> bytes:
@@ -187,7 +190,10 @@ def test_an_error_without_a_code_is_known_by_its_status(service: str, raw: bytes
 
 
 def test_a_cancelled_transaction_has_its_reasons_and_items() -> None:
-    reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"a": {"B": b"\x00"}}}]
+    reasons: list[dict[str, Any]] = [
+        {"Code": "None"},
+        {"Code": "ConditionalCheckFailed", "Item": {"a": {"B": b"\x00"}}},
+    ]
     raw = as_json(
         {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -335,7 +337,7 @@ class TestTls:
     def test_without_roots_of_the_system_the_sdks_are_believed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        none = ssl.get_default_verify_paths()._replace(cafile=None, capath=None)
+        none: Any = SimpleNamespace(cafile=None, capath=None)
         monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: none)
         assert tls._context().cert_store_stats()["x509_ca"] > 50
         assert tls._context().verify_mode == ssl.CERT_REQUIRED
