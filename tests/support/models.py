@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 import botocore.session
@@ -92,10 +92,7 @@ def _structures(shape: Any, without: tuple[str, ...], depth: int) -> st.SearchSt
         if member.type_name not in ("timestamp", *without)
         and not (depth >= _DEEPEST and member.type_name in ("structure", "list", "map"))
     }
-    made = {
-        name: st.deferred(partial(values, member, *without, depth=depth + 1))
-        for name, member in members.items()
-    }
+    made = {name: _later(member, without, depth + 1) for name, member in members.items()}
     # Of an attribute's value the model does not say that it has one member.
     if shape.is_tagged_union or shape.name == "AttributeValue":
         return st.one_of([st.fixed_dictionaries({name: value}) for name, value in made.items()])
@@ -104,6 +101,11 @@ def _structures(shape: Any, without: tuple[str, ...], depth: int) -> st.SearchSt
         {name: made[name] for name in needed},
         optional={name: value for name, value in made.items() if name not in needed},
     )
+
+
+def _later(shape: Shape, without: tuple[str, ...], depth: int) -> st.SearchStrategy[Any]:
+    """Its values, worked out only if one is drawn: shapes contain each other."""
+    return st.deferred(lambda: values(shape, *without, depth=depth))
 
 
 def as_json(value: Any) -> bytes:  # noqa: ANN401 - of `values`
