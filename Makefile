@@ -58,6 +58,9 @@ soak: setup ## send 5,000 orders (or ORDERS=N) through the local cloud while its
 cut: setup ## the same with 10,000 orders while the functions' connections are cut at random
 	@$(BIN)/python -m bench.cut $(if $(ORDERS),--orders $(ORDERS))
 
+model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
+	@PYTHONPATH=tests $(BIN)/python -m model
+
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
@@ -77,4 +80,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean
+.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model

@@ -18,6 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 ORDERS: Final = "com.myapp.orders"
 PAYMENTS: Final = "com.myapp.payments"
 INVENTORY: Final = "com.myapp.inventory"
+CIRCUITS: Final = "com.myapp.circuits"
 
 MAX_AMOUNT: Final = Decimal("9999999999.99")
 MAX_LINES: Final = 20
@@ -58,6 +59,7 @@ Sku = Annotated[
 Quantity = Annotated[
     int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1,000,000")
 ]
+Tries = Annotated[int, Meta(ge=0, description="tries of the card processor")]
 CustomerId = Annotated[
     str,
     Meta(
@@ -130,14 +132,22 @@ OrderLines = Annotated[
 ]
 
 
-class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event on the bus says; each is about an order."""
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event on the bus says."""
 
     source: ClassVar[str]
     """Who alone may publish it."""
     detail_type: ClassVar[str]
 
+
+class Detail(Announcement, frozen=True, kw_only=True):
+    """What an event says that is about an order."""
+
     order_id: OrderId
+
+
+class Notice(Announcement, frozen=True, kw_only=True):
+    """What an event says that is about the pipeline, and not about one order."""
 
 
 class OrderPlaced(Detail, frozen=True, kw_only=True):
@@ -246,6 +256,38 @@ class InventoryReleased(Detail, frozen=True, kw_only=True):
     items: tuple[OrderLine, ...] = ()
 
 
+class PaymentsFailing(Notice, frozen=True, kw_only=True):
+    """``payments.failing``: most of the last tries of the card processor have failed."""
+
+    source = PAYMENTS
+    detail_type = "payments.failing"
+
+    tries: Tries
+    """How many are known."""
+    failed: Tries
+
+
+class CircuitOpened(Notice, frozen=True, kw_only=True):
+    """``circuit.opened``: a consumer is paused until what it needs answers again."""
+
+    source = CIRCUITS
+    detail_type = "circuit.opened"
+
+    consumer: str
+    reason: Reason
+    since: Time
+
+
+class CircuitClosed(Notice, frozen=True, kw_only=True):
+    """``circuit.closed``: the consumer takes messages again."""
+
+    source = CIRCUITS
+    detail_type = "circuit.closed"
+
+    consumer: str
+    since: Time
+
+
 class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A message on the topic ``order-updates.fifo``: what a shop's own services need to know."""
 
@@ -255,7 +297,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: Reason | UnsetType = UNSET
 
 
-DetailT = TypeVar("DetailT", bound=Detail)
+DetailT = TypeVar("DetailT", bound=Announcement)
 
 
 class Event(msgspec.Struct, Generic[DetailT], frozen=True):
@@ -284,6 +326,9 @@ Outcome = Event[
 Milestone = Event[OrderPlaced | OrderConfirmed | OrderCancelled]
 """What the shop's own services are notified of."""
 
+Alert = Event[PaymentsFailing]
+"""What the circuit breaker acts on."""
+
 
 class _Envelope(msgspec.Struct, frozen=True, rename={"detail_type": "detail-type"}):
     """What EventBridge puts around a detail, as far as a consumer looks at it."""
@@ -307,8 +352,11 @@ class UnreadableEventError(ValueError):
     """
 
 
-ROUTING: Final = {detail: (detail.source, detail.detail_type) for detail in Detail.__subclasses__()}
-"""The source and the detail-type under which each detail is published."""
+ROUTING: Final = {
+    kind: (kind.source, kind.detail_type)
+    for kind in (*Detail.__subclasses__(), *Notice.__subclasses__())
+}
+"""The source and the detail-type under which each announcement is published."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decode_envelope = msgspec.json.Decoder(_JsonEnvelope).decode
@@ -324,6 +372,7 @@ def _details_of(event: Any) -> dict[str, Any]:  # noqa: ANN401 - an alias such a
 _COMMANDS: Final = _details_of(Command)
 _OUTCOMES: Final = _details_of(Outcome)
 _MILESTONES: Final = _details_of(Milestone)
+_ALERTS: Final = _details_of(Alert)
 
 _REWORDED: Final = {
     "Invalid value ": "Unknown value",
@@ -417,6 +466,16 @@ def convert_milestone(event: dict[str, Any]) -> Milestone:
     return _read(_convert_envelope, msgspec.convert, event, _MILESTONES)
 
 
+def convert_alert(event: dict[str, Any]) -> Alert:
+    """Read what EventBridge hands to the function ``circuit-breaker``.
+
+    Raises:
+        UnreadableEventError: it is another event, does not fit the contract, or is not from the
+            source that publishes such events.
+    """
+    return _read(_convert_envelope, msgspec.convert, event, _ALERTS)
+
+
 def _convert_envelope(event: dict[str, Any]) -> _Envelope:
     return msgspec.convert(event, _Envelope)
 
@@ -425,7 +484,7 @@ def _read(
     read_envelope: Callable[[Any], _Envelope],
     read_detail: Callable[..., Any],
     wire: str | dict[str, Any],
-    details: Mapping[str, type[Detail]],
+    details: Mapping[str, type[Announcement]],
 ) -> Event[Any]:
     """Read the envelope first: it says what the detail is."""
     place = "$"
@@ -442,7 +501,9 @@ def _read(
         raise UnreadableEventError("It is nested too deeply") from None
 
 
-def _detail_type_of(envelope: _Envelope, details: Mapping[str, type[Detail]]) -> type[Detail]:
+def _detail_type_of(
+    envelope: _Envelope, details: Mapping[str, type[Announcement]]
+) -> type[Announcement]:
     """The type of an envelope's detail.
 
     Raises:

@@ -23,6 +23,8 @@ QUICK = {
     "VisibilityTimeoutSeconds": "30",
     "RetryDelaySeconds": "0",
     "ChargeFailureRate": "0",
+    # Tests that have charges fail look at what becomes of each message.
+    "BreakerTries": "1000",
 }
 
 

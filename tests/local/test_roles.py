@@ -45,6 +45,8 @@ CALLER = """
             return error.response["Error"]["Code"]
         return "done"
 """
+# How the circuit breaker has a few orders tried.
+TRIES = {"send_message", "invoke"}
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 
 
@@ -178,6 +180,9 @@ def test_none_may_do_what_no_function_does(
     if function == AUDITOR:
         own = {outputs[name] for name in SCANNED}
         calls = [c for c in calls if c[1] != "scan" or c[2]["TableName"] not in own]
+    if function == "circuit-breaker":
+        own = {outputs["PaymentsQueueUrl"], "payments-processor"}
+        calls = [c for c in calls if c[1] not in TRIES or own.isdisjoint(c[2].values())]
     answers = caller.answers(function, calls)
     done = [call for call, said in zip(calls, answers, strict=True) if said not in DENIED]
     assert not done
@@ -185,6 +190,9 @@ def test_none_may_do_what_no_function_does(
 
 # Tables of which a function reads no single items: it changes them, or scans them.
 NOT_READ = {("inventory-processor", "StockTableName"), (AUDITOR, "StockTableName")}
+# Queues that a function reads, though it is not their consumer.
+ALSO_READ = {("circuit-breaker", "PaymentsQueueUrl")}
+KEYS = {"StockTableName": "sku", "CircuitsTableName": "consumer"}
 
 
 def read_by(function: str) -> set[str]:
@@ -198,7 +206,8 @@ def read_by(function: str) -> set[str]:
     parked = {url_output(dlq) for step in STEPS if (dlq := step.dead_letter_queue) in named}
     if function == AUDITOR:
         parked = set()
-    return {name for name in tables if (function, name) not in NOT_READ} | own | parked
+    also = {name for reader, name in ALSO_READ if reader == function}
+    return {name for name in tables if (function, name) not in NOT_READ} | own | parked | also
 
 
 def legs_of(table: str) -> dict[str, Any]:
@@ -216,11 +225,12 @@ def test_each_reads_its_own_table_and_queue_only(
     caller: Caller, cloud: LocalCloud, function: str
 ) -> None:
     outputs = cloud.state.outputs
-    read = "get_item" if function == "order-api" else "batch_get_item"
+    single = function in ("order-api", "circuit-breaker")
+    read = "get_item" if single else "batch_get_item"
     asked: dict[str, Call] = {}
     for name, value in outputs.items():
         if name.endswith("TableName"):
-            key = {"sku" if name.startswith("Stock") else "order_id": {"S": "nobody-s"}}
+            key = {KEYS.get(name, "order_id"): {"S": "nobody-s"}}
             keys = {"TableName": value, "Key": key}
             batch = {"RequestItems": {value: {"Keys": [key]}}}
             asked[name] = ("dynamodb", read, keys if read == "get_item" else batch)

@@ -67,7 +67,7 @@ class AsynchronousInvocations:
                     f"{end.invocation.name} took {event.detail_type} as done",
                 )
             return
-        if isinstance(end, Failed) and not event.unreadable:
+        if isinstance(end, Failed) and not event.unreadable and event.order_id:
             end.invocation.check_excuse(orders_in(event.order_id), f"raised {end.error!r}")
         if isinstance(end, Throttled):
             wait = world.random.uniform(*_THROTTLED_SECONDS)
@@ -82,8 +82,10 @@ class AsynchronousInvocations:
         self._park(attempt, spec.failure_queue)
 
     def _park(self, attempt: _Attempt, queue: str | None) -> None:
-        assert queue is not None, f"{attempt.function} has no on-failure destination"
         event = attempt.event
+        if queue is None:
+            self._world.story.tell(attempt.function, f"is given up for {event.detail_type}")
+            return
         self._count += 1
         body: dict[str, Any] = {
             "requestContext": {"condition": "RetriesExhausted"},

@@ -47,9 +47,11 @@ class CardProcessor:
         """``charge`` and ``cancel``: the answer is a charge's id, or None.
 
         Raises:
-            ProcessorFailure: it never charges this order.
+            ProcessorFailure: it never charges this order, or answers nobody for now.
         """
         key = request.arguments["idempotency_key"]
+        if self._world.weather.is_outage(self._world.scheduler.now):
+            raise ProcessorFailure
         if request.operation == "cancel":
             self._cancel(key)
             return None

@@ -66,6 +66,9 @@ class Transport:
             raise self._connection.NoAnswerError(lost.code) from None
         except Refusal as refusal:
             return self._answer(refusal.status, _written_error(self._service, refusal))
+        if "Payload" in values:
+            headers = {"x-amz-function-error": e} if (e := values.get("FunctionError")) else {}
+            return self._connection.Answer(200, headers, values["Payload"])
         return self._answer(200, _written(self._service, values))
 
     def _answer(self, status: int, body: str) -> Any:  # noqa: ANN401
@@ -76,8 +79,19 @@ def _request(service: str, sent: Any) -> Request:  # noqa: ANN401 - the connecti
     if service == "sns":
         form = dict(parse_qsl(sent.body.decode()))
         return Request(service, form.pop("Action"), form)
+    if service == "lambda":
+        return _request_to_lambda(sent)
     operation = sent.headers["x-amz-target"].rpartition(".")[2]
     return Request(service, operation, json.loads(sent.body))
+
+
+def _request_to_lambda(sent: Any) -> Request:  # noqa: ANN401
+    _, _, kind, name, *_ = sent.path.split("/")
+    if kind == "functions":
+        arguments = {"FunctionName": name, "Payload": sent.body.decode()}
+        return Request("lambda", "Invoke", arguments)
+    operation = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping"}[sent.method]
+    return Request("lambda", operation, {"UUID": name, **json.loads(sent.body or b"{}")})
 
 
 def _written(service: str, values: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
 from simulation.faults import Faults
 from simulation.requests import Request, listed, orders_in
-from simulation.rooms import CARETAKER, Rooms
+from simulation.rooms import CARETAKER, CIRCUIT_BREAKER, Rooms
 from simulation.rules import COMES_TO_AN_END, ONE_MESSAGE, RAMP_UPS, REPORTS
 from simulation.story import Violation
 from simulation.template import FunctionSpec
@@ -22,6 +22,8 @@ from simulation.witness import Logged
 from simulation.world import World
 
 _MOST_CALLS: Final = 500
+_ENVIRONMENTS: Final = 2
+"""How many execution environments a function has."""
 _COVERED_REFUSALS: Final = 4
 """How often the retries of one invocation bear that something is refused."""
 _COVERED_SECONDS: Final = 2.0
@@ -35,16 +37,46 @@ class Pause:
     seconds: float
 
 
+class Pending:
+    """The answer to a call that takes its time: another function runs first."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+        self._then: Callable[[Any], None] | None = None
+        self._is_known = False
+
+    def settle(self, value: object) -> None:
+        """Give the answer."""
+        self._value, self._is_known = value, True
+        if self._then:
+            self._then(value)
+
+    def then(self, action: Callable[[Any], None]) -> None:
+        """Have something done with the answer, once it is there."""
+        self._then = action
+        if self._is_known:
+            action(self._value)
+
+
 class Invocation:
     """One call of a function: the owner of its coroutine, and its Lambda context."""
 
-    def __init__(self, world: World, spec: FunctionSpec, number: int, event: object) -> None:
+    def __init__(
+        self,
+        world: World,
+        spec: FunctionSpec,
+        number: int,
+        event: object,
+        memory: dict[str, Any],
+    ) -> None:
         self.function = spec.name
+        self.memory = memory
+        """What its execution environment remembers."""
         self.name = f"{spec.name}#{number}"
         self.tables = set(spec.environment.values()) & set(world.topology.tables)
         """The tables it works on."""
         self.aws_request_id = self.name
-        self.may_raise = spec.failure_queue is not None or spec.name == CARETAKER
+        self.may_raise = spec.failure_queue is not None or spec.name in (CARETAKER, CIRCUIT_BREAKER)
         """Whether it may raise when it fails: it gets its event again, or runs again."""
         self.orders = orders_in(event)
         """The orders that its event names."""
@@ -174,6 +206,9 @@ class Lambdas:
         self._perform = perform
         self._running: list[Invocation] = []
         self._numbers = dict.fromkeys(world.topology.functions, 0)
+        self._memories: dict[str, list[dict[str, Any]]] = {
+            name: [{} for _ in range(_ENVIRONMENTS)] for name in world.topology.functions
+        }
 
     def invoke(self, function: str, event: dict[str, Any], what: str, on_end: OnEnd) -> None:
         """Run a function.
@@ -193,7 +228,8 @@ class Lambdas:
         self._numbers[function] += 1
         # What the handler gets is its own: it went over the wire.
         event = json.loads(json.dumps(event))
-        invocation = Invocation(world, spec, self._numbers[function], event)
+        memory = world.random.choice(self._memories[function])
+        invocation = Invocation(world, spec, self._numbers[function], event, memory)
         world.witness.invocations += 1
         world.story.tell(invocation.name, f"begins: {what}")
         for other in self._running:
@@ -253,10 +289,15 @@ class Lambdas:
         self._world.story.tell(invocation.name, request.operation + answer.told)
         if isinstance(answer.value, Crash):
             self._die(invocation, on_end)
-        else:
-            self._world.scheduler.after(
-                rest, partial(self._resume, invocation, answer.value, on_end)
+            return
+        pending = answer.value if isinstance(answer.value, Pending) else Pending()
+        pending.then(
+            lambda value: self._world.scheduler.after(
+                rest, partial(self._resume, invocation, value, on_end)
             )
+        )
+        if pending is not answer.value:
+            pending.settle(answer.value)
 
     def _resume(self, invocation: Invocation, value: object, on_end: OnEnd) -> None:
         if invocation.alive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,9 +10,10 @@ from functools import partial
 from typing import Any, Final
 
 from simulation.clients import Refusal
-from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas
+from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas, Pending
 from simulation.requests import Request, listed, orders_in
-from simulation.rules import NEEDS_PERSON, ONE_MESSAGE
+from simulation.rooms import CIRCUIT_BREAKER
+from simulation.rules import CIRCUIT, NEEDS_PERSON, ONE_MESSAGE
 from simulation.scheduler import BEGINNING
 from simulation.story import Violation
 from simulation.template import FunctionSpec, QueueSpec
@@ -102,7 +104,7 @@ class Queue:
             self.messages.remove(message)
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
-        """What consumers and the caretaker ask."""
+        """What consumers, the caretaker and the circuit breaker ask."""
         arguments = request.arguments
         match request.operation:
             case "ChangeMessageVisibilityBatch":
@@ -110,7 +112,9 @@ class Queue:
             case "ReceiveMessage":
                 received = self.receive(arguments["MaxNumberOfMessages"])
                 for message in received:
-                    self.hide(message, arguments["VisibilityTimeout"])
+                    self.hide(
+                        message, arguments.get("VisibilityTimeout", self.spec.visibility_timeout)
+                    )
                 return {"Messages": list(map(_received, received))}
             case "DeleteMessageBatch":
                 receipts = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
@@ -152,7 +156,10 @@ def _received(message: Message) -> dict[str, Any]:
         "MessageId": message.id,
         "ReceiptHandle": message.receipt,
         "Body": message.body,
-        "Attributes": {"SentTimestamp": str(int(sent_at * 1000))},
+        "Attributes": {
+            "SentTimestamp": str(int(sent_at * 1000)),
+            "ApproximateReceiveCount": str(message.receives),
+        },
         **({"MessageAttributes": {"redrives": count}} if message.redrives else {}),
     }
 
@@ -163,6 +170,10 @@ class Queues:
     def __init__(self, world: World) -> None:
         self._world = world
         self._sent = 0
+        self.tested: set[str] = set()
+        """The receipts of the messages that succeeded when the circuit breaker had them tried."""
+        self._under_test: dict[str, Message] = {}
+        self._anew: set[str] = set()
         self._by_name: dict[str, Queue] = {}
         specs = world.topology.queues.values()
         for spec in sorted(specs, key=lambda spec: spec.dead_letter_queue is not None):
@@ -178,18 +189,63 @@ class Queues:
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._by_name.values())
 
-    def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
-        """Have the queue that is meant answer.
+    def perform(self, request: Request, function: str) -> Any:  # noqa: ANN401 - the answer
+        """Have the queue that is meant answer to a function.
 
         Raises:
             Refusal: there is no such queue.
         """
         for queue in self:
             if queue.spec.url == request.arguments["QueueUrl"]:
+                if function == CIRCUIT_BREAKER:
+                    return self._perform_for_test(queue, request)
                 if request.operation == "SendMessageBatch":
                     return self._send_back(queue, request.arguments["Entries"])
                 return queue.perform(request)
         raise Refusal("AWS.SimpleQueueService.NonExistentQueue")
+
+    def _perform_for_test(self, queue: Queue, request: Request) -> Any:  # noqa: ANN401
+        """What the circuit breaker asks: no message may be lost between its calls.
+
+        Raises:
+            Violation: one would be.
+        """
+        entries = request.arguments.get("Entries", [])
+        if request.operation == "SendMessageBatch":
+            for entry in entries:
+                self._send_anew(queue, entry)
+            return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
+        if request.operation == "DeleteMessageBatch":
+            receipts = {entry["ReceiptHandle"] for entry in entries}
+            for message in queue.messages:
+                if message.receipt in receipts and not (
+                    message.receipt in self.tested or message.body in self._anew
+                ):
+                    raise Violation(CIRCUIT, f"{message} is deleted, and was not done")
+        answer = queue.perform(request)
+        if request.operation == "ReceiveMessage":
+            names = {received["MessageId"] for received in answer["Messages"]}
+            self._under_test |= {m.body: m for m in queue.messages if m.id in names}
+        return answer
+
+    def _send_anew(self, queue: Queue, entry: dict[str, Any]) -> None:
+        """Take a message again that was tested."""
+        message = self._under_test[entry["MessageBody"]]
+        redrives = entry["MessageAttributes"].get("redrives", {}).get("StringValue", "0")
+        if int(redrives) != message.redrives:
+            raise Violation(CIRCUIT, f"{message} has lost how often it was sent back")
+        self._sent += 1
+        anew = Message(
+            f"{message.id.partition('~')[0]}~{self._sent}",
+            message.body,
+            message.what,
+            message.unreadable,
+            redrives=message.redrives,
+            sent_back=message.sent_back,
+        )
+        self._anew.add(message.body)
+        self._world.story.tell(queue.spec.name, f"gets {anew} anew")
+        queue.send(anew)
 
     def _send_back(self, queue: Queue, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Take messages that were parked in the queue's dead-letter queue.
@@ -256,6 +312,7 @@ class EventSource:
         self._queue = queue
         self._function = function
         self._lambdas = lambdas
+        self.state = "Enabled"
         queue.reader = self
 
     @property
@@ -263,11 +320,57 @@ class EventSource:
         """The name of the function."""
         return self._function.name
 
+    def switch(self, *, on: bool) -> bool:
+        """Have it hand out messages, or none; that takes its time, and it goes on meanwhile.
+
+        Returns:
+            False if another change is under way.
+        """
+        if self.state not in ("Enabled", "Disabled"):
+            return False
+        if (self.state == "Enabled") != on:
+            self.state = "Enabling" if on else "Disabling"
+            self._world.story.tell(f"mapping of {self._queue.spec.name}", f"is {self.state}")
+            self._world.scheduler.after(self._world.random.uniform(0.5, 40), self._switched)
+        return True
+
+    def _switched(self) -> None:
+        self.state = "Enabled" if self.state == "Enabling" else "Disabled"
+        self._world.story.tell(f"mapping of {self._queue.spec.name}", f"is {self.state}")
+        if self.state == "Enabled":
+            self.wake(0)
+
+    def test(self, event: dict[str, Any], tested: set[str], pending: Pending) -> None:
+        """Have the circuit breaker call the function with some messages.
+
+        Args:
+            event: as the mapping itself makes it.
+            tested: gets the receipts of those that succeed.
+            pending: gets the answer.
+        """
+        receipts = {record["messageId"]: record["receiptHandle"] for record in event["Records"]}
+        by_receipt = {message.receipt: message for message in self._queue.messages}
+        batch = [by_receipt[r] for r in receipts.values() if r in by_receipt]
+        what = f"a test of {', '.join(map(str, batch))}"
+
+        def ended(end: End) -> None:
+            self._ended(batch, receipts, end, delete=False)
+            if not isinstance(end, Answered):
+                pending.settle({"FunctionError": "Unhandled", "Payload": b"{}"})
+                return
+            failed = self._failed(end.value, receipts, end.invocation)
+            tested.update(receipt for id_, receipt in receipts.items() if id_ not in failed)
+            pending.settle({"Payload": json.dumps(end.value).encode()})
+
+        self._lambdas.invoke(self._function.name, event, what, ended)
+
     def wake(self, seconds: float) -> None:
         """Look for messages in that many seconds, or somewhat later."""
         self._world.scheduler.after(seconds + self._world.weather.poll(), self._poll)
 
     def _poll(self) -> None:
+        if self.state in ("Disabled", "Enabling"):
+            return
         batch = self._queue.receive(self._world.random.randint(1, self._function.batch_size))
         now = self._world.scheduler.now
         if any(message.visible_at <= now for message in self._queue.messages):
@@ -296,7 +399,14 @@ class EventSource:
             "awsRegion": "us-east-1",
         }
 
-    def _ended(self, batch: list[Message], receipts: Mapping[str, str], end: End) -> None:
+    def _ended(
+        self,
+        batch: list[Message],
+        receipts: Mapping[str, str],
+        end: End,
+        *,
+        delete: bool = True,
+    ) -> None:
         """Delete what is done. The rest comes back when its visibility timeout runs out."""
         if isinstance(end, Failed):
             raise Violation(
@@ -321,7 +431,8 @@ class EventSource:
                     Handled(self._world.scheduler.now, self._queue.spec.name, message.what, order)
                     for order in message.orders
                 ]
-                self._queue.delete(message, receipts[message.id])
+                if delete:
+                    self._queue.delete(message, receipts[message.id])
 
     def _failed(
         self, response: object, receipts: Mapping[str, str], invocation: Invocation

@@ -11,6 +11,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from simulation.template import Topology
 _PACKAGE: Final = "orders"
 API: Final = "order-api"
 CARETAKER: Final = "caretaker"
+CIRCUIT_BREAKER: Final = "circuit-breaker"
 _ELSEWHERE: Final = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://nowhere"}
 
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -127,7 +129,12 @@ def _lead_into_the_simulation() -> None:
     for silent in ("begin", "count", "gauge"):
         assert hasattr(telemetry, silent)
         setattr(telemetry, silent, _nothing)
-    for module in ("orders.aws.clock", "orders.caretaker.handler"):
+    for module in (
+        "orders.aws.clock",
+        "orders.caretaker.handler",
+        "orders.circuit_breaker.handler",
+        "orders.payments.tries",
+    ):
         _replace(importlib.import_module(module), "datetime", _Datetime)
     _replace(
         importlib.import_module("orders.aws.order_table"),
@@ -185,9 +192,30 @@ def _adapted(handler: Any) -> Handler:  # noqa: ANN401 - a room
     """The handler as it is composed, but with a card processor that keeps books."""
     if hasattr(handler, "processor"):
         provider = sys.modules["orders.payments.provider"]
-        handler = dataclasses.replace(handler, processor=_CardProcessor(provider))
+        handler = dataclasses.replace(
+            handler, processor=_CardProcessor(provider), tries=_Tries(handler.tries)
+        )
     adapted: Handler = handler
     return adapted
+
+
+class _Tries:
+    """What each execution environment of a run remembers of its own."""
+
+    def __init__(self, fresh: Any) -> None:  # noqa: ANN401 - the room's
+        self._fresh = fresh
+
+    def note(self, *, failed: bool) -> None:
+        self._here().note(failed=failed)
+
+    def take_notice(self) -> object:
+        return self._here().take_notice()
+
+    def _here(self) -> Any:  # noqa: ANN401
+        remembered = owner_here().memory
+        if "tries" not in remembered:
+            remembered["tries"] = dataclasses.replace(self._fresh, _tries=deque())
+        return remembered["tries"]
 
 
 class _CardProcessor:

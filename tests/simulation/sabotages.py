@@ -14,6 +14,10 @@ _API = "orders.order_api.handler"
 _BUS = "orders.aws.bus"
 _CARETAKER = "orders.caretaker.handler"
 _CARETAKER_DECISIONS = "orders.caretaker.decisions"
+_CIRCUITS = "orders.circuit_breaker.circuits"
+_CIRCUIT_BREAKER = "orders.circuit_breaker.handler"
+_CIRCUIT_CONSUMER = "orders.circuit_breaker.consumer"
+_CIRCUIT_DECISIONS = "orders.circuit_breaker.decisions"
 _DYNAMODB = "orders.aws.dynamodb"
 _EVENTS = "orders.events"
 _INVENTORY = "orders.inventory.handler"
@@ -271,6 +275,61 @@ SABOTAGES: Final = (
         _PARKED,
         "        answer = self.sqs().send_message_batch(\n",
         "        answer = {} if messages else self.sqs().send_message_batch(\n",
+    ),
+    # The circuit breaker
+    Sabotage(
+        "circuit breaker: have orders tried on hold",
+        _CIRCUIT_DECISIONS,
+        "not circuit.is_closed and not circuit.on_hold and now",
+        "not circuit.is_closed and now",
+    ),
+    Sabotage(
+        "circuit breaker: resume what an operator holds",
+        _CIRCUIT_DECISIONS,
+        "return circuit.is_closed and not circuit.on_hold",
+        "return circuit.is_closed or bool(circuit.on_hold)",
+    ),
+    Sabotage(
+        "circuit breaker: overwrite what an operator has noted",
+        _CIRCUITS,
+        '"attribute_not_exists(consumer) OR version = :version"',
+        '"attribute_exists(consumer) OR NOT version = :version"',
+    ),
+    Sabotage(
+        "circuit breaker: resume what somebody else has paused",
+        _CIRCUIT_DECISIONS,
+        "if circuit.switched_at is None:",
+        "if False:",
+    ),
+    Sabotage(
+        "circuit breaker: never resume",
+        _CIRCUIT_BREAKER,
+        "if to_be_on != (state == ENABLED):",
+        "if state == ENABLED and not to_be_on:",
+    ),
+    Sabotage(
+        "circuit breaker: lose what fails in a test",
+        _CIRCUIT_CONSUMER,
+        "self._delete(self._send_anew(failed))",
+        "self._delete(failed)",
+    ),
+    Sabotage(
+        "circuit breaker: forget how often a tested message was sent back",
+        _CIRCUIT_CONSUMER,
+        'for name, value in message.get("MessageAttributes", {}).items()',
+        "for name, value in ()",
+    ),
+    Sabotage(
+        "circuit breaker: close without a test",
+        _CIRCUIT_DECISIONS,
+        "    if not trial.passed:\n",
+        "    if False:\n",
+    ),
+    Sabotage(
+        "circuit breaker: never test",
+        _CIRCUIT_BREAKER,
+        "if is_due(circuit, self.now()):",
+        "if False:",
     ),
     # Batches, tables, the bus, updates
     Sabotage(

@@ -11,20 +11,21 @@ from typing import Any, Final
 from simulation.asynchronous import AsynchronousInvocations
 from simulation.bus import Bus, Event
 from simulation.card_processor import CardProcessor
+from simulation.circuit import CONSUMER, Circuit
 from simulation.dynamodb import DynamoDB, Item
 from simulation.faults import FAULTS, Faults
 from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
-from simulation.rooms import API, Rooms
+from simulation.rooms import API, CIRCUIT_BREAKER, Rooms
 from simulation.rules import BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
-from simulation.weather import DELIVERY, Weather, denials, ramp_ups
+from simulation.weather import DELIVERY, Weather, denials, outages, ramp_ups
 from simulation.witness import Change, Witness, number, text
 from simulation.workload import Plan, Workload
 from simulation.world import World
@@ -81,6 +82,7 @@ class _Simulation:
                 rates,
                 ramp_ups(random, targets, self.plan.seconds),
                 denials(random, calls, self.plan.seconds),
+                outages(random, self.plan.seconds),
             ),
             story=Story(scheduler),
             witness=Witness(),
@@ -102,6 +104,14 @@ class _Simulation:
         for function in topology.functions.values():
             if function.queue:
                 EventSource(world, self._queues[function.queue], function, self._lambdas)
+        payments = self._queues[CONSUMER].reader
+        assert payments
+        self._circuit = Circuit(world, self._tables, self._queues, payments)
+        self._others = {
+            "lambda": self._circuit.perform,
+            "logs": self._log_events,
+            "sns": self._topic.perform,
+        }
         self._schedule = Schedule(world, self._lambdas)
         self._workload = Workload(world, self.plan, self._lambdas, self._bus, self._queues)
 
@@ -111,6 +121,7 @@ class _Simulation:
         try:
             self._workload.begin()
             self._schedule.begin(self.plan.seconds)
+            self._circuit.begin(self.plan.seconds)
             scheduler.run(self.plan.seconds)
             self.world.story.tell("the weather", "is calm from here on")
             self.world.weather.calm = True
@@ -151,15 +162,15 @@ class _Simulation:
             case "events":
                 return self._bus.perform(request, invocation.function)
             case "sqs":
-                return self._queues.perform(request)
-            case "logs":
-                return self._log_events(request)
-            case "sns":
-                return self._topic.perform(request)
-            case other:
-                assert other == CARD_PROCESSOR, f"the model knows no {other}"
+                answer = self._queues.perform(request, invocation.function)
+                if (invocation.function, request.operation) == (CIRCUIT_BREAKER, "ReceiveMessage"):
+                    self._circuit.received(answer["Messages"])
+                return answer
+            case service if service == CARD_PROCESSOR:
                 self._watch.asked(request, invocation.began)
                 return self._processor.perform(request)
+            case service:
+                return self._others[service](request)
 
     def _log_events(self, request: Request) -> dict[str, list[dict[str, Any]]]:
         """``FilterLogEvents`` for warnings."""
@@ -189,6 +200,8 @@ class _Simulation:
         for key, record in self._tables.items("orders").items():
             if "unfinished" in record:
                 return f"{key} is {text(record, 'status')} and has not ended"
+        if waiting := self._circuit.waiting():
+            return waiting
         for queue in self._queues:
             if not queue.reader or not queue.spec.dead_letter_queue:
                 continue
@@ -207,6 +220,8 @@ class _Simulation:
         world.witness.changes.append(Change(world.scheduler.now, table, key, before, after))
         world.story.tell(f"table {table}", _told(table, key, before, after))
         self._watch.changed(table, key, before, after)
+        if table == "circuits":
+            self._circuit.changed(before, after)
 
     def _deliver(self, target: str, event: Event) -> None:
         """Hand an event to a target of the bus."""

@@ -19,8 +19,8 @@ _PSEUDO_PARAMETERS: Final = {
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
-_SHORTER: Final = {"OrderDeadlineMinutes": "300"}
-"""Parameters that are not their defaults, so that the end of a run comes sooner."""
+_SMALLER: Final = {"OrderDeadlineMinutes": "300", "BreakerTries": "3"}
+"""Parameters that are not their defaults: a run has few orders, and its end comes sooner."""
 _PATTERN_KEYS: Final = {"source", "detail-type"}
 
 
@@ -88,7 +88,7 @@ class _Reader:
     def __init__(self, template: dict[str, Any]) -> None:
         self._defaults = {
             name: declared.get("Default", "") for name, declared in template["Parameters"].items()
-        } | _SHORTER
+        } | _SMALLER
         self._resources: dict[str, dict[str, Any]] = template["Resources"]
 
     def topology(self) -> Topology:
@@ -206,16 +206,17 @@ class _Reader:
         return str(value)
 
     def _ref(self, name: str) -> str:
-        if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
-        if name in self._defaults:
-            return str(self._defaults[name])
+        parameters = _PSEUDO_PARAMETERS | self._defaults
+        if name in parameters:
+            return str(parameters[name])
         properties = self._get(name)
         match self._resources[name]["Type"]:
             case "AWS::SQS::Queue":
                 return _queue_url(self._value(properties["QueueName"]))
             case "AWS::Logs::LogGroup":
                 return self._value(properties["LogGroupName"])
+            case "AWS::Lambda::EventSourceMapping":
+                return f"mapping-of-{self._name_of(properties['EventSourceArn'])}"
             case "AWS::SNS::Topic":
                 topic = self._value(properties["TopicName"])
                 return f"arn:aws:sns:{_REGION}:{_ACCOUNT}:{topic}"

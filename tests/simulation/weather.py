@@ -15,8 +15,8 @@ LATE_EVENT: Final = "event delivered late"
 EARLY_RETURN: Final = "visibility timeout ran out early"
 UNDELETED: Final = "message came again after its delete"
 LOST_ANSWER: Final = "API answer lost"
-CARETAKER_ABSENT: Final = "caretaker not called"
-CARETAKER_TWICE: Final = "caretaker called twice at once"
+NOT_CALLED: Final = "schedule did not call"
+CALLED_TWICE: Final = "schedule called twice at once"
 CLIENT_GONE: Final = "client never calls again"
 DENIED: Final = "permission taken away"
 RAMP_UP: Final = "refused while ramping up"
@@ -29,8 +29,8 @@ DELIVERY: Final = {
     EARLY_RETURN: 0.15,
     UNDELETED: 0.04,
     LOST_ANSWER: 0.1,
-    CARETAKER_ABSENT: 0.2,
-    CARETAKER_TWICE: 0.3,
+    NOT_CALLED: 0.2,
+    CALLED_TWICE: 0.3,
     CLIENT_GONE: 0.5,
 }
 """What can go wrong on the way, and how often where the weather is moderate."""
@@ -98,6 +98,27 @@ def ramp_ups(random: Random, targets: Sequence[str], seconds: float) -> tuple[Ra
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """For a while the card processor answers nobody."""
+
+    begins: float
+    ends: float
+
+
+def outages(random: Random, seconds: float) -> tuple[Outage, ...]:
+    """Draw those of a seed; one may last longer than there are other faults.
+
+    Args:
+        random: the seed's.
+        seconds: how long there are other faults.
+    """
+    if random.random() < 0.5:
+        return ()
+    begins = random.uniform(0, seconds * 0.2)
+    return (Outage(begins, begins + random.uniform(20, 900)),)
+
+
 class Weather:
     """The faults of one run: how often each strikes, until they stop."""
 
@@ -107,6 +128,7 @@ class Weather:
         rates: dict[str, float],
         ramp_ups: Sequence[RampUp] = (),
         denials: Sequence[Denial] = (),
+        outages: Sequence[Outage] = (),
     ) -> None:
         """Draw the weather of a seed.
 
@@ -115,8 +137,10 @@ class Weather:
             rates: how often each kind of fault strikes where the weather is moderate.
             ramp_ups: the seed's.
             denials: the seed's.
+            outages: the seed's.
         """
         self._denials = denials
+        self._outages = outages
         self._ramp_ups = ramp_ups
         self.struck: Counter[str] = Counter()
         self.calm = False
@@ -156,6 +180,10 @@ class Weather:
         )
         self.struck[DENIED] += denied
         return denied
+
+    def is_outage(self, now: float) -> bool:
+        """Whether the card processor answers nobody now."""
+        return any(outage.begins <= now < outage.ends for outage in self._outages)
 
     def latency(self) -> float:
         """How long a call takes when nothing is wrong."""

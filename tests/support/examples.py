@@ -8,7 +8,7 @@ from orders import events
 from orders.events import OrderLine, OrderUpdate
 
 LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
-EXAMPLES: list[events.Detail | OrderUpdate] = [
+EXAMPLES: list[events.Announcement | OrderUpdate] = [
     events.OrderPlaced(order_id="a", amount=Decimal("9999999999.99"), items=LINES),
     events.OrderPlaced(order_id="a.B_c-1", amount=Decimal(0), customer_id="Zoë 🦊"),
     events.OrderCancelRequested(order_id="a"),
@@ -21,6 +21,9 @@ EXAMPLES: list[events.Detail | OrderUpdate] = [
     events.InventoryReserved(order_id="a", items=LINES),
     events.InventoryRejected(order_id="a", reason="mug: 1 of 2"),
     events.InventoryReleased(order_id="a"),
+    events.PaymentsFailing(tries=20, failed=16),
+    events.CircuitOpened(consumer="payments", reason="16 of 20", since="2026-08-18T09:30:00.123Z"),
+    events.CircuitClosed(consumer="payments", since="2026-08-18T09:31:00.123Z"),
     OrderUpdate(order_id="a", status="placed", at="2026-08-18T09:30:00Z"),
     OrderUpdate(order_id="a", status="cancelled", at="2026-08-18T09:30:00Z", reason="expired"),
 ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from orders.aws import clients, patience
 from orders.aws.sqs import Retry
 from orders.aws.wire import client as lean
+from orders.payments.tries import Tries
 from support import aws
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ def retry(client_kind: str) -> Retry:
     sqs: SQSClient = aws.connect("sqs")
     queue_url = sqs.create_queue(QueueName="queue")["QueueUrl"]
     return Retry(lambda: sqs, queue_url, first_delay_seconds=5)
+
+
+@pytest.fixture
+def tries() -> Tries:
+    """Remembers the tries of the card processor, as by default."""
+    return Tries(least=20, failed_share=0.8, pause=timedelta(minutes=1))
 
 
 @pytest.fixture

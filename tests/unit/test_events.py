@@ -13,8 +13,9 @@ from orders.events import (
     MAX_CHARGE_ID,
     MAX_REASON,
     ROUTING,
-    Detail,
+    Announcement,
     UnreadableEventError,
+    convert_alert,
     convert_milestone,
     decode_command,
     decode_outcome,
@@ -25,11 +26,15 @@ from support.lambdas import event_of, order_placed
 
 SOURCES = (*{source for source, _ in ROUTING.values()}, "com.evil", "", "com.myapp.orders ")
 DECODERS = [read for name, read in vars(events).items() if name.startswith("decode_")]
-READERS = (*DECODERS, lambda body: convert_milestone(json.loads(body)))
+READERS = (
+    *DECODERS,
+    lambda body: convert_milestone(json.loads(body)),
+    lambda body: convert_alert(json.loads(body)),
+)
 FIELDS: dict[str, dict[str, Any]] = {
     example.detail_type: json.loads(encode(example))
     for example in EXAMPLES
-    if isinstance(example, Detail)
+    if isinstance(example, Announcement)
 }
 
 
@@ -122,7 +127,7 @@ def test_free_text_is_bounded(event: dict[str, Any], place: str) -> None:
 
 @pytest.mark.parametrize("order_id", [".", ".."])
 def test_an_id_that_means_a_place_in_a_path_is_none(order_id: str) -> None:
-    for read in READERS:
+    for read in READERS[:-1]:  # the last reads what is about no order
         faults = [
             str(why(read, event_of(name, **fields | {"order_id": order_id})))
             for name, fields in FIELDS.items()

@@ -21,6 +21,7 @@ from orders.order_api.handler import OrderApi
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, SimulatedCardProcessor
+from orders.payments.tries import Tries
 from orders.tracker.handler import OrderTracker
 from support.lambdas import Context, event_of, failed, order_placed, sqs_event
 from support.places import with_everywhere
@@ -114,9 +115,11 @@ def api(dynamodb: DynamoDBClient, tap: TappedBus) -> OrderApi:
 
 
 @pytest.fixture
-def payments(dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry) -> PaymentsProcessor:
+def payments(
+    dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry, tries: Tries
+) -> PaymentsProcessor:
     ledger = Ledger(dynamodb, "payments")
-    return PaymentsProcessor(ledger, SimulatedCardProcessor(0, 0), tap.bus, retry)
+    return PaymentsProcessor(ledger, SimulatedCardProcessor(0, 0), tap.bus, retry, tries)
 
 
 @pytest.fixture

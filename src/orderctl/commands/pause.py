@@ -22,7 +22,8 @@ def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = 
 
     Nothing is lost: it finishes the messages it has taken, and new ones wait on the queue, which
     keeps them for 4 days. Orders that need it do not end meanwhile. It stays paused, through
-    deployments too, until `orderctl resume`. `orderctl status` shows paused consumers.
+    deployments too, until `orderctl resume`: the circuit breaker does not resume it. `orderctl
+    status` shows paused consumers.
 
     Args:
         consumer: Which consumer.
@@ -35,6 +36,9 @@ def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl resume payments")
 def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = Target()) -> None:
     """Let a paused consumer take messages again, and wait until it does.
+
+    If the circuit breaker has paused it, this closes the circuit. It opens again if orders go on
+    failing.
 
     Args:
         consumer: Which consumer.

@@ -19,6 +19,7 @@ from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, parse_moment
+from orders.circuit_breaker.decisions import Circuit
 
 _NOTHING = "-"
 _HEADER = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done")
@@ -35,8 +36,8 @@ def status(*, since: Window = "10m", as_json: Json = False, target: Target = Tar
 
     Each line has the messages waiting in the step's queue, those being worked on (or waiting for a
     retry), the age of the oldest, and those parked; how often its function was called and failed;
-    and what it has done. Below are the unfinished orders, the alarms and the paused consumers. On
-    AWS the numbers from CloudWatch are some minutes old.
+    and what it has done. Below are the unfinished orders, the alarms, an open circuit and the
+    paused consumers. On AWS the numbers from CloudWatch are some minutes old.
 
     Args:
         since: How far back to count: 10m, 1h, 1d, or an ISO 8601 time (UTC).
@@ -136,6 +137,7 @@ def screen(name: str, seen: Health) -> list[Text]:
         Text(),
         _orders(seen),
         _alarms(seen),
+        *(_circuit(it.name, it.circuit) for it in seen.steps if it.circuit and it.is_cut_off),
         *(_paused(step) for step in seen.steps if step.is_paused),
     ]
 
@@ -189,7 +191,20 @@ def _alarms(seen: Health) -> Text:
     return Text.assemble("alarms   ", (f"on: {', '.join(seen.ringing)}", _BAD), without)
 
 
+def _circuit(step: str, circuit: Circuit) -> Text:
+    """Why the circuit breaker has paused a step."""
+    return Text(
+        f"circuit  {step} is {circuit.state} since {circuit.since}: {circuit.reason}", style=_BAD
+    )
+
+
 def _paused(step: StepHealth) -> Text:
+    if step.is_cut_off and step.circuit and not step.circuit.on_hold:
+        return Text(
+            f"paused   {step.name} ({step.state}) by the circuit breaker, until a few orders "
+            "succeed that it tries",
+            style=_ODD,
+        )
     return Text(
         f"paused   {step.name} ({step.state}); to resume it: {paths.orderctl()} resume {step.name}",
         style=_ODD,

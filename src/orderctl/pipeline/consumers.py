@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from orderctl.errors import OrderctlError
 from orderctl.waiting import wait_until
+from orders.aws.clock import utc_now
+from orders.circuit_breaker.circuits import Circuits
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -18,11 +20,21 @@ _IN_BETWEEN = ("Creating", "Enabling", "Disabling", "Updating")
 class Consumer:
     """An event source mapping, which hands a queue's messages to its function."""
 
-    def __init__(self, functions: LambdaClient, name: str, mapping: str) -> None:
-        """Take its name and the UUID of its event source mapping."""
+    def __init__(
+        self, functions: LambdaClient, name: str, mapping: str, circuits: Circuits | None = None
+    ) -> None:
+        """Take a consumer.
+
+        Args:
+            functions: a client.
+            name: its name.
+            mapping: the UUID of its event source mapping.
+            circuits: where its circuit is, if it has one.
+        """
         self.name = name
         self._functions = functions
         self._mapping = mapping
+        self._circuits = circuits
 
     def state(self) -> str:
         """The state of its mapping, such as Enabled or Disabling."""
@@ -31,6 +43,9 @@ class Consumer:
     def switch(self, *, on: bool) -> bool:
         """Turn it on or off, and wait until that is done.
 
+        The circuit breaker never turns on what was turned off here. What is turned on here it
+        turns off only for another reason.
+
         Returns:
             Whether this changed anything.
 
@@ -38,6 +53,9 @@ class Consumer:
             OrderctlError: it did not reach the state in time.
         """
         target = "Enabled" if on else "Disabled"
+        if self._circuits:
+            note = self._circuits.release if on else self._circuits.hold
+            note(self.name, utc_now())
         # AWS refuses a change while another is under way.
         if self._wait_until_settled() == target:
             return False

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from orderctl.pipeline.steps import STEPS, Step
+from orders.circuit_breaker.decisions import Circuit
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -50,11 +51,18 @@ class StepHealth:
     parked: Depth | None
     state: str | None
     """The state of its event source mapping, such as Enabled or Disabled."""
+    circuit: Circuit | None = None
+    """Whether the circuit breaker lets it take messages; None if it has no circuit."""
 
     @property
     def is_paused(self) -> bool:
         """Whether its consumer takes no messages."""
         return self.state in ("Disabled", "Disabling")
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its circuit is open."""
+        return self.circuit is not None and not self.circuit.is_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +189,9 @@ def _step(
         queue=_depth(pipeline, step.queue, metrics, now),
         parked=_depth(pipeline, step.dead_letter_queue, metrics, now),
         state=pipeline.consumer(step.name).state() if step.event_source else None,
+        circuit=pipeline.circuits.get(step.name)
+        if step.has_circuit and pipeline.circuits
+        else None,
     )
 
 
@@ -214,6 +225,7 @@ def facts(health: Health) -> dict[str, Any]:
                 "queue": _depth_facts(step.queue),
                 "parked": _depth_facts(step.parked),
                 "event_source": step.state,
+                "circuit": _circuit_facts(step.circuit),
             }
             for step in health.steps
         ],
@@ -221,6 +233,17 @@ def facts(health: Health) -> dict[str, Any]:
         "oldest_unfinished_seconds": _seconds(health.oldest_unfinished),
         "alarms": dict(health.alarms),
         "paused": health.paused,
+    }
+
+
+def _circuit_facts(circuit: Circuit | None) -> dict[str, Any] | None:
+    if circuit is None:
+        return None
+    return {
+        "state": circuit.state,
+        "since": circuit.since or None,
+        "reason": circuit.reason,
+        "on_hold_since": circuit.on_hold,
     }
 
 

@@ -19,6 +19,7 @@ from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
 from orderctl.pipeline.updates import OrderUpdates
 from orders.card_books import SimulatedCardBooks
+from orders.circuit_breaker.circuits import Circuits
 
 if TYPE_CHECKING:
     import boto3
@@ -96,8 +97,19 @@ class Pipeline:
 
     def consumer(self, name: str) -> Consumer:
         """A consumer by its name in `steps.CONSUMERS`."""
-        mapping = self.stack.physical_id(CONSUMERS[name].event_source)
-        return Consumer(self.session.client("lambda"), name, mapping)
+        step = CONSUMERS[name]
+        return Consumer(
+            self.session.client("lambda"),
+            name,
+            self.stack.physical_id(step.event_source),
+            self.circuits if step.has_circuit else None,
+        )
+
+    @cached_property
+    def circuits(self) -> Circuits | None:
+        """The circuits of the consumers; None in a stack from before there were any."""
+        table = self.stack.outputs.get("CircuitsTableName")
+        return Circuits(self._dynamodb, table) if table else None
 
     @cached_property
     def functions(self) -> Functions:

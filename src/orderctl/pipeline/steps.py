@@ -23,6 +23,8 @@ class Step:
     """The queue in which its messages are parked."""
     event_source: str = ""
     """The event source mapping between its queue and its function."""
+    has_circuit: bool = False
+    """Whether the circuit breaker may pause it."""
     counts: tuple[tuple[str, str], ...] = ()
     """Metrics of its function in the namespace OrderPipeline, each with a label."""
 
@@ -62,6 +64,7 @@ STEPS = (
         queue="PaymentsQueue",
         dead_letter_queue="PaymentsDLQ",
         event_source="PaymentsEventSource",
+        has_circuit=True,
         counts=(
             ("PaymentsCharged", "charged"),
             ("PaymentsDeclined", "declined"),
@@ -115,6 +118,7 @@ STEPS = (
         counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
     ),
     Step("auditor", function="AuditorFunction", function_name="auditor"),
+    Step("circuit breaker", function="CircuitBreakerFunction", function_name="circuit-breaker"),
 )
 
 RULES = (
@@ -123,6 +127,8 @@ RULES = (
     Rule("CancelledRule", "order-cancelled"),
     # It only sends order updates, which the shop's services would get again.
     Rule("ConfirmedRule", "order-confirmed", is_replayed=False),
+    # What it tells is over.
+    Rule("PaymentsFailingRule", "payments-failing", is_replayed=False),
 )
 
 FUNCTION_NAMES = tuple(step.function_name for step in STEPS if step.function)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
     from orders.aws.context import Context
-    from orders.events import Detail
+    from orders.events import Announcement
 
 _ENTRIES_A_CALL: Final = 10
 """As many as ``PutEvents`` takes."""
@@ -33,7 +33,7 @@ class Bus:
     client: EventBridgeClient
     name: str
 
-    def publish(self, details: Sequence[Detail], context: Context) -> list[str | None]:
+    def publish(self, details: Sequence[Announcement], context: Context) -> list[str | None]:
         """Put events on the bus, with as few calls as possible.
 
         ``PutEvents`` answers 200 with failures inside, so each entry's answer is looked at. What
@@ -63,7 +63,7 @@ class Bus:
             return [None] * len(entries)
         return [entry.get("ErrorCode") for entry in answer["Entries"]]
 
-    def _entry(self, detail: Detail) -> PutEventsRequestEntryTypeDef:
+    def _entry(self, detail: Announcement) -> PutEventsRequestEntryTypeDef:
         return {
             "EventBusName": self.name,
             "Source": detail.source,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from orders.aws.bus import Bus
     from orders.aws.context import Context
-    from orders.events import Detail
+    from orders.events import Detail, Notice
 
 MAX_RETRY_DELAY_SECONDS: Final = 900
 MAX_CONFLICTS: Final = 3
@@ -71,6 +71,7 @@ class Batch(Generic[EventT]):
     _failed: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Receipt handle and attempt by message id."""
     _announcements: list[tuple[Message[EventT], Detail]] = field(default_factory=list)
+    _notices: list[Notice] = field(default_factory=list)
     _conflicts: Counter[str] = field(default_factory=Counter)
     _states: Counter[str] = field(default_factory=Counter)
 
@@ -159,6 +160,10 @@ class Batch(Generic[EventT]):
         """
         self._announcements.append((message, detail))
 
+    def notify(self, notice: Notice) -> None:
+        """Have an event published with the announcements that is about no message."""
+        self._notices.append(notice)
+
     def count(self, state: str) -> None:
         """Count a record that was written with a new state."""
         self._states[state] += 1
@@ -169,8 +174,10 @@ class Batch(Generic[EventT]):
 
     def finish(self, bus: Bus, retry: Retry, context: Context) -> BatchResponse:
         """Publish what was announced, and answer to SQS."""
-        refusals = bus.publish([detail for _, detail in self._announcements], context)
-        for (message, _), refusal in zip(self._announcements, refusals, strict=True):
+        details = [detail for _, detail in self._announcements]
+        refusals = bus.publish([*details, *self._notices], context)
+        # A notice that is refused is lost: whoever gives one gives it again while it is true.
+        for (message, _), refusal in zip(self._announcements, refusals, strict=False):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
         if self._failed:

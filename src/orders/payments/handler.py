@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
@@ -20,6 +21,7 @@ from orders.payments.provider import (
     ProcessorFailedError,
     SimulatedCardProcessor,
 )
+from orders.payments.tries import Tries
 
 if TYPE_CHECKING:
     from orders.aws.context import Context
@@ -43,6 +45,7 @@ class PaymentsProcessor:
     processor: CardProcessor
     bus: Bus
     retry: Retry
+    tries: Tries
     now: Callable[[], str] = utc_now
 
     def __call__(self, event: dict[str, Any], context: Context) -> BatchResponse:
@@ -60,6 +63,8 @@ class PaymentsProcessor:
     def _settle(self, batch: Batch[Command], context: Context) -> None:
         for messages in batch.rounds():
             self._record(batch, self._decide(batch, messages, context), context)
+        if notice := self.tries.take_notice():
+            batch.notify(notice)
 
     def _decide(
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context
@@ -78,6 +83,7 @@ class PaymentsProcessor:
             try:
                 changes.append((message, before, self._ask(message, before)))
             except ProcessorFailedError as error:
+                self.tries.note(failed=True)
                 placed = isinstance(message.event.detail, OrderPlaced)
                 batch.fail(message, "charge failed" if placed else "refund failed", str(error))
         return changes
@@ -87,9 +93,11 @@ class PaymentsProcessor:
         action, order = next_action(before, message.event), message.event.detail
         if action is Action.CHARGE and isinstance(order, OrderPlaced):
             answer = self.processor.charge(order.order_id, order.amount, order.currency)
+            self.tries.note(failed=False)
             return settle(order, answer, attempt=message.attempt, at=self.now())
         if action is Action.CANCEL or before is None:
             self.processor.cancel(message.order_id)
+            self.tries.note(failed=False)
             return cancel(before, message.order_id, at=self.now())
         return before
 
@@ -126,4 +134,9 @@ handler = PaymentsProcessor(
     ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     retry=Retry(clients.sqs, os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
+    tries=Tries(
+        least=int(os.environ["BREAKER_TRIES"]),
+        failed_share=float(os.environ["BREAKER_FAILED_SHARE"]),
+        pause=timedelta(seconds=int(os.environ["BREAKER_PAUSE_SECONDS"])),
+    ),
 )

@@ -93,8 +93,10 @@ def cause(order: Order) -> str | None:
     types = [step.type for step in order.history]
     if OrderCancelled.detail_type not in types:
         return None
-    before = types[types.index(OrderCancelled.detail_type) - 1]
-    return before if before in _CANCELS else OrderCancelled.detail_type
+    cancelled = types.index(OrderCancelled.detail_type)
+    if cancelled and types[cancelled - 1] in _CANCELS:
+        return types[cancelled - 1]
+    return OrderCancelled.detail_type  # from outside; perhaps the first that was heard of the order
 
 
 def _note(order: Order, event: Outcome) -> Order:

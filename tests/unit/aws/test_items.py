@@ -22,6 +22,7 @@ from orders.payments.decisions import Payment
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import SimulatedCardProcessor
+from orders.payments.tries import Tries
 from orders.tracker.handler import OrderTracker
 from support.lambdas import Context, event_of, failed, order_cancelled, sqs_event
 
@@ -185,10 +186,11 @@ class TestAnUnreadableRecord:
         dynamodb: DynamoDBClient,
         tap: TappedBus,
         retry: Retry,
+        tries: Tries,
         reasons: Callable[[], list[str]],
     ) -> None:
         ledger, card_processor = Ledger(dynamodb, "payments"), SimulatedCardProcessor(0, 0)
-        processor = PaymentsProcessor(ledger, card_processor, tap.bus, retry)
+        processor = PaymentsProcessor(ledger, card_processor, tap.bus, retry, tries)
         dynamodb.put_item(TableName="payments", Item={"order_id": {"S": "odd"}})
         event = sqs_event(order_cancelled("odd"), order_cancelled("a"))
         assert failed(processor(event, Context())) == ["m0"]

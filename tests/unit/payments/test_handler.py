@@ -11,6 +11,7 @@ from orders.card_books import Booked
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
+from orders.payments.tries import Tries
 from support.aws import Refused, line, refuse
 from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
 
@@ -65,9 +66,9 @@ def processor() -> Processor:
 
 @pytest.fixture
 def handler(
-    dynamodb: DynamoDBClient, processor: Processor, tap: TappedBus, retry: Retry
+    dynamodb: DynamoDBClient, processor: Processor, tap: TappedBus, retry: Retry, tries: Tries
 ) -> PaymentsProcessor:
-    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry)
+    return PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry, tries)
 
 
 def payments(dynamodb: DynamoDBClient) -> dict[str, dict[str, Any]]:
@@ -147,7 +148,7 @@ def test_a_delivery_that_wrote_first_wins(
     handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
 ) -> None:
     """Two deliveries at once: both look and find nothing, and the second one's write is refused."""
-    racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry)
+    racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry, handler.tries)
 
     def race(_: object) -> None:
         line(dynamodb).forget("BatchExecuteStatement")

@@ -141,6 +141,8 @@ def test_what_is_told_of_an_old_record_fits_the_contract() -> None:
         ([CHARGED, REQUESTED], "order.cancel_requested"),
         ([CANCELLED], "order.cancelled"),
         ([CHARGED, RESERVED, CANCELLED], "order.cancelled"),
+        ([CANCELLED, DECLINED], "order.cancelled"),
+        ([CANCELLED, REJECTED], "order.cancelled"),
     ],
 )
 def test_the_cause_of_a_cancelled_order_is_known(

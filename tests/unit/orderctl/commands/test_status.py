@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from orderctl.commands.status import screen
 from orderctl.pipeline import health
 from orderctl.pipeline.health import Depth, Health, StepHealth
+from orders.circuit_breaker.decisions import Circuit
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
@@ -29,6 +32,7 @@ PAYMENTS = StepHealth(
     queue=Depth("payments", 3, 1, timedelta(seconds=75)),
     parked=Depth("payments-dlq", 2, 0, None),
     state="Disabled",
+    circuit=Circuit(consumer="payments"),
 )
 SEEN = Health(
     at=NOW,
@@ -52,6 +56,19 @@ def test_a_step_is_a_line_and_what_is_wrong_stands_below() -> None:
     assert lines[6] == "orders   4 unfinished, the oldest for 7 min"
     assert lines[7] == "alarms   on: payments-dlq; 1 without data"
     assert lines[8].startswith("paused   payments (Disabled); to resume it: ")
+
+
+def test_an_open_circuit_says_why_and_since_when() -> None:
+    circuit = Circuit(
+        consumer="payments", state="half-open", since="12:00", reason="16 of 20 failed"
+    )
+    step = replace(PAYMENTS, circuit=circuit)
+    lines = [line.plain for line in screen("order-pipeline", replace(SEEN, steps=(step,)))]
+    assert lines[-2] == "circuit  payments is half-open since 12:00: 16 of 20 failed"
+    assert "by the circuit breaker" in lines[-1]
+    held = replace(step, circuit=msgspec.structs.replace(circuit, on_hold="12:05"))
+    lines = [line.plain for line in screen("order-pipeline", replace(SEEN, steps=(held,)))]
+    assert "to resume it: " in lines[-1]
 
 
 def test_when_all_is_well_it_says_so() -> None:
@@ -83,6 +100,7 @@ def test_a_script_gets_numbers() -> None:
         "queue": {"name": "payments", "waiting": 3, "at_work": 1, "oldest_seconds": 75},
         "parked": {"name": "payments-dlq", "waiting": 2, "at_work": 0, "oldest_seconds": None},
         "event_source": "Disabled",
+        "circuit": {"state": "closed", "since": None, "reason": None, "on_hold_since": None},
     }
     assert (facts["unfinished_orders"], facts["oldest_unfinished_seconds"]) == (4, 420)
     assert facts["paused"] == ["payments"]

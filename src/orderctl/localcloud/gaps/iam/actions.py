@@ -7,6 +7,10 @@ statement needs `dynamodb:PartiQLInsert`, `PartiQLUpdate`, `PartiQLDelete` or `P
 table it names ("IAM security policies with PartiQL for DynamoDB", DynamoDB developer guide). There
 are no actions `sqs:DeleteMessageBatch` and `dynamodb:BatchExecuteStatement` that a policy could
 allow, so a least-privilege role that works on AWS would be refused here.
+
+It takes the call that reads one event source mapping for the one that lists them all, and knows no
+action for those that change or delete one ("Actions, resources, and condition keys for AWS Lambda",
+Service Authorization Reference).
 """
 
 import json
@@ -24,6 +28,12 @@ _BATCH_CALLS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
+_MAPPING = re.compile(r"/2015-03-31/event-source-mappings/[^/]+/?")
+_MAPPING_CALLS = {
+    "GET": "GetEventSourceMapping",
+    "PUT": "UpdateEventSourceMapping",
+    "DELETE": "DeleteEventSourceMapping",
+}
 _STATEMENT = re.compile(
     r"""\s*(INSERT|UPDATE|DELETE|SELECT)\b.*?(?:\b(?:INTO|FROM)\s+|(?<=UPDATE)\s+)"?([\w.-]+)""",
     re.IGNORECASE | re.DOTALL,
@@ -38,11 +48,18 @@ _STATEMENT_CALLS: dict[str, Callable[[dict[str, Any]], list[dict[str, Any]]]] = 
 def install() -> None:
     """Check these calls as AWS does."""
     extract_action = seams.original(iam_actions, "extract_iam_action")
+    lambda_action = seams.original(iam_actions, "_lambda_action")
     transaction_checks = seams.original(iam_actions, "dynamodb_transaction_checks")
 
     def extract_iam_action(*request: object) -> str | None:
         action: str | None = extract_action(*request)
         return _BATCH_CALLS.get(action, action) if action else None
+
+    def action_of_lambda(method: str, path: str) -> str | None:
+        if _MAPPING.fullmatch(path):
+            return _MAPPING_CALLS.get(method)
+        action: str | None = lambda_action(method, path)
+        return action
 
     def dynamodb_transaction_checks(
         action: str, body: bytes, region: str, account: str
@@ -53,6 +70,7 @@ def install() -> None:
         return checks
 
     seams.replace(iam_actions, "extract_iam_action", extract_iam_action)
+    seams.replace(iam_actions, "_lambda_action", action_of_lambda)
     # Its checks stand instead of one for the call as a whole.
     seams.replace(iam_actions, "dynamodb_transaction_checks", dynamodb_transaction_checks)
 

@@ -1,0 +1,1 @@
+"""The model of the protocol, checked by Spin: `orders.pml`. `make model` runs all of it."""

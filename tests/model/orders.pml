@@ -1,0 +1,387 @@
+/*
+ * One order's way through the pipeline, for the model checker Spin (https://spinroot.com).
+ *
+ * Written from the documentation (README.md, docs/reliability.md), apart from the code. `make model` checks it;
+ * docs/reliability.md says what it shows and what it leaves out.
+ *
+ * Each process below is a function, or somebody outside. A step in atomic { } is one thing that others see as a whole: a read, a
+ * conditional write, a call of the card processor. Whatever is outside of it happens in any order. `if` and `do` choose freely
+ * among what is possible, and Spin goes through every choice.
+ *
+ * FAULTS is how many faults happen, at any time and in any place: a function dies or a reply is lost, a message is delivered
+ * twice, a message is parked, the caretaker comes early. The WORKERS of a function are its instances that run at once.
+ * Without BYSTANDERS only the shop acts, and nobody cancels or wants the same piece.
+ */
+
+#ifndef FAULTS
+#define FAULTS 2
+#endif
+#ifndef BYSTANDERS
+#define BYSTANDERS true
+#endif
+#ifndef PAYMENTS_WORKERS
+#define PAYMENTS_WORKERS 1
+#endif
+#ifndef INVENTORY_WORKERS
+#define INVENTORY_WORKERS 1
+#endif
+#ifndef TRACKER_WORKERS
+#define TRACKER_WORKERS 1
+#endif
+
+/* ---- Events and queues. A queue has no order, so it is a set of events: a sum of these numbers. ---- */
+
+#define PLACED           1      /* order.placed: to payments and inventory */
+#define CANCELLED        2      /* order.cancelled: to payments, inventory and the tracker */
+#define CANCEL_REQUESTED 4      /* the others: to the tracker */
+#define CHARGED          8
+#define DECLINED         16
+#define REFUNDED         32
+#define RESERVED         64
+#define REJECTED         128
+#define RELEASED         256
+#define NOTHING          0      /* also order.confirmed, which only the shop's own services read */
+
+short to_payments, to_inventory, to_tracker;                /* what waits for a function */
+short parked_payments, parked_inventory, parked_tracker;    /* what is in its dead-letter queue */
+
+inline publish(events) {
+    to_payments = to_payments | (events & (PLACED | CANCELLED));
+    to_inventory = to_inventory | (events & (PLACED | CANCELLED));
+    to_tracker = to_tracker | (events & ~PLACED)
+}
+
+/* ---- The tables ---- */
+
+mtype = { unknown, placed, confirmed, cancelled };                           /* an order's status */
+mtype = { none, charged, declined, refunded, reserved, rejected, released, voided };  /* its payment, its reservation */
+
+mtype status = unknown;             /* table orders; unknown: no record */
+mtype noted_payment = none;         /* there, what the tracker has heard */
+mtype noted_stock = none;
+bool ours;                          /* it came through the API, so the record says what was ordered */
+mtype payment = none;               /* table payments */
+mtype reservation = none;           /* table reservations */
+short available = 1;                /* table stock: one piece, which another order may want, too */
+short held_by_another;
+
+/* ---- The card processor ---- */
+
+short charges, refunds;             /* its books */
+mtype answered = none;              /* what it said first: the same key gets the same answer */
+bool refuses;                       /* the key was cancelled */
+
+inline charge_card(answer) {
+    if
+    :: refuses -> answered = declined
+    :: !refuses && answered == none ->
+        if
+        :: answered = charged; charges++
+        :: answered = declined      /* by the bank */
+        fi
+    :: else                         /* no second charge */
+    fi;
+    answer = answered
+}
+
+inline cancel_charge() {
+    refuses = true;
+    refunds = charges
+}
+
+/* ---- What must hold ---- */
+
+byte faults = FAULTS;
+byte working;                       /* functions that have a message in hand */
+bool cancelled_from_outside;
+
+#define QUIET (!to_payments && !to_inventory && !to_tracker && !working)
+#define NOTHING_PARKED (!parked_payments && !parked_inventory && !parked_tracker)
+#define FINISHED (status == confirmed || \
+    (status == cancelled && noted_payment != charged && noted_stock != reserved))
+#define ENDED (FINISHED && QUIET && NOTHING_PARKED)
+
+/* With -DSTANDINGS the verifier prints each way in which the order stands once, for the comparison with the code. */
+#ifdef STANDINGS
+c_decl {
+    static char told[1 << 20];
+    static void tell(int a, int b, int c, int d, int e) {
+        char *seen = &told[(((a << 4 | b) << 4 | c) << 4 | d) << 4 | e];
+        if (!*seen) printf("stands %d %d %d %d %d\n", a, b, c, d, e);
+        *seen = 1;
+    }
+}
+#define TELL c_code { tell(now.status, now.noted_payment, now.noted_stock, now.payment, now.reservation); }
+#else
+#define TELL skip
+#endif
+
+inline check() {
+    /* Charged at most once. */
+    assert(charges <= 1 && refunds <= charges);
+    /* Stock is never negative, and none is lost or made. */
+    assert(available >= 0 && available + held_by_another + (reservation == reserved) == 1);
+    /* Whoever is told "confirmed" is charged and has the goods, unless somebody outside cancelled. */
+    assert(status != confirmed || cancelled_from_outside
+        || (charges - refunds == 1 && payment == charged && reservation == reserved));
+    /* In the end: confirmed if and only if charged and reserved, which is so in the card processor's books. */
+    assert(!ENDED || (status == confirmed) == (payment == charged && reservation == reserved));
+    assert(!ENDED || (status == confirmed) == (charges - refunds == 1));
+    /* In the end: cancelled means that nothing is charged and nothing held. */
+    assert(!ENDED || status != cancelled || (charges == refunds && payment != charged && reservation != reserved));
+    /* In the end the order's record says of money and goods what is so. */
+    assert(!ENDED || noted_payment == payment || (noted_payment == none && payment == voided));
+    assert(!ENDED || noted_stock == reservation || (noted_stock == none && reservation == voided));
+    TELL
+}
+
+/* Every order ends, and stays so, and nobody talks on about it. */
+ltl ends { <> [] ENDED }
+
+/* ---- SQS ---- */
+
+/* A message of the queue, any of them. It is hidden while it is worked on, and deleted in the end. */
+inline receive(queue, event) {
+    event = 1;
+    do
+    :: queue & event -> break
+    :: queue >= event * 2 -> event = event * 2
+    od;
+    if
+    :: queue = queue & ~event
+    :: faults > 0 -> faults--       /* delivered twice */
+    fi;
+    working++
+}
+
+/* The function died, or failed: the message is there again. */
+inline put_back(queue, event) {
+    queue = queue | event;
+    done(event)
+}
+
+/* It failed for the third time. */
+inline park(queue, parked) {
+    parked = parked | queue;
+    queue = NOTHING
+}
+
+inline done(event) {
+    event = NOTHING;
+    working--;
+    check()
+}
+
+inline publish_or_die(answer, queue, event) {
+    if
+    :: publish(answer); done(event)
+    :: faults > 0 -> faults--; put_back(queue, event)
+    fi
+}
+
+/* ---- The functions ---- */
+
+/* Between two steps of one instance others do theirs. Where it is alone there is nobody who could tell, so it is one step. */
+#if PAYMENTS_WORKERS > 1
+#define PAYMENTS_PAUSE }; atomic {
+#else
+#define PAYMENTS_PAUSE ;
+#endif
+#if INVENTORY_WORKERS > 1
+#define INVENTORY_PAUSE }; atomic {
+#else
+#define INVENTORY_PAUSE ;
+#endif
+#if TRACKER_WORKERS > 1
+#define TRACKER_PAUSE }; atomic {
+#else
+#define TRACKER_PAUSE ;
+#endif
+
+active [PAYMENTS_WORKERS] proctype Payments() {
+    short event, answer;
+    mtype seen, next;
+end:
+    do
+    :: atomic { to_payments && faults > 0 -> faults--; park(to_payments, parked_payments); check() }
+    :: atomic {
+            to_payments -> receive(to_payments, event); seen = payment;
+            PAYMENTS_PAUSE
+            /* Ask the card processor. */
+            next = seen;
+            if
+            :: event == PLACED && seen == none -> charge_card(next)
+            :: event == PLACED && seen == voided -> cancel_charge()     /* a charge may have been on its way */
+            :: event == CANCELLED && seen == none -> cancel_charge(); next = voided
+            :: event == CANCELLED && seen == charged -> cancel_charge(); next = refunded
+            :: else
+            fi;
+            check();
+            PAYMENTS_PAUSE
+            /* Write, if the record is still what it was; then publish how it stands. */
+            if
+            :: next != seen && payment != seen -> put_back(to_payments, event)  /* somebody else was quicker: look again */
+            :: faults > 0 -> faults--; put_back(to_payments, event)             /* died before it wrote */
+            :: next == seen || payment == seen ->
+                payment = (next == seen -> payment : next);
+                answer = (event == PLACED && next == charged -> CHARGED :
+                         (event == PLACED && next == declined -> DECLINED :     /* to answer a cancel so would never end */
+                         (next == refunded -> REFUNDED : NOTHING)));
+                publish_or_die(answer, to_payments, event)
+            fi;
+            seen = 0; next = 0; answer = 0
+        }
+    od
+}
+
+active [INVENTORY_WORKERS] proctype Inventory() {
+    short event, answer;
+    mtype seen, next;
+end:
+    do
+    :: atomic { to_inventory && faults > 0 -> faults--; park(to_inventory, parked_inventory); check() }
+    :: atomic {
+            to_inventory -> receive(to_inventory, event); seen = reservation;
+            INVENTORY_PAUSE
+            /* One transaction: the record, if it is still what it was, and the stock, if it suffices; then publish. */
+            next = seen;
+            if
+            :: event == PLACED && seen == none && available > 0 -> next = reserved
+            :: event == PLACED && seen == none && available <= 0 -> next = rejected
+            :: event == CANCELLED && seen == none -> next = voided
+            :: event == CANCELLED && seen == reserved -> next = released
+            :: else
+            fi;
+            if
+            :: next != seen && reservation != seen -> put_back(to_inventory, event)     /* somebody else was quicker */
+            :: next == seen || reservation == seen ->
+                if
+                :: next != seen ->
+                    reservation = next;
+                    available = available - (next == reserved) + (next == released)
+                :: else
+                fi;
+                answer = (event == PLACED && next == reserved -> RESERVED :
+                         (event == PLACED && next == rejected -> REJECTED :
+                         (next == released -> RELEASED : NOTHING)));
+                publish_or_die(answer, to_inventory, event)
+            fi;
+            seen = 0; next = 0; answer = 0
+        }
+    od
+}
+
+/*
+ * A decision is published when it was made, and again when what may have led to it comes again. What follows from it is not
+ * answered, nor is its echo: that would never end.
+ */
+#define TO_BE_TOLD (event != CANCELLED && event != REFUNDED && event != RELEASED && \
+    (was != is || (was_payment == is_payment && was_stock == is_stock)))
+
+active [TRACKER_WORKERS] proctype Tracker() {
+    short event, answer;
+    mtype was, was_payment, was_stock, is, is_payment, is_stock;
+end:
+    do
+    :: atomic { to_tracker && faults > 0 -> faults--; park(to_tracker, parked_tracker); check() }
+    :: atomic {
+            to_tracker -> receive(to_tracker, event);
+            was = status; was_payment = noted_payment; was_stock = noted_stock;
+            TRACKER_PAUSE
+            /* Note what the event says, if that is new. */
+            is = (was == unknown -> placed : was); is_payment = was_payment; is_stock = was_stock;
+            if
+            :: event == CHARGED && was_payment == none -> is_payment = charged
+            :: event == DECLINED && was_payment == none -> is_payment = declined
+            :: event == REFUNDED -> is_payment = refunded
+            :: event == RESERVED && was_stock == none -> is_stock = reserved
+            :: event == REJECTED && was_stock == none -> is_stock = rejected
+            :: event == RELEASED -> is_stock = released
+            :: else
+            fi;
+            /* Decide, if that settles it. A decision stands; but a cancel from outside is a fact. */
+            if
+            :: event == CANCELLED -> is = cancelled
+            :: is == placed && (is_payment == declined || is_stock == rejected || event == CANCEL_REQUESTED) ->
+                is = cancelled
+            :: is == placed && is_payment == charged && is_stock == reserved -> is = confirmed
+            :: else
+            fi;
+            /* Write, if the record is still what it was. */
+            if
+            :: status != was || noted_payment != was_payment || noted_stock != was_stock ->
+                put_back(to_tracker, event)                                     /* somebody else was quicker */
+            :: else ->
+                status = is; noted_payment = is_payment; noted_stock = is_stock;
+                answer = (is == cancelled && TO_BE_TOLD -> CANCELLED : NOTHING);
+                publish_or_die(answer, to_tracker, event)
+            fi;
+            was = 0; was_payment = 0; was_stock = 0; is = 0; is_payment = 0; is_stock = 0; answer = 0
+        }
+    od
+}
+
+inline publish_again(queue, parked) {
+    queue = queue | parked;
+    parked = NOTHING;
+    check()
+}
+
+bool late;
+
+inline help() {
+    if
+    :: status == cancelled -> publish(CANCELLED)
+    :: status == placed && ours && !late -> publish(PLACED); late = true    /* in truth several times before the deadline */
+    :: status == placed -> publish(CANCEL_REQUESTED)                        /* the deadline has passed */
+    fi;
+    check()
+}
+
+/*
+ * Once a minute. It sends back what is parked, and finds an order that has not ended by its record. Its pauses are long: mostly
+ * nothing else is going on then.
+ */
+active proctype Caretaker() {
+end:
+    do
+    :: atomic { parked_payments -> publish_again(to_payments, parked_payments) }
+    :: atomic { parked_inventory -> publish_again(to_inventory, parked_inventory) }
+    :: atomic { parked_tracker -> publish_again(to_tracker, parked_tracker) }
+    :: atomic { status != unknown && !FINISHED && QUIET && NOTHING_PARKED -> help() }
+    :: atomic { status != unknown && !FINISHED && faults > 0 -> faults--; help() }
+    :: else                         /* nothing to do: it comes again in a minute */
+    od
+}
+
+/* ---- Who is outside ---- */
+
+bool shop_waits = true, customer_waits = BYSTANDERS, publisher_waits = BYSTANDERS, other_order_waits = BYSTANDERS;
+
+/* Each of them acts once, at any time. */
+active proctype Outside() {
+end:
+    do
+    /* The shop places the order: through the API, which records it first, or straight on the bus. */
+    :: atomic { shop_waits && status == unknown -> ours = true; status = placed; shop_waits = false;
+            if
+            :: faults > 0 -> faults--       /* order-api died after it recorded the order, and nobody calls again */
+            :: publish(PLACED)
+            fi;
+            check()
+        }
+    :: atomic { shop_waits -> publish(PLACED); shop_waits = false; check() }
+    /* The customer asks the API for a cancel, which looks whether there is an order that is not decided. */
+    :: atomic { customer_waits && status == placed -> publish(CANCEL_REQUESTED); customer_waits = false; check() }
+    /* Another publisher cancels the order without asking. */
+    :: atomic { publisher_waits -> cancelled_from_outside = true; publish(CANCELLED); publisher_waits = false; check() }
+    /* Another order takes the piece. */
+    :: atomic { other_order_waits && available > 0 ->
+            available--; held_by_another++; other_order_waits = false; check()
+        }
+    /* Or none of it happens. */
+    :: customer_waits -> customer_waits = false
+    :: publisher_waits -> publisher_waits = false
+    :: other_order_waits -> other_order_waits = false
+    od
+}

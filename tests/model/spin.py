@@ -1,0 +1,125 @@
+"""Runs Spin on the model: makes a verifier, compiles it, and reads what it found."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MODEL: Final = Path(__file__).with_name("orders.pml")
+MISSING: Final = ", ".join(tool for tool in ("spin", "gcc") if not shutil.which(tool))
+"""What has to be installed first; nothing else is in its place."""
+_MAX_DEPTH: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much of the model is gone through."""
+
+    faults: int
+    """How many faults strike in a schedule."""
+    payments: int = 1
+    """How many instances of a function run at once, as are the following."""
+    inventory: int = 1
+    tracker: int = 1
+    bystanders: bool = True
+    """Whether somebody cancels, or wants the same piece."""
+    liveness: bool = False
+    """Whether every order ends, under weak fairness; otherwise the assertions, and deadlocks."""
+
+    @property
+    def _defines(self) -> list[str]:
+        return [
+            f"-DFAULTS={self.faults}",
+            f"-DPAYMENTS_WORKERS={self.payments}",
+            f"-DINVENTORY_WORKERS={self.inventory}",
+            f"-DTRACKER_WORKERS={self.tracker}",
+            f"-DBYSTANDERS={int(self.bystanders)}",
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the verifier said."""
+
+    text: str
+
+    @property
+    def error(self) -> str | None:
+        """What does not hold; None if everything does, in every schedule of the scope."""
+        if violated := re.search(r"^pan:\d+: (.*) \(at depth", self.text, re.MULTILINE):
+            return violated[1]
+        if "errors: 0" in self.text and "Search not completed" not in self.text:
+            return None
+        return f"not gone through: {self.text}"
+
+    @property
+    def states(self) -> int:
+        """How many states there are; with liveness, of order and claim together."""
+        return self._number(r"(\d+) states, stored")
+
+    @property
+    def transitions(self) -> int:
+        """How many steps lead from one to another."""
+        return self._number(r"(\d+) transitions")
+
+    @property
+    def depth(self) -> int:
+        """How many steps the longest schedule has."""
+        return self._number(r"depth reached (\d+)")
+
+    @property
+    def standings(self) -> set[tuple[str, ...]]:
+        """In which ways an order may stand: its status, what it notes, payment, reservation."""
+        names = _names()
+        lines = re.findall(r"^stands (.*)$", self.text, re.MULTILINE)
+        return {tuple(names[int(number)] for number in line.split()) for line in lines}
+
+    def _number(self, pattern: str) -> int:
+        match = re.search(pattern, self.text)
+        return int(match[1]) if match else 0
+
+
+QUICKLY: Final = ("-O0",)
+"""Half a second for gcc."""
+THOROUGHLY: Final = ("-O2", "-DCOLLAPSE")
+"""Four seconds for gcc, and half of the time and of the memory for the verifier."""
+
+
+def verify(
+    folder: Path, scope: Scope, model: str | None = None, options: Sequence[str] = QUICKLY
+) -> Report:
+    """Go through a scope.
+
+    Args:
+        folder: an empty one, for the verifier.
+        scope: what to go through.
+        model: a changed model; by default as it is.
+        options: for gcc.
+
+    Raises:
+        CalledProcessError: Spin cannot read the model, or gcc cannot compile the verifier.
+    """
+    (folder / "orders.pml").write_text(model or MODEL.read_text())
+    _run(folder, "spin", "-a", "-DSTANDINGS", *scope._defines, "orders.pml")
+    kind = ["-DNFAIR=3"] if scope.liveness else ["-DSAFETY", "-DNOCLAIM"]
+    _run(folder, "gcc", "-w", *options, *kind, "-o", "pan", "pan.c")
+    search = ["-a", "-f"] if scope.liveness else []
+    return Report(_run(folder, "./pan", f"-m{_MAX_DEPTH}", *search))
+
+
+def _run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def _names() -> dict[int, str]:
+    """What the numbers mean: Spin counts each declaration from its end."""
+    names: list[str] = []
+    for declared in re.findall(r"^mtype = \{(.*?)\}", MODEL.read_text(), re.MULTILINE):
+        names += reversed([name.strip() for name in declared.split(",")])
+    return dict(enumerate(names, start=1))
