@@ -140,7 +140,11 @@ class Client:
             service, self._service.id, fips_in_govcloud=self._service.fips_in_govcloud
         )
         self._signer = signing.Signer(service, endpoints.region())
-        self.transport: Transport = Connection(self._endpoint, self._service.answer_seconds)
+        self.transport: Transport = Connection(
+            self._endpoint,
+            self._service.answer_seconds,
+            may_send_again=self._service.is_tried_twice,
+        )
         """What carries requests; a test may put another one in its place."""
         self._skew = 0.0
         self._date = ""

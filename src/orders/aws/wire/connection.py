@@ -36,8 +36,11 @@ class NoAnswerError(Exception):
         self.code = code
 
 
-class _StaleError(Exception):
-    """A kept connection was closed by the other side before it said anything."""
+class _StaleError(NoAnswerError):
+    """The connection was closed before the other side said anything."""
+
+    def __init__(self) -> None:
+        super().__init__("ConnectionClosedError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,24 @@ class Connection:
     AWS closes it while the environment is frozen; then it is opened anew, unnoticed.
     """
 
-    def __init__(self, endpoint: Endpoint, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """Remember where the service is, and how long an answer is waited for."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        answer_seconds: float = ANSWER_SECONDS,
+        *,
+        may_send_again: bool = True,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            endpoint: where the service is.
+            answer_seconds: how long an answer is waited for.
+            may_send_again: whether a request may be sent once more that went out over a kept
+                connection as that was closed.
+        """
         self._endpoint = endpoint
         self._answer_seconds = answer_seconds
+        self._may_send_again = may_send_again
         self._secure = _layer(endpoint.scheme)
         self._socket: socket.socket | None = None
 
@@ -100,11 +117,10 @@ class Connection:
             try:
                 return self._ask(kept, sent)
             except _StaleError:
-                pass  # closed just now, or unnoticed before: a new one will do
-        try:
-            return self._ask(self._open(), sent)
-        except _StaleError:
-            raise NoAnswerError("ConnectionClosedError") from None
+                # It was closed just now, or unnoticed before: a new one will do.
+                if not self._may_send_again:
+                    raise
+        return self._ask(self._open(), sent)
 
     def _ask(self, opened: socket.socket, sent: bytes) -> Answer:
         """Ask over a connection, and keep it if it is fit for another request."""

@@ -43,9 +43,11 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     kept: list[Connection] = []
     make = Connection.__init__
 
-    def note(self: Connection, endpoint: endpoints.Endpoint, _seconds: float = 0) -> None:
+    def note(
+        self: Connection, endpoint: endpoints.Endpoint, _seconds: float = 0, **options: bool
+    ) -> None:
         kept.append(self)
-        make(self, endpoint, 0.15)
+        make(self, endpoint, 0.15, **options)
 
     monkeypatch.setattr(Connection, "__init__", note)
     yield
@@ -220,6 +222,16 @@ def test_so_is_one_that_is_closed_as_the_request_arrives() -> None:
         opened = connected(server)
         assert [opened.exchange(REQUEST).body for _ in range(2)] == [BODY, BODY]
         assert (server.connections, len(server.requests)) == (2, 3)
+
+
+def test_a_function_is_not_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer(say(answer(b"1")), say_and_close()) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        client = Client("lambda")
+        assert client.invoke(FunctionName="f")["Payload"].read() == b"1"
+        with pytest.raises(AwsError, match="ConnectionClosedError from Invoke"):
+            client.invoke(FunctionName="f")
+        assert (server.connections, len(server.requests)) == (1, 2)
 
 
 def test_one_that_is_to_be_closed_is_not_kept() -> None:
