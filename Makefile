@@ -61,6 +61,9 @@ cut: setup ## the same with 10,000 orders while the functions' connections are c
 model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
 	@PYTHONPATH=tests $(BIN)/python -m model
 
+mutate: setup ## change MODULES in every small way, and list what neither tests nor SEEDS seeds notice; all take an hour
+	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(MODULES)
+
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
@@ -80,4 +83,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model
+.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate

@@ -54,10 +54,12 @@ class _Driver:
         group = workload.orders(_GROUP)
         for request in workload.requests(group):
             order_api.handler(request, context)
+        for event in workload.placed_events(group):
+            notifications.handler(event, context)
         self._consume("PAYMENTS_QUEUE_URL", payments.handler, _GROUP, self.fill)
         self._consume("INVENTORY_QUEUE_URL", inventory.handler, _GROUP, self.fill)
         self._consume("OUTCOMES_QUEUE_URL", tracker.handler, 2 * _GROUP, self.fill)
-        for event in workload.milestones(group):
+        for event in workload.confirmed_events(group):
             notifications.handler(event, context)
         self._consume("UPDATES_QUEUE_URL", lambda *_: None, 2 * _GROUP, _READ_AT_ONCE)
 
@@ -114,6 +116,7 @@ def _count(driver: _Driver) -> None:
         inventory.handler.bus.client,
         tracker.handler.orders.client,
         tracker.handler.bus.client,
+        notifications.handler.orders.client,
         notifications.handler.client,
     ]
 

@@ -91,7 +91,7 @@ ON_THE_WAY: Final = (
     Function("payments-processor", "payments", ("dynamodb", "events"), 1),
     Function("inventory-processor", "inventory", ("dynamodb", "events"), 1),
     Function("order-tracker", "tracker", ("dynamodb", "events"), 2),
-    Function("notifications", "notifications", ("sns",), 2, in_batches=False),
+    Function("notifications", "notifications", ("dynamodb", "sns"), 2, in_batches=False),
 )
 """The functions on the way of an order."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from bench.setting import TEXTBOOK, Function, session
 from orders.aws.order_table import OrderTable
+from orders.clock import utc_now
 from orders.order import Order, Step
 from orders.order_api.validation import parse_order
 
@@ -45,6 +48,8 @@ def work(function: Function, version: str, invocations: int, batch: int, endpoin
     groups = [orders(batch) for _ in range(invocations // function.events_of_an_order)]
     if function.name == "order-tracker":
         _record(itertools.chain.from_iterable(groups), version, endpoint)
+    if function.name == "notifications" and version != TEXTBOOK:
+        _record_milestones(itertools.chain.from_iterable(groups), endpoint)
     make = _MAKERS[function.name]
     events = [event for group in groups for event in make(group)]
     return Work(events, len(groups) * batch)
@@ -101,16 +106,30 @@ def _outcomes(group: Sequence[dict[str, Any]]) -> list[Event]:
     return [_sqs_event(charged), _sqs_event(reserved)]
 
 
-def milestones(group: Sequence[dict[str, Any]]) -> list[Event]:
-    """What ``notifications`` is handed of orders: placed, then confirmed."""
-    events = []
-    for order in group:
-        confirmed = {"order_id": order["order_id"], "placed_at": _PLACED_AT}
-        events += [
-            _envelope("com.myapp.orders", "order.placed", order),
-            _envelope("com.myapp.orders", "order.confirmed", confirmed),
-        ]
-    return events
+def placed_events(group: Sequence[dict[str, Any]]) -> list[Event]:
+    """What ``notifications`` is handed first of orders."""
+    return [_envelope("com.myapp.orders", "order.placed", order) for order in group]
+
+
+def confirmed_events(group: Sequence[dict[str, Any]]) -> list[Event]:
+    """What ``notifications`` is handed when orders are confirmed."""
+    return [
+        _envelope(
+            "com.myapp.orders",
+            "order.confirmed",
+            {"order_id": order["order_id"], "placed_at": _PLACED_AT, "version": 4},
+        )
+        for order in group
+    ]
+
+
+def _milestones(group: Sequence[dict[str, Any]]) -> list[Event]:
+    """Of each order that it was placed, and of its twin that it was confirmed."""
+    return [*placed_events(group), *confirmed_events([_twin(order) for order in group])]
+
+
+def _twin(order: dict[str, Any]) -> dict[str, Any]:
+    return {**order, "order_id": f"{order['order_id']}-twin"}
 
 
 _MAKERS: Final[dict[str, Callable[[Sequence[dict[str, Any]]], list[Event]]]] = {
@@ -118,7 +137,7 @@ _MAKERS: Final[dict[str, Callable[[Sequence[dict[str, Any]]], list[Event]]]] = {
     "payments-processor": _messages,
     "inventory-processor": _messages,
     "order-tracker": _outcomes,
-    "notifications": milestones,
+    "notifications": _milestones,
 }
 
 
@@ -144,6 +163,31 @@ def _record(placed: itertools.chain[dict[str, Any]], version: str, endpoint: str
                 TableName="textbook-orders",
                 Item={name: {"S": text} for name, text in item.items()},
             )
+
+
+def _record_milestones(placed: Iterable[dict[str, Any]], endpoint: str) -> None:
+    """Have orders on record that were placed just now, and their twins as confirmed."""
+    table = OrderTable(session().client("dynamodb", endpoint_url=endpoint), "orders")
+    steps = ("order.placed", "payment.charged", "inventory.reserved", "order.confirmed")
+    for order in placed:
+        at = utc_now()
+        first = Order(
+            order_id=order["order_id"],
+            placed_at=at,
+            history=(Step(steps[0], at),),
+            ordered=parse_order(json.dumps(order), order["order_id"]),
+        )
+        table.create(first)
+        table.create(
+            replace(
+                first,
+                order_id=_twin(order)["order_id"],
+                status="confirmed",
+                payment="charged",
+                inventory="reserved",
+                history=tuple(Step(step, at) for step in steps),
+            )
+        )
 
 
 def _envelope(source: str, detail_type: str, detail: dict[str, Any]) -> Event:

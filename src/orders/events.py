@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
@@ -100,6 +101,21 @@ ChargeId = Annotated[
         description="the card processor's name of the charge",
     ),
 ]
+Fingerprint = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{16}$(?!\n)",
+        description="of the order.placed that was acted on: two orders under one id differ in it",
+    ),
+]
+Version = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="how many things had happened to the order when it came to stand so: "
+        "a higher one is newer, and the same one is a repetition",
+    ),
+]
 # Days that the calendar has: what fits can be parsed. Of this century, in which every fourth year
 # is a leap year; and in UTC with whole seconds or milliseconds, so that the texts sort as the times
 # do, to the second.
@@ -170,6 +186,18 @@ class OrderPlaced(Detail, frozen=True, kw_only=True):
         check_amount(self.amount)
         check_distinct_skus(self.items)
 
+    @property
+    def fingerprint(self) -> str:
+        """What was ordered, in 16 characters: two different orders under one id differ in it.
+
+        Whoever reads the event makes it of what is in there, so that nobody can claim another one.
+        A field that is added later is not part of it: old and new code must agree on it.
+        """
+        customer_id = None if self.customer_id is UNSET else self.customer_id
+        lines = sorted((line.sku, line.quantity) for line in self.items)
+        what = (self.order_id, int(self.amount * 100), self.currency, customer_id, lines)
+        return sha256(msgspec.json.encode(what)).hexdigest()[:16]
+
 
 class OrderCancelRequested(Detail, frozen=True, kw_only=True):
     """``order.cancel_requested``: somebody wants the order cancelled; the tracker decides."""
@@ -187,6 +215,7 @@ class OrderConfirmed(Detail, frozen=True, kw_only=True):
     detail_type = "order.confirmed"
 
     placed_at: Time | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
 
 
 class OrderCancelled(Detail, frozen=True, kw_only=True):
@@ -197,6 +226,8 @@ class OrderCancelled(Detail, frozen=True, kw_only=True):
 
     reason: Reason = ""
     placed_at: Time | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+    """Unset from a publisher that does not have it from the order's record."""
 
 
 class PaymentCharged(Detail, frozen=True, kw_only=True):
@@ -208,6 +239,7 @@ class PaymentCharged(Detail, frozen=True, kw_only=True):
     amount: Amount
     currency: Currency
     charge_id: ChargeId
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class PaymentDeclined(Detail, frozen=True, kw_only=True):
@@ -217,6 +249,7 @@ class PaymentDeclined(Detail, frozen=True, kw_only=True):
     detail_type = "payment.declined"
 
     reason: Reason
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class PaymentRefunded(Detail, frozen=True, kw_only=True):
@@ -236,6 +269,7 @@ class InventoryReserved(Detail, frozen=True, kw_only=True):
     detail_type = "inventory.reserved"
 
     items: tuple[OrderLine, ...] = ()
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class InventoryRejected(Detail, frozen=True, kw_only=True):
@@ -245,6 +279,7 @@ class InventoryRejected(Detail, frozen=True, kw_only=True):
     detail_type = "inventory.rejected"
 
     reason: Reason
+    fingerprint: Fingerprint | UnsetType = UNSET
 
 
 class InventoryReleased(Detail, frozen=True, kw_only=True):
@@ -293,6 +328,8 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     order_id: OrderId
     status: Literal["placed", "confirmed", "cancelled"]
+    version: Version | UnsetType = UNSET
+    """Every update has one; those that wait on a queue from before it was introduced have none."""
     at: Time
     reason: Reason | UnsetType = UNSET
 
@@ -373,6 +410,7 @@ _COMMANDS: Final = _details_of(Command)
 _OUTCOMES: Final = _details_of(Outcome)
 _MILESTONES: Final = _details_of(Milestone)
 _ALERTS: Final = _details_of(Alert)
+_ALL: Final = {detail.detail_type: detail for detail in ROUTING}
 
 _REWORDED: Final = {
     "Invalid value ": "Unknown value",
@@ -454,6 +492,16 @@ def decode_outcome(body: str) -> Outcome:
             not from the source that publishes such events.
     """
     return _read(_decode_envelope, msgspec.json.decode, body, _OUTCOMES)
+
+
+def decode_event(body: str) -> Event[Any]:
+    """Read any event of the pipeline, as a target of the bus gets it.
+
+    Raises:
+        UnreadableEventError: it is not JSON, is another event, does not fit the contract, or is
+            not from the source that publishes such events.
+    """
+    return _read(_decode_envelope, msgspec.json.decode, body, _ALL)
 
 
 def convert_milestone(event: dict[str, Any]) -> Milestone:

@@ -225,7 +225,7 @@ def test_each_reads_its_own_table_and_queue_only(
     caller: Caller, cloud: LocalCloud, function: str
 ) -> None:
     outputs = cloud.state.outputs
-    single = function in ("order-api", "circuit-breaker")
+    single = function in ("order-api", "notifications", "circuit-breaker")
     read = "get_item" if single else "batch_get_item"
     asked: dict[str, Call] = {}
     for name, value in outputs.items():

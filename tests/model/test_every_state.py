@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.spin import MISSING, Scope, verify
-from support.protocol import State, explore, order_of
+from support.protocol import FROM_OUTSIDE, State, explore, order_of
 
 _STEPS: dict[str, set[tuple[str | None, str]]] = {
     "status": {(None, "placed"), (None, "cancelled"), ("placed", "confirmed")}
@@ -35,7 +35,7 @@ def test_only_a_cancel_from_outside_overturns_a_decision() -> None:
     for before, afters in explore().items():
         for after in afters:
             if before.standing.status == "confirmed" and after.standing.status != "confirmed":
-                assert "order.cancelled" in before.to_tracker - after.to_tracker
+                assert FROM_OUTSIDE in before.to_tracker - after.to_tracker
                 assert after.standing.status == "cancelled"
 
 

@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.aws.clock import timestamp
+from orders.clock import timestamp
 from orders.events import (
     CURRENCIES,
     MAX_CHARGE_ID,

@@ -9,8 +9,6 @@ from typing import Any
 
 from simulation.faults import ProcessorFailure
 from simulation.requests import Request
-from simulation.rules import CHARGED_ONCE
-from simulation.story import Violation
 from simulation.world import World
 
 
@@ -47,7 +45,8 @@ class CardProcessor:
         """``charge`` and ``cancel``: the answer is a charge's id, or None.
 
         Raises:
-            ProcessorFailure: it never charges this order, or answers nobody for now.
+            ProcessorFailure: it never charges this order, charged another sum under its key, or
+                answers nobody for now.
         """
         key = request.arguments["idempotency_key"]
         if self._world.weather.is_outage(self._world.scheduler.now):
@@ -68,7 +67,8 @@ class CardProcessor:
                 "card processor", f"charges {charge.amount} {charge.currency} ({key})"
             )
         elif movements[0] != charge:
-            raise Violation(CHARGED_ONCE, f"{key} is charged anew, for {charge}")
+            self._world.story.tell("card processor", f"has charged another sum ({key})")
+            raise ProcessorFailure
         return f"ch_{key}"
 
     def _cancel(self, key: str) -> None:

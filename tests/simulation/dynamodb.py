@@ -1,7 +1,7 @@
 """DynamoDB: MiniStack's, in this process, and watched.
 
 Every condition is evaluated by MiniStack. Added is only what it lacks: a read that is not
-consistent may be old.
+consistent may be old, and so may an index.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class DynamoDB:
             for table, wanted in request.arguments["RequestItems"].items():
                 items = answer["Responses"][table]
                 answer["Responses"][table] = self._aged(table, items, wanted)
+        if request.operation == "Query" and "Items" in answer:
+            answer = self._lagging(request.arguments, answer)
         if request.operation == "GetItem" and "Item" in answer:
             aged = self._aged(request.arguments["TableName"], [answer["Item"]], request.arguments)
             answer = {"Item": aged[0]} if aged else {}
@@ -113,6 +115,26 @@ class DynamoDB:
             old = key in self._before[table] and self._random.random() < _OLD_READS
             aged.append(self._before[table][key] if old else item)
         return [item for item in aged if item is not None]
+
+    def _lagging(self, query: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """What the index ``unfinished`` may give instead, as it follows its table later.
+
+        It may not have yet what is new in it, and still have what has left it.
+        """
+        table = query["TableName"]
+        key, shard = self._keys[table], query["ExpressionAttributeValues"][":shard"]
+        items = []
+        for item in answer["Items"]:
+            before = self._before[table].get(item[key]["S"], item)
+            is_new = before is None or "unfinished" not in before
+            if not is_new or self._random.random() >= _OLD_READS:
+                items.append(item)
+        shown = {item[key]["S"] for item in answer["Items"]}
+        for name, before in self._before[table].items():
+            has_left = before and before.get("unfinished") == shard and name not in shown
+            if has_left and self._random.random() < _OLD_READS:
+                items.append({key: {"S": name}})
+        return {**answer, "Items": items}
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

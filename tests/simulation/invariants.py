@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from simulation import history
 from simulation.audit import audit
 from simulation.card_processor import CardProcessor, Movement
 from simulation.dynamodb import DynamoDB, Item
@@ -19,17 +20,21 @@ from simulation.rules import (
     CHARGED_ONCE,
     DECIDED_ONCE,
     ENDS,
+    LAST_UPDATE,
+    ONE_ORDER,
     STOCK,
     UPDATES,
     WRITTEN_FIRST,
 )
 from simulation.story import Violation
-from simulation.witness import Published, Witness, lines, number, text
+from simulation.witness import Published, Update, Witness, lines, number, text
 from simulation.workload import PUBLISHER, Order, Plan
 from simulation.world import World
 
 _DECIDED: Final = frozenset({"confirmed", "cancelled"})
-_WINDOW_SECONDS: Final = 300
+_FRESH_SECONDS: Final = 240
+"""How long after an order was taken each of its updates comes once: the topic drops repetitions of
+five minutes, and clocks differ."""
 
 _STEPS: Final[dict[str, frozenset[tuple[str | None, str | None]]]] = {
     "payments": frozenset(
@@ -66,6 +71,12 @@ def _attribute(table: str) -> str:
     return "status" if table == "orders" else "state"
 
 
+def _is_of(record: Item, order: Order) -> bool:
+    """Whether this is what a record of the table orders has as ordered, if it has anything."""
+    ordered = number(record, "amount"), lines(record, "items")
+    return "amount" not in record or ordered == (order.amount, order.lines)
+
+
 class Watch:
     """What must hold at every moment."""
 
@@ -79,8 +90,10 @@ class Watch:
         """The states that a record has had."""
         self._settled_at: dict[str, float] = {}
         """Since when an order's payment is on record."""
-        self.placed: dict[str, Order] = {}
-        """What was ordered under an id: the first that came on the bus."""
+        self.placed: defaultdict[str, list[Order]] = defaultdict(list)
+        """The different orders that came on the bus under an id."""
+        self.taken: dict[str, Order] = {}
+        """What the API has taken under an id and put on the bus."""
 
     def changed(self, table: str, key: str, before: Item | None, after: Item | None) -> None:
         """Look at one item's change; items of one call are looked at one by one."""
@@ -102,7 +115,7 @@ class Watch:
         else:
             self._reserved[key] = lines(after) if new == "reserved" else {}
             if new == "rejected" and old != new:
-                self._check_rejection(key)
+                self._check_rejection(key, lines(after))
 
     def balanced(self) -> None:
         """Check the stock, when all items of a call have been looked at."""
@@ -150,8 +163,7 @@ class Watch:
         if available < 0 or sku not in self._plan.stock:
             raise Violation(STOCK, f"{sku}: {available} available")
 
-    def _check_rejection(self, order_id: str) -> None:
-        wanted = self._plan.orders[order_id].lines
+    def _check_rejection(self, order_id: str, wanted: dict[str, int]) -> None:
         if all(self._lowest.get(sku, 0) >= quantity for sku, quantity in wanted.items()):
             raise Violation(STOCK, f"{order_id} was rejected, though there was always enough")
 
@@ -175,26 +187,26 @@ class Watch:
                     )
 
     def _check_placed(self, event: Published) -> None:
-        """What is put on the bus was ordered so, and nothing else under the same id."""
+        """What is put on the bus was ordered so; by the API, nothing else under the same id."""
         key = event.order_id
         orders = (order for order in self._plan.variants(key) if order.fits(event.detail))
         order = next(orders, None)
         if order is None:
             raise Violation(WRITTEN_FIRST, f"nobody ordered {event.detail} ({key})")
-        if self.placed.setdefault(key, order) != order:
+        if order not in self.placed[key]:
+            self.placed[key].append(order)
+        if event.publisher != PUBLISHER and self.taken.setdefault(key, order) != order:
             raise Violation(ANSWERS, f"two different orders were placed as {key}")
 
     def _check_detail(self, event: Published) -> None:
         """An event says of its order what was ordered."""
-        order = self.placed.get(event.order_id)
-        if order is None:
-            tells_of_it = bool({"amount", "items"} & set(event.detail))
-        else:
-            tells_of_it = not order.fits(event.detail)
-        if tells_of_it:
+        if not {"amount", "items"} & set(event.detail):
+            return
+        orders = self.placed[event.order_id]
+        if not any(order.fits(event.detail) for order in orders):
             raise Violation(
                 WRITTEN_FIRST,
-                f"{event.detail_type} ({event.order_id}) has {event.detail}, ordered was {order}",
+                f"{event.detail_type} ({event.order_id}) has {event.detail}, ordered was {orders}",
             )
 
 
@@ -206,8 +218,10 @@ class AtRest:
     witness: Witness
     tables: DynamoDB
     processor: CardProcessor
-    placed: Mapping[str, Order]
-    """What was ordered under an id."""
+    placed: Mapping[str, list[Order]]
+    """The different orders that came on the bus under an id."""
+    taken: Mapping[str, Order]
+    """What the API has taken under an id."""
     left: Mapping[str, list[Message]]
     """What is left on the queues."""
 
@@ -225,6 +239,8 @@ class AtRest:
             self._check_answers(key)
         for finding in audit(self.tables, self.processor):
             raise Violation(BOOKS, f"audit: {finding.subject}: {finding.says}")
+        for told in history.audit(self.witness.published):
+            raise Violation(BOOKS, f"events: {told.order_id}: {told.rule}: {told.says}")
         strangers = set(self.processor.books) - set(self.plan.orders)
         if strangers:
             raise Violation(CHARGED_ONCE, f"the processor's books have {sorted(strangers)}")
@@ -249,9 +265,11 @@ class AtRest:
                 raise Violation(ENDS, f"{stands}; it is still in the index of unfinished orders")
         books = self.processor.books.get(key, [])
         net = sum((movement.amount for movement in books), Decimal(0))
-        order = self.placed.get(key)
-        if books and (order is None or books[0] != Movement(order.amount, order.currency)):
-            raise Violation(CHARGED_ONCE, f"{stands}; the books say {books}, ordered was {order}")
+        orders = self.placed.get(key, [])
+        if books and books[0] not in [Movement(order.amount, order.currency) for order in orders]:
+            raise Violation(CHARGED_ONCE, f"{stands}; the books say {books}, ordered was {orders}")
+        if status == "confirmed":
+            self._check_agreement(key, orders, books)
         both = payment == "charged" and reservation == "reserved"
         if (status == "confirmed") != both:
             raise Violation(BOOKS, stands)
@@ -266,6 +284,24 @@ class AtRest:
         if payment == "declined" and key not in self.processor.declines:
             raise Violation(BOOKS, f"{stands}, though the card was not declined")
         self._check_told(key, record, payment, reservation)
+
+    def _was_ambiguous(self, key: str) -> bool:
+        """Whether anything was placed under an id beside the order that is on record."""
+        record, orders = self.tables.items("orders")[key], self.placed.get(key, [])
+        return len(orders) > 1 or any(not _is_of(record, order) for order in orders)
+
+    def _check_agreement(self, key: str, orders: list[Order], books: list[Movement]) -> None:
+        """Of all that was placed under an id one order was charged and reserved: the recorded."""
+        record = self.tables.items("orders")[key]
+        held = lines(self.tables.items("reservations").get(key))
+        charged = number(self.tables.items("payments").get(key), "amount")
+        for order in orders:
+            taken = ([Movement(order.amount, order.currency)], order.amount, order.lines)
+            if _is_of(record, order) and (books, charged, held) == taken:
+                return
+        raise Violation(
+            ONE_ORDER, f"{key} is confirmed: {books} charged, {held} reserved, ordered {orders}"
+        )
 
     def _check_told(
         self, key: str, record: Item | None, payment: str | None, reservation: str | None
@@ -299,6 +335,8 @@ class AtRest:
             raise Violation(DECIDED_ONCE, f"{key} was cancelled for no reason")
 
     def _has_reason(self, key: str) -> bool:
+        if self._was_ambiguous(key):
+            return True
         reasons = (
             "payment.declined",
             "inventory.rejected",
@@ -318,17 +356,45 @@ class AtRest:
                 raise Violation(UPDATES, f"no update told that {key} was {status}")
             if status in statuses and not self._told_by(key, status):
                 raise Violation(UPDATES, f"an update told {key} was {status}, which it was not")
-            times = [update.seconds for update in updates if update.status == status]
-            if len(times) > 1 and times[-1] - times[0] < _WINDOW_SECONDS:
-                raise Violation(UPDATES, f"updates told more than once that {key} was {status}")
+        self._check_told_once(key, updates)
+        if updates:
+            self._check_last_update(key, updates)
         ended = [n for n, status in enumerate(statuses) if status in _DECIDED]
         if ended and "placed" not in statuses[: ended[0]]:
             raise Violation(UPDATES, f"the updates of {key} came as {statuses}")
 
+    def _check_told_once(self, key: str, updates: list[Update]) -> None:
+        """An update of an order that the API took comes once, while the topic can tell."""
+        recorded = [
+            change.seconds
+            for change in self.witness.changes
+            if (change.table, change.key) == ("orders", key) and change.before is None
+        ]
+        record = self.tables.items("orders").get(key, {})
+        if "amount" not in record:
+            return
+        since = recorded[0]
+        told = [update for update in updates if since <= update.seconds < since + _FRESH_SECONDS]
+        for (status, version), times in Counter((u.status, u.version) for u in told).items():
+            if version and times > 1:
+                raise Violation(UPDATES, f"updates told more than once that {key} was {status}")
+
+    def _check_last_update(self, key: str, updates: list[Update]) -> None:
+        """The last update, and the one with the highest version, say how the order stands."""
+        status = text(self.tables.items("orders").get(key), "status") or "placed"
+        newest = max(updates, key=lambda update: update.version)
+        for which, update in (("last", updates[-1]), ("newest", newest)):
+            if update.status != status:
+                told = [f"{update.status} ({update.version})" for update in updates]
+                raise Violation(
+                    LAST_UPDATE, f"{key} is {status}; its {which} update is of {', '.join(told)}"
+                )
+
     def _told_by(self, key: str, status: str) -> bool:
         if status == "placed":
             return any(event.order_id == key for event in self.witness.published)
-        return self._put(key, f"order.{status}")
+        history = self.tables.items("orders").get(key, {}).get("history", {"L": []})["L"]
+        return any(step["M"]["type"]["S"] == f"order.{status}" for step in history)
 
     def _check_answers(self, key: str) -> None:
         answers = [a for a in self.witness.answers if a.order_id == key]
@@ -337,7 +403,7 @@ class AtRest:
             if answer.method == "POST" and answer.status != 503:
                 by_request[answer.request].append((answer.status, answer.body))
         taken = [request for request, given in by_request.items() if given[0][0] == 202]
-        placed = self.placed.get(key)
+        placed = self.taken.get(key)
         for given in by_request.values():
             if any(answer != given[0] for answer in given):
                 raise Violation(ANSWERS, f"{key} was answered {given}")

@@ -130,7 +130,7 @@ def _lead_into_the_simulation() -> None:
         assert hasattr(telemetry, silent)
         setattr(telemetry, silent, _nothing)
     for module in (
-        "orders.aws.clock",
+        "orders.clock",
         "orders.caretaker.handler",
         "orders.circuit_breaker.handler",
         "orders.payments.tries",

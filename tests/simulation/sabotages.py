@@ -83,6 +83,19 @@ SABOTAGES: Final = (
         "if event := outcome(payment, message.event):",
         "if payment != before and (event := outcome(payment, message.event)):",
     ),
+    Sabotage(
+        "payments: tell of the charge when an order comes again that was refunded",
+        _PAYMENTS_DECISIONS,
+        '    if payment.state == "refunded":\n',
+        '    if payment.state == "refunded" and isinstance(event.detail, OrderCancelled):\n',
+    ),
+    Sabotage(
+        "payments: forget what is older than the year",
+        _PAYMENTS,
+        "            before = payments.get(message.order_id)\n",
+        "            before = payments.get(message.order_id)\n"
+        "            before = before if before and before.at[:4] == self.now()[:4] else None\n",
+    ),
     # Inventory
     Sabotage(
         "inventory: reserve without a condition",
@@ -95,6 +108,14 @@ SABOTAGES: Final = (
         _RESERVATIONS,
         '"available >= :taken"',
         '"available >= :taken OR available < :taken"',
+    ),
+    Sabotage(
+        "inventory: tell of the reservation when an order comes again that was released",
+        _INVENTORY_DECISIONS,
+        "            return InventoryReleased(order_id=order_id, items=lines)\n",
+        "            if isinstance(event.detail, OrderCancelled):\n"
+        "                return InventoryReleased(order_id=order_id, items=lines)\n"
+        "            return InventoryReserved(order_id=order_id, items=lines)\n",
     ),
     Sabotage(
         "inventory: release what is released",
@@ -158,6 +179,18 @@ SABOTAGES: Final = (
         'if noted.payment == "charged":',
     ),
     Sabotage(
+        "tracker: confirm a payment of one order and a reservation of another",
+        _TRACKER_DECISIONS,
+        "if _is_for_another(order, event.detail):",
+        "if False:",
+    ),
+    Sabotage(
+        "tracker: take the first answer for what was ordered",
+        _TRACKER_DECISIONS,
+        "        known = ordered.fingerprint\n",
+        "        known = known or told or ordered.fingerprint\n",
+    ),
+    Sabotage(
         "tracker: forget cancel requests",
         _TRACKER_DECISIONS,
         '    OrderCancelRequested.detail_type: "",\n',
@@ -166,8 +199,8 @@ SABOTAGES: Final = (
     Sabotage(
         "tracker: announce a decision only once",
         _TRACKER_DECISIONS,
-        'if after.status == "placed" or (before.status != "placed" and before != after):',
-        'if after.status == "placed" or before.status != "placed":',
+        "(before != after or _follows(event.detail)):",
+        "True:",
     ),
     Sabotage(
         "tracker: announce before writing",
@@ -427,14 +460,26 @@ SABOTAGES: Final = (
     Sabotage(
         "updates: tell them anew each time",
         _NOTIFICATIONS,
-        'f"{update.order_id}:{update.status}"',
-        'f"{update.order_id}:{update.status}:{update.at}"',
+        '"" if fresh or not before else f":{utc_now()}"',
+        'f":{utc_now()}"',
     ),
     Sabotage(
         "updates: tell the end without the beginning",
         _NOTIFICATIONS,
-        "return [placed, ended]",
-        "return [ended]",
+        "*before, told = updates\n",
+        "before, told = [], updates[-1]\n",
+    ),
+    Sabotage(
+        "updates: let the topic drop the last one of an old order",
+        _NOTIFICATIONS,
+        '"" if fresh or not before else f":{utc_now()}"',
+        '""',
+    ),
+    Sabotage(
+        "tracker: keep a cancel from outside to itself",
+        _TRACKER_DECISIONS,
+        '    if after.status == "placed":\n',
+        '    if after.status == "placed" or isinstance(event.detail, OrderCancelled):\n',
     ),
     Sabotage(
         "updates: take a refusal as done",

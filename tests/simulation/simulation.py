@@ -19,7 +19,7 @@ from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
 from simulation.rooms import API, CIRCUIT_BREAKER, Rooms
-from simulation.rules import BY_ITSELF, ENDS
+from simulation.rules import BOOKS, BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
 from simulation.story import Story, Violation
@@ -31,6 +31,10 @@ from simulation.workload import Plan, Workload
 from simulation.world import World
 
 _REDRIVES: Final = 4
+_REPLAYED: Final = 16
+"""One in so many seeds has its events replayed when all is over."""
+_LATER_SECONDS: Final = 400 * 86_400
+"""How much later: past every window in which somebody remembers what came before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Result:
 
 def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
     """Run one seed."""
-    simulation = _Simulation(Random(seed), topology, rooms)
+    simulation = _Simulation(Random(seed), topology, rooms, replays=seed % _REPLAYED == 0)
     violation = simulation.run()
     world = simulation.world
     return Result(
@@ -67,7 +71,10 @@ def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
 
 
 class _Simulation:
-    def __init__(self, random: Random, topology: Topology, rooms: Rooms) -> None:
+    def __init__(self, random: Random, topology: Topology, rooms: Rooms, *, replays: bool) -> None:
+        self._replays = replays
+        self._delivered: list[Message] = []
+        """What the consumers' queues got from the bus."""
         scheduler = Scheduler()
         rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
         self.plan = Plan.draw(random)
@@ -135,14 +142,10 @@ class _Simulation:
             for order_id in self.plan.orders:
                 self._workload.look_at(order_id)
             scheduler.run()
-            AtRest(
-                self.plan,
-                self.world.witness,
-                self._tables,
-                self._processor,
-                self._watch.placed,
-                self._queues.left(),
-            ).check()
+            self._check()
+            if self._replays:
+                self._replay()
+                self._check()
         except Violation as violation:
             return violation
         except NeverQuietError:
@@ -150,6 +153,32 @@ class _Simulation:
         finally:
             self._lambdas.end_all()
         return None
+
+    def _check(self) -> None:
+        AtRest(
+            self.plan,
+            self.world.witness,
+            self._tables,
+            self._processor,
+            self._watch.placed,
+            self._watch.taken,
+            self._queues.left(),
+        ).check()
+
+    def _replay(self) -> None:
+        """Have the consumers get every event once more, long after: nothing may come of it."""
+        scheduler = self.world.scheduler
+        self.world.story.tell("the archive", "replays every event, more than a year later")
+        for message in list(self._delivered):
+            again = Message(f"{message.id}-again", message.body, message.what, message.unreadable)
+            queue = self._queues[message.id.rpartition("-")[0]]
+            scheduler.after(_LATER_SECONDS, lambda q=queue, m=again: q.send(m))  # type: ignore[misc]
+        books = dict(self._tables.items("payments")), dict(self._tables.items("reservations"))
+        scheduler.run()
+        self._redrive()
+        scheduler.run()
+        if books != (self._tables.items("payments"), self._tables.items("reservations")):
+            raise Violation(BOOKS, "a replay of all events has changed the books")
 
     def _perform(self, request: Request, invocation: Invocation) -> Any:  # noqa: ANN401
         """Have a function's call take effect."""
@@ -231,6 +260,7 @@ class _Simulation:
         self._messages += 1
         id_ = f"{target}-{self._messages}"
         message = Message(id_, event.envelope, event.detail_type, event.unreadable)
+        self._delivered.append(message)
         self._queues[target].send(message)
 
     def _redrive(self) -> None:

@@ -40,5 +40,6 @@ class Topic:
         self._taken[id_] = now
         update = json.loads(message["Message"])
         group, order_id, status = message["MessageGroupId"], update["order_id"], update["status"]
-        self._world.witness.updates.append(Update(now, group, order_id, status))
+        version = update["version"]
+        self._world.witness.updates.append(Update(now, group, order_id, status, version))
         self._world.story.tell("order-updates.fifo", f"takes {status} ({order_id})")

@@ -63,6 +63,7 @@ class Update:
     group: str
     order_id: str
     status: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ def text(item: Item | None, attribute: str) -> str | None:
     return item[attribute]["S"] if item and attribute in item else None
 
 
-def lines(item: Item | None) -> dict[str, int]:
-    """What a reservation holds, as quantity by SKU."""
-    values = item["lines"]["L"] if item and "lines" in item else []
+def lines(item: Item | None, attribute: str = "lines") -> dict[str, int]:
+    """What a reservation holds, or what was ordered, as quantity by SKU."""
+    values = item[attribute]["L"] if item and attribute in item else []
     return {value["M"]["sku"]["S"]: int(value["M"]["quantity"]["N"]) for value in values}
 
 

@@ -30,6 +30,8 @@ _SOURCES: Final = (ORDERS, "com.myapp.payments", "com.myapp.inventory", "com.som
 
 _REFUSED: Final = frozenset({400, 404, 409})
 _TRIES: Final = 12
+_STRANGERS: Final = 0.05
+"""The share of orders under whose id another publisher places a different one."""
 _UNREADABLE_BODIES: Final = ("no JSON", "[]", '{"detail-type": "order.placed"}', "null")
 _UNREADABLE_DETAIL: Final = '{"order_id": "an order", "amount": -1}'
 
@@ -47,6 +49,14 @@ class Order:
     def other(self) -> Order:
         """A different order under the same id."""
         return Order(self.order_id, self.amount + 1, self.currency, self.lines)
+
+    def strangers(self) -> tuple[Order, Order]:
+        """What another publisher places under the same id, in ignorance of it."""
+        more = {sku: quantity + 1 for sku, quantity in self.lines.items()} or {SKUS[0]: 1}
+        return (
+            Order(self.order_id, self.amount + 2, self.currency, self.lines),
+            Order(self.order_id, self.amount, self.currency, more),
+        )
 
     def fits(self, detail: Mapping[str, Any]) -> bool:
         """Whether what an event tells of an order is so of this one."""
@@ -88,6 +98,7 @@ class Plan:
         if order := self.orders.get(order_id):
             yield order
             yield order.other()
+            yield from order.strangers()
 
     @classmethod
     def draw(cls, random: Random) -> Plan:
@@ -134,8 +145,9 @@ class Workload:
     def begin(self) -> None:
         """Put everything that clients and publishers will do on the agenda."""
         chance = self._world.random.random
+        placed_at = {}
         for order in self._plan.orders.values():
-            when = self._moment(0.5)
+            when = placed_at[order.order_id] = self._moment(0.5)
             if chance() < 0.7:
                 self._order_by_api(order, when)
             else:
@@ -161,6 +173,13 @@ class Workload:
             self._at(self._moment(0.9), self._publish_nonsense)
         if chance() < 0.2:
             self._at(self._moment(0.9), self._publish_as_somebody_else)
+        # Drawn apart, so that runs in which this does not happen stay as they were.
+        random = Random(repr(self._plan))
+        for order in self._plan.orders.values():
+            if random.random() < _STRANGERS:
+                when = max(0.0, placed_at[order.order_id] + random.uniform(-2, 2))
+                body = random.choice(order.strangers()).body()
+                self._at(when, partial(self._publish, "order.placed", body))
 
     def look_at(self, order_id: str) -> None:
         """Ask the API how an order stands."""

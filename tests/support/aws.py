@@ -222,7 +222,7 @@ def _ministack(service: str) -> Handle:
 
 
 @cache
-def _tables() -> list[dict[str, Any]]:
+def tables() -> list[dict[str, Any]]:
     """What the template's tables are made with."""
     return [
         {
@@ -239,7 +239,7 @@ def dynamodb() -> DynamoDBClient:
     """A DynamoDB with the pipeline's tables, empty."""
     _module("dynamodb").reset()
     client: DynamoDBClient = connect("dynamodb")
-    for declared in _tables():
+    for declared in tables():
         client.create_table(**declared)
     return client
 

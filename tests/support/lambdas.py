@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from orders.events import ORDERS, ROUTING
+import msgspec
+
+from orders.events import ORDERS, ROUTING, OrderPlaced
 
 
 @dataclass
@@ -47,6 +49,11 @@ def event_of(detail_type: str, order_id: str = "order-1", **fields: object) -> d
 def order_cancelled(order_id: str = "order-1") -> dict[str, Any]:
     """An ``order.cancelled`` event in its envelope."""
     return event_of("order.cancelled", order_id, reason="changed my mind")
+
+
+def fingerprint(event: dict[str, Any]) -> str:
+    """The fingerprint of what an ``order.placed`` says."""
+    return msgspec.convert(event["detail"], OrderPlaced).fingerprint
 
 
 def sqs_event(*bodies: dict[str, Any] | str, attempt: int = 1) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from orderctl.pipeline import Pipeline
 from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.updates import OrderUpdates
 from orderctl.waiting import wait_until
-from orders.aws.clock import timestamp
+from orders.clock import timestamp
 
 AT_ONCE = 10
 # The deployed stack that is tried, in place of one of our own; see `make test-aws`.

@@ -14,6 +14,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
+from msgspec import UNSET
+
 from orders.caretaker.decisions import Settings, next_event
 from orders.events import (
     ROUTING,
@@ -51,7 +53,10 @@ _SHORTAGE: Final = {"apple": 1}
 
 PLACED: Final = OrderPlaced(order_id="order-1", amount=Decimal(42), items=_LINES)
 REQUESTED: Final = OrderCancelRequested(order_id="order-1", reason="changed my mind")
-CANCELLED: Final = OrderCancelled(order_id="order-1", reason="said the shop")
+CANCELLED: Final = OrderCancelled(order_id="order-1", reason="said the shop", version=2)
+FROM_OUTSIDE: Final = "order.cancelled from outside"
+"""Stands for the detail-type of the one event whose publisher matters: the tracker answers it."""
+_FROM_OUTSIDE: Final = OrderCancelled(order_id="order-1", reason="said the shop")
 _OUTCOMES: Final[tuple[Detail, ...]] = (
     PaymentCharged(order_id="order-1", amount=Decimal(42), currency="USD", charge_id="ch_1"),
     PaymentDeclined(order_id="order-1", reason="no funds"),
@@ -61,7 +66,15 @@ _OUTCOMES: Final[tuple[Detail, ...]] = (
     InventoryReleased(order_id="order-1", items=_LINES),
     REQUESTED,
     CANCELLED,
+    _FROM_OUTSIDE,
 )
+
+
+def kind(detail: Detail) -> str:
+    """An event's detail-type; FROM_OUTSIDE for a cancel of another publisher, without a version."""
+    if isinstance(detail, OrderCancelled) and detail.version is UNSET:
+        return FROM_OUTSIDE
+    return detail.detail_type
 
 
 def parsed(detail: Detail) -> dict[str, Any]:
@@ -90,11 +103,11 @@ def outcome(detail: Detail) -> Outcome:
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    detail.detail_type: command(detail) for detail in (PLACED, CANCELLED)
+    kind(detail): command(detail) for detail in (PLACED, CANCELLED, _FROM_OUTSIDE)
 }
-"""What payments and inventory act on, by detail-type."""
-OUTCOMES: Final[dict[str, Outcome]] = {detail.detail_type: outcome(detail) for detail in _OUTCOMES}
-"""What the tracker follows, by detail-type."""
+"""What payments and inventory act on, by kind."""
+OUTCOMES: Final[dict[str, Outcome]] = {kind(detail): outcome(detail) for detail in _OUTCOMES}
+"""What the tracker follows, by kind."""
 ANSWERS: Final[dict[str, Charged | Declined]] = {
     "charged": Charged("ch_1"),
     "declined": Declined("no funds"),
@@ -132,7 +145,7 @@ class Standing(NamedTuple):
 
 
 Events = frozenset[str]
-"""The detail-types that wait in a queue: there is one event of each."""
+"""The kinds of event that wait in a queue: there is one event of each."""
 _NONE: Final[Events] = frozenset()
 
 
@@ -245,18 +258,18 @@ def repeat(before: Order, *, late: bool) -> str | None:
 
 
 def _published(event: Detail | None) -> str | None:
-    """The event's detail-type; whoever acts on it can read it.
+    """The event's kind; whoever acts on it can read it.
 
     Raises:
         UnreadableEventError: the event does not fit the contract.
     """
     if event is None:
         return None
-    if event.detail_type in COMMANDS:
+    if kind(event) in COMMANDS:
         command(event)
-    if event.detail_type in OUTCOMES:
+    if kind(event) in OUTCOMES:
         outcome(event)
-    return event.detail_type
+    return kind(event)
 
 
 def steps(state: State) -> Iterator[State]:
@@ -280,7 +293,7 @@ def surprises(state: State) -> Iterator[State]:
 
     Somebody cancels, a function dies, a message comes twice, the caretaker comes early.
     """
-    yield state.put("order.cancelled")
+    yield state.put(FROM_OUTSIDE)
     if state.standing.status == "placed":
         yield state.put("order.cancel_requested")
     if state.shop == "waits" and state.standing.status is None:

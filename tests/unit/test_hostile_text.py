@@ -185,12 +185,15 @@ class TestInEveryPlace:
             tracker(event, Context())
         assert is_silent_about(text, said())
 
-    def test_of_a_milestone(self, sns: SNSClient, said: Said, text: str) -> None:
+    def test_of_a_milestone(
+        self, dynamodb: DynamoDBClient, sns: SNSClient, said: Said, text: str
+    ) -> None:
+        notifications = Notifications(OrderTable(dynamodb, "orders"), sns, "topic")
         for event in changed(MILESTONES, text):
             if not isinstance(event, dict):
                 continue  # EventBridge hands over objects
             try:
-                Notifications(sns, "topic")(event, Context())
+                notifications(event, Context())
             except NotificationFailedError as error:
                 assert is_silent_about(text, str(error))
         assert is_silent_about(text, said())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
+from orderctl.pipeline import history as feeds
 from orderctl.pipeline import reading
 from orderctl.pipeline.audit import Report, table_names
 from orderctl.pipeline.audit import audit as read_books
@@ -17,8 +22,18 @@ from orderctl.terminal.options import Json, Target
 from orders.audit.mending import OF_STOCK, mend
 
 
-@app.command(group=OPERATING, help_epilogue="Example: orderctl audit --json")
-def audit(*, as_json: Json = False, target: Target = Target()) -> None:
+@app.command(
+    group=OPERATING,
+    help_epilogue="Examples:\n\norderctl audit --json\n\norderctl audit --history events.jsonl",
+)
+def audit(
+    *,
+    history: Annotated[
+        str | None, Parameter(metavar="FILE", allow_leading_hyphen=True, negative=())
+    ] = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
     """Check that the books balance: orders, payments, reservations, stock, the card processor's.
 
     Each confirmed order is charged once and reserved, each cancelled one neither. The stock that
@@ -29,13 +44,20 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
     again; what is still moving is counted as not judged. The exit status is 1 when something does
     not hold.
 
+    With --history it reads no stack, but events of the bus, one a line, and checks what they tell
+    of each order.
+
     Args:
+        history: A file of events as JSON, one a line; - for standard input.
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
         OrderctlError: Something does not hold.
     """
+    if history is not None:
+        _audit_history(history, as_json)
+        return
     with (
         connect(target) as pipeline,
         console.waiting("Reading the books", shown=not as_json) as progress,
@@ -66,6 +88,49 @@ def audit(*, as_json: Json = False, target: Target = Target()) -> None:
         raise OrderctlError(
             f"{len(rows)} {'findings' if len(rows) > 1 else 'finding'}. What each means stands in "
             "docs/operations.md, section Audit."
+        )
+
+
+def _audit_history(path: str, as_json: bool) -> None:
+    """Check the events of a file, or of standard input.
+
+    Raises:
+        OrderctlError: Something does not hold, or a line is no event.
+    """
+    name = "standard input" if path == "-" else path
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        report = feeds.audit_feed(text.split("\n"))
+    except (OSError, UnicodeError, feeds.FeedError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise OrderctlError(f"{name}: {why}") from None
+    rows = [
+        {"order_id": finding.order_id, "kind": str(finding.rule), "finding": finding.says}
+        for finding in report.findings
+    ]
+    facts = {
+        "events": report.events,
+        "orders": report.orders,
+        "began_before": report.began_before,
+    }
+    if as_json:
+        console.json_document({"findings": rows, **facts})
+    else:
+        if rows:
+            cells = [tuple(map(reading.to_text, row.values())) for row in rows]
+            console.table(("order", "finding", "what it is"), cells)
+            console.out().print()
+        console.summary(
+            [
+                ("read", f"{report.events} events of {report.orders} orders"),
+                ("findings", str(len(rows)) if rows else "none: every order's events hold"),
+                ("began before", f"{report.began_before} orders, judged in part"),
+            ]
+        )
+    if rows:
+        raise OrderctlError(
+            f"{len(rows)} {'findings' if len(rows) > 1 else 'finding'}. What each means stands in "
+            "docs/operations.md, section Events."
         )
 
 

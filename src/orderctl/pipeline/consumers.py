@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from orderctl.errors import OrderctlError
 from orderctl.waiting import wait_until
-from orders.aws.clock import utc_now
 from orders.circuit_breaker.circuits import Circuits
+from orders.clock import utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

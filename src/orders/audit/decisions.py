@@ -340,11 +340,15 @@ def _cancelled(
 def _differences(
     order_: Order, payment: Payment | None, reservation: Reservation | None
 ) -> Iterator[tuple[Kind, str]]:
-    """What was taken otherwise than ordered; not for an order that does not say what that was."""
+    """What is held otherwise than ordered; not for an order that does not say what that was.
+
+    Anything else may have been a different order's, which somebody placed under the same id.
+    """
     if order_.amount is None:
         return
     if (
         payment
+        and payment.state == "charged"
         and payment.amount is not None
         and ((payment.amount, payment.currency) != (order_.amount, order_.currency))
     ):
@@ -354,7 +358,7 @@ def _differences(
         )
     if (
         reservation
-        and reservation.state in ("reserved", "released")
+        and reservation.state == "reserved"
         and _quantities(reservation.lines) != _quantities(order_.items)
     ):
         yield (

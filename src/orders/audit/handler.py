@@ -24,9 +24,9 @@ from orders.audit.records import pack_stock, read_reservation, read_stock
 from orders.audit.settling import Judge
 from orders.audit.tables import SEGMENTS, TableNames, Tables, note
 from orders.aws import clients, telemetry
-from orders.aws.clock import timestamp
 from orders.aws.errors import AwsError, reason
 from orders.card_books import CardBooks, SimulatedCardBooks
+from orders.clock import timestamp
 from orders.events import is_time
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from orders.audit.decisions import Finding, Kind, moment
-from orders.aws.clock import timestamp
+from orders.clock import timestamp
 
 if TYPE_CHECKING:
     from orders.audit.tables import TableNames

@@ -30,6 +30,8 @@ MAX_CONFLICTS: Final = 3
 """How often a message that met another writer is taken up again in the same invocation."""
 FAILED: Final = "failed"
 """What failed messages are counted as, beside the states of records."""
+REFUSED: Final = "refused"
+"""What orders are counted as that were placed under the id of another one."""
 
 EventT = TypeVar("EventT", bound=Event[Any])
 
@@ -151,6 +153,15 @@ class Batch(Generic[EventT]):
         """
         self._failed[message.id] = (message.receipt_handle, message.attempt)
         telemetry.warning(what, order_id=message.order_id, attempt=message.attempt, reason=why)
+
+    def refuse_order(self, message: Message[EventT]) -> None:
+        """Note that a message is of an order whose id another order has: nothing is done for it."""
+        telemetry.error(
+            "order refused",
+            order_id=message.order_id,
+            reason="a different order is on record under its id",
+        )
+        self.count(REFUSED)
 
     def announce(self, message: Message[EventT], detail: Detail) -> None:
         """Have an event published when the batch is done: what has become of a message.

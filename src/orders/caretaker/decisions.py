@@ -85,8 +85,12 @@ def next_event(order: Order, now: datetime, settings: Settings) -> Detail | None
         return None
     if order.status == "cancelled":
         placed_at = order.placed_at if is_time(order.placed_at) else UNSET
-        reason = fit(order.reason or "", MAX_REASON)
-        return OrderCancelled(order_id=order.order_id, reason=reason, placed_at=placed_at)
+        return OrderCancelled(
+            order_id=order.order_id,
+            reason=fit(order.reason or "", MAX_REASON),
+            placed_at=placed_at,
+            version=order.status_version,
+        )
     if now >= _moment(order.placed_at) + settings.deadline:
         return OrderCancelRequested(order_id=order.order_id, reason=LATE)
     return order.ordered

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clock import timestamp
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.errors import AwsError, reason
 from orders.aws.order_table import OrderTable
 from orders.caretaker.decisions import Parked, Settings, is_due, next_event, redrive_delay
 from orders.caretaker.parked import DeadLetterQueue, UnsearchedError
+from orders.clock import timestamp
 from orders.events import Event, decode_command, decode_outcome
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from orders.aws.clock import timestamp
+from orders.clock import timestamp
 from orders.events import Alert, is_time
 
 _NEWS: Final = timedelta(minutes=1)

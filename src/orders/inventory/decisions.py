@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from orders.events import (
     MAX_REASON,
@@ -30,6 +31,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """Since when."""
     lines: tuple[OrderLine, ...] = ()
     reason: str | None = None
+    fingerprint: str | None = None
+    """Of the order it is for; None if voided before that came, or from before this was noted."""
 
 
 def settle(reservation: Reservation | None, event: Command, *, at: str) -> Reservation:
@@ -49,13 +52,32 @@ def settle(reservation: Reservation | None, event: Command, *, at: str) -> Reser
     detail = event.detail
     if isinstance(detail, OrderPlaced):
         if reservation is None:
-            order_id, lines = detail.order_id, detail.items
-            return Reservation(order_id=order_id, state="reserved", lines=lines, at=at)
+            return Reservation(
+                order_id=detail.order_id,
+                state="reserved",
+                lines=detail.items,
+                fingerprint=detail.fingerprint,
+                at=at,
+            )
     elif reservation is None:
         return Reservation(order_id=detail.order_id, state="voided", at=at)
     elif reservation.state == "reserved":
         return msgspec.structs.replace(reservation, state="released", at=at)
     return reservation
+
+
+def is_for_another(reservation: Reservation | None, event: Command) -> bool:
+    """Whether a reservation is for a different order than the one that was placed under its id.
+
+    Nothing is reserved then, and the reservation on record is told: the tracker knows which order
+    it is. Where no fingerprint is on record, the lines are compared; a voided one is for any order.
+    """
+    placed = event.detail
+    if reservation is None or not isinstance(placed, OrderPlaced):
+        return False
+    if reservation.fingerprint is None:
+        return reservation.state != "voided" and set(reservation.lines) != set(placed.items)
+    return reservation.fingerprint != placed.fingerprint
 
 
 def reject(reservation: Reservation, available: Mapping[str, int | None]) -> Reservation:
@@ -94,11 +116,14 @@ def outcome(reservation: Reservation, event: Command) -> Detail | None:
     if isinstance(event.detail, OrderCancelled) and reservation.state != "released":
         return None
     order_id, lines = reservation.order_id, reservation.lines
+    fingerprint = reservation.fingerprint or UNSET
     match reservation.state:
         case "reserved":
-            return InventoryReserved(order_id=order_id, items=lines)
+            return InventoryReserved(order_id=order_id, items=lines, fingerprint=fingerprint)
         case "rejected":
-            return InventoryRejected(order_id=order_id, reason=reservation.reason or "")
+            return InventoryRejected(
+                order_id=order_id, reason=reservation.reason or "", fingerprint=fingerprint
+            )
         case "released":
             return InventoryReleased(order_id=order_id, items=lines)
         case "voided":

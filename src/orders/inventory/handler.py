@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clock import utc_now
-from orders.aws.sqs import FAILED, Batch, BatchResponse, Message, Retry, consume
+from orders.aws.sqs import FAILED, REFUSED, Batch, BatchResponse, Message, Retry, consume
+from orders.clock import utc_now
 from orders.events import Command, decode_command
-from orders.inventory.decisions import Reservation, outcome, settle
+from orders.inventory.decisions import Reservation, is_for_another, outcome, settle
 from orders.inventory.reservations import Reservations
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _METRICS: Final = {
     "reserved": "OrdersReserved",
     "rejected": "OrdersRejected",
     "released": "OrdersReleased",
+    REFUSED: "OrdersRefused",
     FAILED: "InventoryFailed",
 }
 
@@ -81,6 +82,8 @@ class InventoryProcessor:
             if reservation != before:
                 _log(message, reservation)
                 batch.count(reservation.state)
+            if is_for_another(before, message.event):
+                batch.refuse_order(message)
             if event := outcome(reservation, message.event):
                 batch.announce(message, event)
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT, change_state, read_all, write_all
 from orders.aws.errors import AwsError
-from orders.aws.items import from_item, to_item
+from orders.aws.items import UnreadableRecordError, from_item, to_item
 from orders.aws.patience import TRANSIENT_CODES, try_all
 from orders.inventory.decisions import Reservation, reject
 
@@ -249,15 +251,25 @@ def _refusal(reservations: Sequence[Reservation], error: AwsError) -> Refusal:
     (reservation,), (own, *lines) = reservations, reasons
     if own["Code"] == _CONDITION_FAILED:
         return CONFLICT
-    return Shortage(
-        {
-            line.sku: _available(reason)
-            for line, reason in zip(reservation.lines, lines, strict=True)
-            if reason["Code"] == _CONDITION_FAILED
-        }
-    )
+    short: dict[str, int | None] = {}
+    for line, reason in zip(reservation.lines, lines, strict=True):
+        if reason["Code"] == _CONDITION_FAILED:
+            try:
+                short[line.sku] = _available(reason)
+            except UnreadableRecordError as why:
+                return f"a stock item that cannot be read ({line.sku}: {why})"
+    return Shortage(short)
+
+
+class _StockLevel(msgspec.Struct, frozen=True):
+    available: int
 
 
 def _available(reason: Mapping[str, Any]) -> int | None:
+    """What there is of a SKU; None if it is not known.
+
+    Raises:
+        UnreadableRecordError: its item does not say.
+    """
     item = reason.get("Item")
-    return int(item["available"]["N"]) if item else None
+    return from_item(item, _StockLevel).available if item else None

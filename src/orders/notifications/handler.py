@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.errors import AwsError, reason
-from orders.events import (
-    Milestone,
-    OrderConfirmed,
-    OrderPlaced,
-    OrderUpdate,
-    UnreadableEventError,
-    convert_milestone,
-    encode,
-)
+from orders.aws.items import UnreadableRecordError
+from orders.aws.order_table import OrderTable
+from orders.clock import utc_ago, utc_now
+from orders.events import Milestone, OrderUpdate, UnreadableEventError, convert_milestone, encode
+from orders.notifications.decisions import is_fresh, order_updates
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -34,8 +30,9 @@ class NotificationFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Publishes an update for every milestone, in the order's sequence, and once."""
+    """Tells the shop of every milestone; what it tells last is how the order stands."""
 
+    orders: OrderTable
     client: SNSClient
     topic_arn: str
 
@@ -46,26 +43,50 @@ class Notifications:
         hands the event to the on-failure destination.
 
         Raises:
-            NotificationFailedError: the event cannot be read, or SNS did not take the update.
+            NotificationFailedError: the event or the order's record cannot be read, or SNS did not
+                take the update.
         """
         telemetry.begin(context)
         try:
-            updates = order_updates(convert_milestone(event))
-            for update in updates:
-                self._publish(update)
-        except (UnreadableEventError, AwsError) as error:
+            milestone = convert_milestone(event)
+            told = self._tell(milestone)
+        except (UnreadableEventError, UnreadableRecordError, AwsError) as error:
             telemetry.error("not notified", event_id=_event_id(event), reason=reason(error))
             raise NotificationFailedError(reason(error)) from None
-        telemetry.info("notified", order_id=updates[-1].order_id, status=updates[-1].status)
+        if told is None:
+            telemetry.info("nothing to tell yet", order_id=milestone.detail.order_id)
+            return
+        telemetry.info("notified", order_id=told.order_id, status=told.status)
         telemetry.count(UpdatesPublished=1)
 
-    def _publish(self, update: OrderUpdate) -> None:
+    def _tell(self, event: Milestone) -> OrderUpdate | None:
+        """Publish how an order has stood and how it stands; returns the last update.
+
+        A fresh order's updates come in their sequence by themselves. Of any other, a status from
+        before may be taken anew: then the last one must not be dropped, and is told again if the
+        order has moved on meanwhile.
+        """
+        order_id, told = event.detail.order_id, None
+        order = self.orders.get(order_id)
+        while (updates := order_updates(order, event)) and updates[-1] != told:
+            fresh = is_fresh(order, utc_ago)
+            *before, told = updates
+            for update in before:
+                self._publish(update)
+            self._publish(told, again="" if fresh or not before else f":{utc_now()}")
+            if fresh or told.status == "cancelled":
+                break
+            order = self.orders.get(order_id)
+        return told
+
+    def _publish(self, update: OrderUpdate, again: str = "") -> None:
+        """Publish an update; with something new in ``again`` the topic takes it in any case."""
         # Not PublishBatch: it can refuse one update and take the next, which then comes first.
         self.client.publish(
             TopicArn=self.topic_arn,
             Message=encode(update),
             MessageGroupId=update.order_id,
-            MessageDeduplicationId=f"{update.order_id}:{update.status}",
+            MessageDeduplicationId=f"{update.order_id}:{update.version}:{update.status}{again}",
             MessageAttributes={"status": {"DataType": "String", "StringValue": update.status}},
         )
 
@@ -76,25 +97,8 @@ def _event_id(event: dict[str, Any]) -> str | None:
     return id_ if isinstance(id_, str) and _EVENT_ID.fullmatch(id_) else None
 
 
-def order_updates(event: Milestone) -> list[OrderUpdate]:
-    """The updates that report a milestone: its own, and before it the one that led there.
-
-    The function gets events in any order. So each update brings its predecessor along, and the
-    FIFO topic drops what it had in the last five minutes: ``placed`` always comes first.
-    """
-    detail = event.detail
-    if isinstance(detail, OrderPlaced):
-        return [OrderUpdate(order_id=detail.order_id, status="placed", at=event.time)]
-    placed = OrderUpdate(
-        order_id=detail.order_id, status="placed", at=detail.placed_at or event.time
-    )
-    if isinstance(detail, OrderConfirmed):
-        ended = OrderUpdate(order_id=detail.order_id, status="confirmed", at=event.time)
-    else:
-        ended = OrderUpdate(
-            order_id=detail.order_id, status="cancelled", at=event.time, reason=detail.reason
-        )
-    return [placed, ended]
-
-
-handler = Notifications(clients.sns(), os.environ["ORDER_UPDATES_TOPIC"])
+handler = Notifications(
+    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    client=clients.sns(),
+    topic_arn=os.environ["ORDER_UPDATES_TOPIC"],
+)

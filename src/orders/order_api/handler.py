@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clock import utc_now
 from orders.aws.errors import AwsError, reason
 from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderExistsError, OrderTable
+from orders.clock import utc_now
 from orders.events import OrderCancelRequested, OrderPlaced, is_order_id
 from orders.order import Order, Step
 from orders.order_api import responses

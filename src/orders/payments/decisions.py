@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from orders.events import (
     MAX_CHARGE_ID,
@@ -35,6 +36,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     charge_id: str | None = None
     reason: str | None = None
+    fingerprint: str | None = None
+    """Of the order it is for; None, too, for a payment from before this was noted."""
     attempt: int | None = None
     """The delivery that brought the answer: 1 unless earlier attempts failed."""
 
@@ -63,6 +66,20 @@ def next_action(payment: Payment | None, event: Command) -> Action:
     return Action.CANCEL if state in (None, "charged") else Action.NOTHING
 
 
+def is_for_another(payment: Payment | None, event: Command) -> bool:
+    """Whether a payment is for a different order than the one that was placed under its id.
+
+    Nothing is charged then, and the payment on record is told: the tracker knows which order it is.
+    Where no fingerprint is on record, the sum is compared; a voided payment is for any order.
+    """
+    placed = event.detail
+    if payment is None or payment.amount is None or not isinstance(placed, OrderPlaced):
+        return False
+    if payment.fingerprint is None:
+        return (payment.amount, payment.currency) != (placed.amount, placed.currency)
+    return payment.fingerprint != placed.fingerprint
+
+
 def settle(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at: str) -> Payment:
     """Make a payment of a final answer of the card processor."""
     charged = isinstance(answer, Charged)
@@ -74,6 +91,7 @@ def settle(order: OrderPlaced, answer: Charged | Declined, *, attempt: int, at: 
         currency=order.currency,
         charge_id=fit(answer.charge_id, MAX_CHARGE_ID) if isinstance(answer, Charged) else None,
         reason=fit(answer.reason, MAX_REASON) if isinstance(answer, Declined) else None,
+        fingerprint=order.fingerprint,
         attempt=attempt,
     )
 
@@ -100,12 +118,19 @@ def outcome(payment: Payment, event: Command) -> Detail | None:
     if isinstance(event.detail, OrderCancelled) and payment.state != "refunded":
         return None
     order_id, amount, currency = payment.order_id, payment.amount, payment.currency
+    fingerprint = payment.fingerprint or UNSET
     if payment.state == "declined":
-        return PaymentDeclined(order_id=order_id, reason=payment.reason or "")
+        return PaymentDeclined(
+            order_id=order_id, reason=payment.reason or "", fingerprint=fingerprint
+        )
     if amount is None or currency is None:
         return None
     if payment.state == "refunded":
         return PaymentRefunded(order_id=order_id, amount=amount, currency=currency)
     return PaymentCharged(
-        order_id=order_id, amount=amount, currency=currency, charge_id=payment.charge_id or ""
+        order_id=order_id,
+        amount=amount,
+        currency=currency,
+        charge_id=payment.charge_id or "",
+        fingerprint=fingerprint,
     )

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clock import utc_now
 from orders.aws.context import time_is_up
-from orders.aws.sqs import FAILED, Batch, BatchResponse, Message, Retry, consume
+from orders.aws.sqs import FAILED, REFUSED, Batch, BatchResponse, Message, Retry, consume
+from orders.clock import utc_now
 from orders.events import Command, OrderPlaced, decode_command
-from orders.payments.decisions import Action, Payment, cancel, next_action, outcome, settle
+from orders.payments.decisions import (
+    Action,
+    Payment,
+    cancel,
+    is_for_another,
+    next_action,
+    outcome,
+    settle,
+)
 from orders.payments.ledger import Ledger
 from orders.payments.provider import (
     CardProcessor,
@@ -33,6 +41,7 @@ _METRICS: Final = {
     "charged": "PaymentsCharged",
     "declined": "PaymentsDeclined",
     "refunded": "PaymentsRefunded",
+    REFUSED: "OrdersRefused",
     FAILED: "PaymentsFailed",
 }
 
@@ -112,6 +121,8 @@ class PaymentsProcessor:
             if payment != before:
                 _log(message, payment)
                 batch.count(payment.state)
+            if is_for_another(before, message.event):
+                batch.refuse_order(message)
             if event := outcome(payment, message.event):
                 batch.announce(message, event)
 

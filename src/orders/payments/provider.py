@@ -46,7 +46,7 @@ class CardProcessor(CardBooks, Protocol):
             currency: ISO 4217.
 
         Raises:
-            ProcessorFailedError: no final answer this time.
+            ProcessorFailedError: no final answer this time; or the key has charged another sum.
         """
         ...
 

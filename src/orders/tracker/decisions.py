@@ -26,6 +26,8 @@ from orders.events import (
 )
 from orders.order import Order, Status, Step
 
+AMBIGUOUS: Final = "a different order was placed under the same id"
+"""Why an order is cancelled whose payment or reservation is for another one."""
 # What settles an order as cancelled, and how its reason begins.
 _CANCELS: Final = {
     PaymentDeclined.detail_type: "payment declined: ",
@@ -54,7 +56,8 @@ def follow(order: Order, event: Outcome) -> Order:
     """Note what an event says, and decide the order if that settles it.
 
     A decision stands. Only ``order.cancelled`` itself, from a publisher that is not the tracker,
-    is a fact and no question: money and stock go back whatever was decided.
+    is a fact and no question: money and stock go back whatever was decided. The tracker announces
+    it again as its own, when it is on record.
 
     Returns:
         An equal order when the event says nothing new.
@@ -62,6 +65,8 @@ def follow(order: Order, event: Outcome) -> Order:
     noted = _note(order, event)
     if noted.status != "placed" or noted == order:
         return noted
+    if _is_for_another(order, event.detail):
+        return _decide(noted, "cancelled", event.time, AMBIGUOUS)
     if noted.payment == "charged" and noted.inventory == "reserved":
         return _decide(noted, "confirmed", event.time)
     step = noted.history[-1]
@@ -76,16 +81,27 @@ def announcement(before: Order, after: Order, event: Outcome) -> Detail | None:
     The decision, when it was made; and once more when an event that may have led to it says
     nothing new: the function may have ended before the decision was published.
     """
-    if isinstance(event.detail, PaymentRefunded | InventoryReleased | OrderCancelled):
-        return None  # what follows from a decision, and its echo: to answer would never end
-    if after.status == "placed" or (before.status != "placed" and before != after):
+    if after.status == "placed":
         return None
+    if before.status == after.status and (before != after or _follows(event.detail)):
+        return None
+    order_id, version = after.order_id, after.status_version
     # A record may be older than the contract's bounds.
     placed_at = after.placed_at if is_time(after.placed_at) else UNSET
     if after.status == "confirmed":
-        return OrderConfirmed(order_id=after.order_id, placed_at=placed_at)
+        return OrderConfirmed(order_id=order_id, placed_at=placed_at, version=version)
     reason = fit(after.reason or "", MAX_REASON)
-    return OrderCancelled(order_id=after.order_id, reason=reason, placed_at=placed_at)
+    return OrderCancelled(order_id=order_id, reason=reason, placed_at=placed_at, version=version)
+
+
+def _follows(detail: Detail) -> bool:
+    """Whether it follows from a decision, or is its echo: to answer would never end.
+
+    From another publisher ``order.cancelled`` has no version.
+    """
+    if isinstance(detail, OrderCancelled):
+        return detail.version is not UNSET
+    return isinstance(detail, PaymentRefunded | InventoryReleased)
 
 
 def cause(order: Order) -> str | None:
@@ -94,9 +110,31 @@ def cause(order: Order) -> str | None:
     if OrderCancelled.detail_type not in types:
         return None
     cancelled = types.index(OrderCancelled.detail_type)
-    if cancelled and types[cancelled - 1] in _CANCELS:
-        return types[cancelled - 1]
-    return OrderCancelled.detail_type  # from outside; perhaps the first that was heard of the order
+    before = types[cancelled - 1] if cancelled else None  # none: the first heard of the order
+    settled = before in _CANCELS or order.history[cancelled].reason == AMBIGUOUS
+    return before if before and settled else OrderCancelled.detail_type  # or from outside
+
+
+def _is_for_another(order: Order, detail: Detail) -> bool:
+    """Whether it reports on a different order than the one on record under its id.
+
+    Without a fingerprint, from a producer of before, what it says of the order is compared.
+    """
+    known, ordered = order.fingerprint, order.ordered
+    match detail:
+        case PaymentCharged() | PaymentDeclined() | InventoryReserved() | InventoryRejected():
+            told = detail.fingerprint
+        case _:
+            return False
+    if ordered:
+        known = ordered.fingerprint
+    if known and told is not UNSET:
+        return told != known
+    if ordered is None:
+        return False
+    if isinstance(detail, PaymentCharged):
+        return (detail.amount, detail.currency) != (ordered.amount, ordered.currency)
+    return isinstance(detail, InventoryReserved) and set(detail.items) != set(ordered.items)
 
 
 def _note(order: Order, event: Outcome) -> Order:
@@ -121,6 +159,8 @@ def _note(order: Order, event: Outcome) -> Order:
             return _decide(order, "cancelled", event.time, detail.reason)
         case _:
             return order
+    if order.ordered is None and order.fingerprint is None:
+        order = replace(order, fingerprint=getattr(detail, "fingerprint", UNSET) or None)
     step = Step(detail.detail_type, event.time, getattr(detail, "reason", None))
     return replace(order, history=(*order.history, step))
 

@@ -17,11 +17,11 @@ from orders.audit.progress import Progress
 from orders.audit.queues import QueueDepths
 from orders.audit.tables import TableNames, Tables
 from orders.aws import clients
-from orders.aws.clock import timestamp
 from orders.aws.errors import AwsError
 from orders.aws.items import to_item
 from orders.aws.order_table import unfinished_shard
 from orders.card_books import SimulatedCardBooks, simulated_charge_id
+from orders.clock import timestamp
 from support import aws
 from support.lambdas import Context
 

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orders.aws import clients
+from orders.aws import clients, sdk
+from orders.aws.context import FINISHING_MILLISECONDS
 from orders.aws.errors import AwsError, reason
+from orders.aws.wire.client import LONGEST_PAUSE_SECONDS
+from orders.aws.wire.connection import ANSWER_SECONDS, CONNECT_SECONDS
+from simulation.template import topology
 from support.aws import Lost, Refused, line
 
 if TYPE_CHECKING:
@@ -73,3 +77,13 @@ def test_there_is_no_third_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CLIENT", "boto3")
     with pytest.raises(ValueError, match="AWS_CLIENT is 'boto3', neither lean nor sdk"):
         clients.make("dynamodb")
+
+
+def test_a_call_that_hangs_leaves_time_to_report_what_is_done() -> None:
+    """Two tries and a second between them end before a function stops taking up work."""
+    config: Any = sdk.Client("dynamodb").botocore.meta.config
+    tries = config.retries["total_max_attempts"]
+    hanging = tries * (config.connect_timeout + config.read_timeout) + (tries - 1)
+    assert hanging == 2 * (CONNECT_SECONDS + ANSWER_SECONDS) + LONGEST_PAUSE_SECONDS
+    shortest = min(function.timeout for function in topology().functions.values())
+    assert hanging <= shortest - FINISHING_MILLISECONDS / 1000

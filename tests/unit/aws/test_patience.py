@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import botocore.session
 import pytest
 
 from orders.aws.patience import TRANSIENT_CODES, TRIES, Patience, try_all
@@ -49,6 +51,31 @@ def test_what_is_refused_for_long_is_given_up_for_now(code: str, pauses: list[fl
     attempt = Refusing(*[{"a": code}] * 100)
     assert try_all("a", attempt, Context()) == [code]
     assert len(attempt.calls) == TRIES == len(pauses) + 1
+
+
+def test_what_passes_is_as_the_api_references_have_it() -> None:
+    """A code that is missing here uses up a message's deliveries in a second."""
+    statements = {
+        "InternalServerError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+    }
+    final = {
+        "AccessDenied",
+        "ConditionalCheckFailed",
+        "DuplicateItem",
+        "ItemCollectionSizeLimitExceeded",
+        "ResourceNotFound",
+        "ValidationError",
+    }
+    model = botocore.session.get_session().get_service_model("dynamodb")
+    known: Any = model.shape_for("BatchStatementErrorCodeEnum")
+    assert set(known.enum) == statements | final
+    entries = {"InternalFailure", "ThrottlingException", "InternalException"}
+    keys = {"UnprocessedKeys", "ProvisionedThroughputExceededException"}
+    assert statements | entries | keys == TRANSIENT_CODES
 
 
 def test_the_pauses_double_and_are_spread(pauses: list[float]) -> None:

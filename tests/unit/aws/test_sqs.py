@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orders.aws.context import time_is_up
-from orders.aws.sqs import Batch, Retry
+from orders.aws.dynamodb import CONFLICT
+from orders.aws.sqs import FAILED, MAX_CONFLICTS, Batch, Retry
 from orders.events import decode_command
 from support import aws
 from support.aws import TappedBus
@@ -44,8 +45,82 @@ class TestBatch:
         rounds = [[m.id for m in messages] for messages in batch.rounds()]
         assert rounds == [["m0", "m1", "m4"], ["m2"], ["m3"]]
 
+    def test_what_was_written_and_what_failed_is_counted(self) -> None:
+        batch = Batch.read(sqs_event(order_placed("a"), "not JSON")["Records"], decode_command)
+        for state in ("charged", "declined", "charged"):
+            batch.count(state)
+        assert batch.counts() == {"charged": 2, "declined": 1, FAILED: 1}
+
+    def test_what_failed_comes_back_after_its_delay_and_the_rest_does_not(
+        self, tap: TappedBus
+    ) -> None:
+        sqs = aws.sqs()
+        url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
+        event = sqs_event(order_placed("a"), "not JSON")
+        for record in event["Records"]:
+            sqs.send_message(QueueUrl=url, MessageBody=record["body"])
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        handles = {message["Body"]: message["ReceiptHandle"] for message in received}
+        for record in event["Records"]:
+            record["receiptHandle"] = handles[record["body"]]
+        batch = Batch.read(event["Records"], decode_command)
+        batch.finish(tap.bus, Retry(lambda: sqs, url, first_delay_seconds=0), Context())
+        back = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+        assert [message["Body"] for message in back] == ["not JSON"]
+
     def test_an_empty_batch_has_no_round(self) -> None:
         assert list(Batch.read([], decode_command).rounds()) == []
+
+
+class TestConflicts:
+    """A message that met another writer is looked at anew, before its order's later ones."""
+
+    def test_a_message_is_given_up_after_some_conflicts_and_fails(
+        self, tap: TappedBus, retry: Retry, logged: Logged
+    ) -> None:
+        batch = Batch.read(sqs_event(order_placed("a"))["Records"], decode_command)
+        taken_up = 0
+        for messages in batch.rounds():
+            taken_up += 1
+            assert taken_up < 10, "it is never given up"
+            batch.refuse(messages, "not recorded", CONFLICT)
+        assert taken_up == MAX_CONFLICTS + 1
+        (line,) = logged()
+        assert (line["message"], line["order_id"]) == ("given up for now", "a")
+        assert line["reason"] == "other writers were quicker each time"
+        response = batch.finish(tap.bus, retry, Context())
+        assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+    def test_it_is_taken_up_before_what_came_after_it(self) -> None:
+        event = sqs_event(*(order_placed(order_id) for order_id in "abab"))
+        batch = Batch.read(event["Records"], decode_command)
+        rounds = []
+        for messages in batch.rounds():
+            rounds.append([m.id for m in messages])
+            if len(rounds) == 1:
+                batch.refuse(messages[:1], "not recorded", CONFLICT)
+        assert rounds == [["m0", "m1"], ["m0", "m3"], ["m2"]]
+
+    def test_an_order_s_messages_keep_their_order(self) -> None:
+        event = sqs_event(*(order_placed(order_id) for order_id in "aba"))
+        batch = Batch.read(event["Records"], decode_command)
+        rounds = []
+        for groups in batch.rounds_by_order():
+            rounds.append({id_: [m.id for m in messages] for id_, messages in groups.items()})
+            if len(rounds) == 1:
+                batch.refuse(groups["a"], "not followed", CONFLICT)
+        assert rounds == [{"a": ["m0", "m2"], "b": ["m1"]}, {"a": ["m0", "m2"]}]
+
+    def test_any_other_reason_fails_the_messages(
+        self, tap: TappedBus, retry: Retry, logged: Logged
+    ) -> None:
+        event = sqs_event(*(order_placed("a") for _ in range(2)))
+        batch = Batch.read(event["Records"], decode_command)
+        for groups in batch.rounds_by_order():
+            batch.refuse(groups["a"], "not followed", "AccessDenied")
+        assert [line["reason"] for line in logged()] == ["AccessDenied"] * 2
+        failures = batch.finish(tap.bus, retry, Context())["batchItemFailures"]
+        assert [failure["itemIdentifier"] for failure in failures] == ["m0", "m1"]
 
 
 class TestRetry:

@@ -86,7 +86,9 @@ def test_a_cancelled_order_is_cancelled_again_until_money_and_stock_are_back(
     inventory: Any,  # noqa: ANN401
 ) -> None:
     known = order(status="cancelled", reason="why", payment=payment, inventory=inventory)
-    expected = OrderCancelled(order_id="o1", reason="why", placed_at="2026-08-18T09:30:00Z")
+    expected = OrderCancelled(
+        order_id="o1", reason="why", placed_at="2026-08-18T09:30:00Z", version=0
+    )
     for when in (after(minutes=5), after(days=2)):
         assert next_event(known, when, SETTINGS) == expected
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orders.aws import order_table
-from orders.aws.clock import timestamp
 from orders.aws.order_table import OrderTable
 from orders.caretaker import handler as caretaker_handler
 from orders.caretaker.decisions import LATE, MAX_REDRIVES, Settings
 from orders.caretaker.handler import Caretaker, NotLookedAfterError
 from orders.caretaker.parked import DeadLetterQueue
+from orders.clock import timestamp
 from orders.events import OrderPlaced, decode_command
 from orders.order import Order, Step
 from support import aws

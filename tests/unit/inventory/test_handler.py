@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orders.aws.dynamodb import CONFLICT
 from orders.events import OrderLine
 from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations, divide
 from support.aws import Lost, Refused, line, refuse
-from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
+from support.lambdas import (
+    Context,
+    failed,
+    fingerprint,
+    order_cancelled,
+    order_placed,
+    sqs_event,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,6 +147,71 @@ def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
     assert failed(handler(event, Context())) == ["m0"]
     assert states(dynamodb) == {"a": "reserved"}
     assert len(met) == 10, "five times with the other order, five times alone"
+
+
+def cancel_once(dynamodb: DynamoDBClient, reasons: list[Any]) -> None:
+    """Have the next transaction cancelled for reasons, one an action."""
+
+    def refuse(_: object) -> None:
+        line(dynamodb).forget("TransactWriteItems")
+        raise Refused("TransactionCanceledException", CancellationReasons=reasons)
+
+    line(dynamodb).before("TransactWriteItems", refuse)
+
+
+def test_a_line_that_falls_short_beside_a_conflict_is_a_shortage(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    """DynamoDB looked at that line, and says of the others only that they met somebody."""
+    short = {"Code": "ConditionalCheckFailed", "Item": {"available": {"N": "2"}}}
+    cancel_once(dynamodb, [{"Code": "None"}, {"Code": "TransactionConflict"}, short])
+    assert failed(handler(sqs_event(order("a", apple=1, pear=3)), Context())) == []
+    assert states(dynamodb) == {"a": "rejected"}
+    assert reason(dynamodb, "a") == "pear: 3 wanted, 2 available"
+    assert stock(dynamodb) == {"apple": 10, "pear": 3}
+
+
+def test_a_record_that_is_there_already_beside_a_conflict_is_looked_at_anew(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    taken, conflict = {"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"}
+    cancel_once(dynamodb, [taken, conflict])
+    reads: list[object] = []
+    line(dynamodb).before("BatchGetItem", reads.append)
+    assert failed(handler(sqs_event(order("a", apple=1)), Context())) == []
+    assert len(reads) == 2
+    assert (states(dynamodb), stock(dynamodb)["apple"]) == ({"a": "reserved"}, 9)
+
+
+def test_a_stock_item_that_cannot_be_read_fails_its_own_messages_alone(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, logged: Logged
+) -> None:
+    for sku, odd in (("bare", {}), ("text", {"available": {"S": "many"}})):
+        dynamodb.put_item(TableName="stock", Item={"sku": {"S": sku}, **odd})
+    orders = [order("a", apple=1), order("b", bare=1), order("c", text=1), order("d", pear=9)]
+    assert sorted(failed(handler(sqs_event(*orders), Context()))) == ["m1", "m2"]
+    assert states(dynamodb) == {"a": "reserved", "d": "rejected"}
+    told = {line["order_id"]: line["reason"] for line in logged() if "reason" in line}
+    assert all("cannot be read" in told[order_id] for order_id in "bc")
+
+
+def test_a_reservation_that_is_left_out_is_unread_and_not_absent(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    """Taken as absent, a cancel would leave a voided record and nothing would be released."""
+
+    def leave_out(parsed: dict[str, Any]) -> None:
+        parsed["Responses"]["reservations"] = []
+        parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
+
+    handler(sqs_event(order("a", apple=4)), Context())
+    tap.take()
+    writes: list[object] = []
+    line(dynamodb).after("BatchGetItem", leave_out)
+    for operation in ("TransactWriteItems", "BatchExecuteStatement"):
+        line(dynamodb).before(operation, writes.append)
+    assert failed(handler(sqs_event(order_cancelled("a")), Context())) == ["m0"]
+    assert (writes, tap.take()) == ([], [])
 
 
 def test_a_transaction_conflict_that_passes_fails_nobody(
@@ -330,6 +403,48 @@ class TestTogether:
         ]
         assert [len(part) for part in divide(changes)] == [4, 4, 2]
 
+    def test_a_transaction_is_as_large_as_dynamodb_takes(self) -> None:
+        lines = [*((OrderLine(f"{number}", 1),) for number in range(50)), ()]
+        changes = [
+            (None, Reservation(order_id="o", state="reserved", at="", lines=order_lines))
+            for order_lines in lines
+        ]
+        assert [len(part) for part in divide(changes)] == [50, 1], "100 actions, and one"
+
+    def test_an_order_without_items_is_recorded_though_its_batch_mates_fall_short(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        orders = order("a", apple=1), order("none"), order("b", apple=99)
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert states(dynamodb) == {"a": "reserved", "none": "reserved", "b": "rejected"}
+
+    def test_what_is_denied_to_all_is_not_asked_for_one_by_one(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        asked: list[object] = []
+
+        def deny(arguments: object) -> None:
+            asked.append(arguments)
+            raise Refused("AccessDeniedException")
+
+        line(dynamodb).before("TransactWriteItems", deny)
+        event = sqs_event(order("a", apple=1), order("b", apple=1))
+        assert failed(handler(event, Context())) == ["m0", "m1"]
+        assert len(asked) == 1
+
+    def test_a_release_is_on_record_with_its_time(self, handler: InventoryProcessor) -> None:
+        lines = (OrderLine("apple", 1),)
+        held = Reservation(order_id="a", state="reserved", at="then", lines=lines)
+        freed = Reservation(order_id="a", state="released", at="now", lines=lines)
+        assert handler.reservations.write([(None, held)], Context()) == ({"a": held}, {})
+        assert handler.reservations.write([(held, freed)], Context()) == ({"a": freed}, {})
+        assert handler.reservations.find(["a"], Context()) == ({"a": freed}, {})
+
+    def test_what_was_refused_is_not_said_to_be_written(self, handler: InventoryProcessor) -> None:
+        now = Reservation(order_id="a", state="voided", at="")
+        assert handler.reservations.write([(None, now)], Context()) == ({"a": now}, {})
+        assert handler.reservations.write([(None, now)], Context()) == ({}, {"a": CONFLICT})
+
 
 class TestOutcomes:
     def test_a_reservation_is_told_of_and_told_again(
@@ -338,17 +453,38 @@ class TestOutcomes:
         for attempt in (1, 2):
             handler(sqs_event(order("a", apple=1), order("b"), attempt=attempt), Context())
         published = tap.take()
-        with_items = {"order_id": "a", "items": [{"sku": "apple", "quantity": 1}]}
-        assert published.count(("inventory.reserved", with_items)) == 2
-        assert published.count(("inventory.reserved", {"order_id": "b", "items": []})) == 2
+        for placed in (order("a", apple=1), order("b")):
+            detail = placed["detail"]
+            told = {
+                "order_id": detail["order_id"],
+                "items": detail.get("items", []),
+                "fingerprint": fingerprint(placed),
+            }
+            assert published.count(("inventory.reserved", told)) == 2
 
     def test_a_rejection_is_told_of_with_its_reason(
         self, handler: InventoryProcessor, tap: TappedBus
     ) -> None:
         handler(sqs_event(order("a", plum=1)), Context())
         assert tap.take() == [
-            ("inventory.rejected", {"order_id": "a", "reason": "unknown SKU plum"})
+            (
+                "inventory.rejected",
+                {
+                    "order_id": "a",
+                    "reason": "unknown SKU plum",
+                    "fingerprint": fingerprint(order("a", plum=1)),
+                },
+            )
         ]
+
+    def test_a_different_order_under_its_id_is_refused_and_told_what_is_on_record(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", apple=1)), Context())
+        first = tap.take()
+        assert failed(handler(sqs_event(order("a", apple=4, pear=1)), Context())) == []
+        assert tap.take() == first
+        assert stock(dynamodb)["apple"] == 9
 
 
 class TestCancel:
@@ -361,6 +497,14 @@ class TestCancel:
         assert stock(dynamodb) == {"apple": 10, "pear": 3}
         assert states(dynamodb) == {"a": "released", "b": "released"}
         assert [t for t, _ in tap.take()].count("inventory.released") == 2
+
+    def test_is_told_as_a_release_when_the_order_comes_again(
+        self, handler: InventoryProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order("a", apple=4), order_cancelled("a")), Context())
+        tap.take()
+        handler(sqs_event(order("a", apple=4), attempt=2), Context())
+        assert [t for t, _ in tap.take()] == ["inventory.released"]
 
     def test_twice_puts_the_stock_back_once(
         self, handler: InventoryProcessor, dynamodb: DynamoDBClient

@@ -1,23 +1,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
+from orders.aws.order_table import OrderTable
+from orders.clock import utc_ago
+from orders.events import OrderPlaced
+from orders.notifications import handler as module
 from orders.notifications.handler import NotificationFailedError, Notifications
+from orders.order import Order, Step
 from support.aws import Refused, line
 from support.lambdas import Context, event_of, order_placed
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sns import SNSClient
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:order-updates.fifo"
-
-
-@pytest.fixture
-def handler(sns: SNSClient) -> Notifications:
-    return Notifications(sns, TOPIC)
+TIME = "2026-08-18T09:30:00Z"
+PLACED = Step("order.placed", TIME)
+CHARGED = Step("payment.charged", TIME)
+CONFIRMED = Step("order.confirmed", TIME)
+CANCELLED = Step("order.cancelled", TIME, "no funds")
+STATUSES = {"order.confirmed": "confirmed", "order.cancelled": "cancelled"}
 
 
 @pytest.fixture
@@ -28,14 +38,32 @@ def published(sns: SNSClient) -> list[dict[str, str]]:
     return forms
 
 
-def message(order_id: str, status: str, **fields: str) -> dict[str, Any]:
-    update = {"order_id": order_id, "status": status, **fields}
+@pytest.fixture
+def table(dynamodb: DynamoDBClient) -> OrderTable:
+    return OrderTable(dynamodb, "orders")
+
+
+@pytest.fixture
+def handler(table: OrderTable, sns: SNSClient) -> Notifications:
+    return Notifications(table, sns, TOPIC)
+
+
+def order(*history: Step, age: float) -> Order:
+    """An order that the API took so many seconds ago."""
+    status: Any = STATUSES.get(history[-1].type, "placed")
+    ordered = OrderPlaced(order_id="a", amount=Decimal(1))
+    at = utc_ago(age)
+    return Order(order_id="a", placed_at=at, status=status, history=history, ordered=ordered)
+
+
+def message(status: str, version: int, again: str = "", **fields: str) -> dict[str, Any]:
+    update = {"order_id": "a", "status": status, "version": version, "at": TIME, **fields}
     return {
         "Version": "2010-03-31",
         "TopicArn": TOPIC,
         "Message": json.dumps(update, separators=(",", ":")),
-        "MessageGroupId": order_id,
-        "MessageDeduplicationId": f"{order_id}:{status}",
+        "MessageGroupId": "a",
+        "MessageDeduplicationId": f"a:{version}:{status}{again}",
         "MessageAttributes.entry.1.Name": "status",
         "MessageAttributes.entry.1.Value.DataType": "String",
         "MessageAttributes.entry.1.Value.StringValue": status,
@@ -43,23 +71,86 @@ def message(order_id: str, status: str, **fields: str) -> dict[str, Any]:
 
 
 def test_an_update_is_ordered_by_its_order_and_deduplicated(
-    handler: Notifications, published: list[dict[str, str]]
+    handler: Notifications, published: list[dict[str, str]], table: OrderTable
 ) -> None:
-    handler(order_placed("order-1", 12.34), Context())
-    assert published == [message("order-1", "placed", at="2026-08-18T09:30:00Z")]
+    table.create(order(PLACED, age=1))
+    handler(order_placed("a", 12.34), Context())
+    assert published == [message("placed", 1)]
 
 
-def test_an_end_brings_its_beginning_along(
-    handler: Notifications, published: list[dict[str, str]]
+@pytest.mark.parametrize("event", [event_of("order.confirmed", "a"), order_placed("a")])
+def test_whatever_the_event_the_last_update_is_how_the_order_stands(
+    handler: Notifications,
+    published: list[dict[str, str]],
+    table: OrderTable,
+    event: dict[str, Any],
 ) -> None:
-    handler(event_of("order.confirmed", "a", placed_at="2026-08-18T09:29:58.123Z"), Context())
-    handler(event_of("order.cancelled", "b", reason="no funds"), Context())
+    table.create(order(PLACED, CHARGED, CONFIRMED, CANCELLED, age=1))
+    handler(event, Context())
     assert published == [
-        message("a", "placed", at="2026-08-18T09:29:58.123Z"),
-        message("a", "confirmed", at="2026-08-18T09:30:00Z"),
-        message("b", "placed", at="2026-08-18T09:30:00Z"),
-        message("b", "cancelled", at="2026-08-18T09:30:00Z", reason="no funds"),
+        message("placed", 1),
+        message("confirmed", 3),
+        message("cancelled", 4, reason="no funds"),
     ]
+
+
+def test_an_end_is_not_believed_before_it_is_on_record(
+    handler: Notifications, published: list[dict[str, str]], table: OrderTable
+) -> None:
+    handler(event_of("order.cancelled", "a", reason="says somebody"), Context())
+    table.create(order(PLACED, age=1))
+    handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1)]
+
+
+def test_an_order_from_another_publisher_is_told_before_it_is_on_record(
+    handler: Notifications, published: list[dict[str, str]]
+) -> None:
+    handler(order_placed("a"), Context())
+    assert published == [message("placed", 0)]
+
+
+def test_of_an_old_order_the_last_update_is_taken_in_any_case(
+    handler: Notifications,
+    published: list[dict[str, str]],
+    table: OrderTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "utc_now", lambda: "now")
+    table.create(order(PLACED, CHARGED, CONFIRMED, age=270))
+    handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1), message("confirmed", 3, ":now")]
+
+
+def test_an_old_order_that_moves_on_meanwhile_is_told_again(
+    handler: Notifications,
+    sns: SNSClient,
+    published: list[dict[str, str]],
+    table: OrderTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "utc_now", lambda: "now")
+    placed = order(PLACED, age=270)
+    table.create(placed)
+    ended = order(PLACED, CANCELLED, age=270)
+    on_publishing(sns, lambda: table.write([replace(ended, version=1)], Context()))
+    handler(order_placed("a"), Context())
+    assert published == [
+        message("placed", 1),
+        message("placed", 1),
+        message("cancelled", 2, ":now", reason="no funds"),
+    ]
+
+
+def on_publishing(sns: SNSClient, what: Callable[[], object]) -> None:
+    """Have something happen with the first update."""
+    pending = [what]
+
+    def happen(_: object) -> None:
+        if pending:
+            pending.pop()()
+
+    line(sns).before("Publish", happen)
 
 
 def test_a_refused_update_fails_the_invocation_with_its_reason(
@@ -74,16 +165,27 @@ def test_a_refused_update_fails_the_invocation_with_its_reason(
 
 
 def test_an_end_is_not_told_when_its_beginning_was_refused(
-    handler: Notifications, sns: SNSClient, published: list[dict[str, str]]
+    handler: Notifications,
+    sns: SNSClient,
+    published: list[dict[str, str]],
+    table: OrderTable,
 ) -> None:
     def refuse(_: object) -> None:
         raise Refused("InternalError", 500)
 
+    table.create(order(PLACED, CONFIRMED, age=1))
     line(sns).before("Publish", refuse)
     with pytest.raises(NotificationFailedError):
-        handler(event_of("order.confirmed"), Context())
-    tried = [form["MessageDeduplicationId"] for form in published]
-    assert tried == ["order-1:placed"] * 2, "the client tries twice, and then no other one"
+        handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1)] * 2, "the client tries twice, and then no other one"
+
+
+def test_a_record_that_cannot_be_read_fails_the_invocation(
+    handler: Notifications, table: OrderTable
+) -> None:
+    table.client.put_item(TableName="orders", Item={"order_id": {"S": "a"}})
+    with pytest.raises(NotificationFailedError, match="placed_at"):
+        handler(order_placed("a"), Context())
 
 
 @pytest.mark.parametrize(
@@ -102,3 +204,15 @@ def test_an_event_that_cannot_be_read_fails_the_invocation(
 ) -> None:
     with pytest.raises(NotificationFailedError):
         handler(event, Context())
+
+
+def test_each_milestone_is_counted_and_logged(
+    handler: Notifications,
+    table: OrderTable,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table.create(order(PLACED, CHARGED, CONFIRMED, age=1))
+    handler(event_of("order.confirmed", "a"), Context())
+    line, metric = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["order_id"], line["status"]) == ("a", "confirmed")
+    assert metric["UpdatesPublished"] == 1

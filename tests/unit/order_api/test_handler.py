@@ -86,6 +86,17 @@ class TestPlace:
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 202
         assert tap.take() == []
 
+    def test_a_repeated_order_too_is_looked_up_before_it_is_published(
+        self, api: OrderApi, dynamodb: DynamoDBClient, tap: TappedBus
+    ) -> None:
+        """Published first, another order under its id would be on the bus before it is refused."""
+        calls: list[str] = []
+        line(dynamodb).before("PutItem", lambda _: calls.append("PutItem"))
+        line(tap.client).before("PutEvents", lambda _: calls.append("PutEvents"))
+        for _ in range(2):
+            api(post('{"order_id":"a","amount":1}'), Context())
+        assert calls == ["PutItem", "PutEvents"] * 2
+
     @pytest.mark.parametrize("path", ["/orders", "/prod/orders", "/shop/v1/orders", "/x/orders/"])
     def test_location_leads_to_the_order_whatever_the_base_path(
         self, api: OrderApi, path: str

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,7 +14,14 @@ from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
 from orders.payments.tries import Tries
 from support.aws import Refused, line, refuse
-from support.lambdas import Context, failed, order_cancelled, order_placed, sqs_event
+from support.lambdas import (
+    Context,
+    failed,
+    fingerprint,
+    order_cancelled,
+    order_placed,
+    sqs_event,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -213,7 +221,13 @@ class TestOutcomes:
         self, handler: PaymentsProcessor, tap: TappedBus
     ) -> None:
         handler(sqs_event(order_placed("a", 12.34)), Context())
-        charged = {"order_id": "a", "amount": 12.34, "currency": "USD", "charge_id": "ch_a"}
+        charged = {
+            "order_id": "a",
+            "amount": 12.34,
+            "currency": "USD",
+            "charge_id": "ch_a",
+            "fingerprint": fingerprint(order_placed("a", 12.34)),
+        }
         assert tap.take() == [("payment.charged", charged)]
 
     def test_a_redelivery_tells_again(self, handler: PaymentsProcessor, tap: TappedBus) -> None:
@@ -226,7 +240,29 @@ class TestOutcomes:
     ) -> None:
         processor.declines = {"a"}
         handler(sqs_event(order_placed("a")), Context())
-        assert tap.take() == [("payment.declined", {"order_id": "a", "reason": "no funds"})]
+        declined = {"reason": "no funds", "fingerprint": fingerprint(order_placed("a"))}
+        assert tap.take() == [("payment.declined", {"order_id": "a", **declined})]
+
+    @pytest.mark.parametrize("different", [{"amount": 9}, {"items": [{"sku": "a", "quantity": 1}]}])
+    def test_a_different_order_under_its_id_is_refused_and_told_what_is_on_record(
+        self,
+        handler: PaymentsProcessor,
+        processor: Processor,
+        tap: TappedBus,
+        capsys: pytest.CaptureFixture[str],
+        different: dict[str, Any],
+    ) -> None:
+        handler(sqs_event(order_placed("a", 5)), Context())
+        (_, first), *_ = tap.take()
+        capsys.readouterr()
+        other = order_placed("a", **{"amount": 5, **different})
+        assert failed(handler(sqs_event(other), Context())) == []
+        assert tap.take() == [("payment.charged", first)]
+        assert processor.charged == {"a": Decimal(5)}
+        refused, metric = map(json.loads, capsys.readouterr().out.splitlines())
+        assert (refused["level"], refused["message"]) == ("ERROR", "order refused")
+        assert refused["reason"] == "a different order is on record under its id"
+        assert metric["OrdersRefused"] == 1
 
     def test_a_batch_is_told_of_in_one_call(
         self, handler: PaymentsProcessor, tap: TappedBus
@@ -291,6 +327,31 @@ class TestCancel:
     ) -> None:
         assert failed(handler(sqs_event(*(make("a") for make in order)), Context())) == []
         assert processor.charged == {}
+
+    def test_meets_a_charge_that_arrives_after_it(
+        self, handler: PaymentsProcessor, processor: Processor
+    ) -> None:
+        """The charge was on its way to the card processor; the late order takes it back."""
+        handler(sqs_event(order_cancelled("a")), Context())
+        processor.charged["a"] = Decimal(42)
+        assert failed(handler(sqs_event(order_placed("a")), Context())) == []
+        assert processor.charged == {}
+
+    def test_asks_the_card_processor_though_nothing_is_on_record(
+        self, handler: PaymentsProcessor, processor: Processor
+    ) -> None:
+        """A charge whose reply was lost has no record."""
+        processor.charged["a"] = Decimal(42)
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert (processor.charged, processor.refused) == ({}, {"a"})
+
+    def test_is_told_as_a_refund_when_the_order_comes_again(
+        self, handler: PaymentsProcessor, tap: TappedBus
+    ) -> None:
+        handler(sqs_event(order_placed("a", 5), order_cancelled("a")), Context())
+        tap.take()
+        handler(sqs_event(order_placed("a", 5), attempt=2), Context())
+        assert types(tap.take()) == ["payment.refunded"]
 
     def test_of_a_declined_payment_changes_nothing(
         self,

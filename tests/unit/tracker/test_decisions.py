@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders.events import (
     MAX_REASON,
     OrderCancelled,
     OrderConfirmed,
+    OrderLine,
+    OrderPlaced,
     Outcome,
     decode_outcome,
     encode,
 )
 from orders.order import Order
-from orders.tracker.decisions import announcement, cause, follow
+from orders.tracker.decisions import announcement, cause, follow, follow_all
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -25,6 +29,7 @@ REJECTED = event_of("inventory.rejected", reason="unknown SKU x")
 RELEASED = event_of("inventory.released")
 REQUESTED = event_of("order.cancel_requested", reason="changed my mind")
 CANCELLED = event_of("order.cancelled", reason="said the shop")
+ECHO = event_of("order.cancelled", reason="said the tracker", version=2)
 PLACED_AT = "2026-08-18T09:29:58.123Z"
 
 
@@ -50,7 +55,7 @@ def published(*events: dict[str, Any]) -> Any:  # noqa: ANN401
 def test_charged_and_reserved_is_confirmed(events: list[dict[str, Any]]) -> None:
     assert after(*events).status == "confirmed"
     assert published(events[0]) is None
-    assert published(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT)
+    assert published(*events) == OrderConfirmed(order_id="order-1", placed_at=PLACED_AT, version=3)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_a_decline_a_rejection_and_a_request_cancel(
 ) -> None:
     assert (after(*events).status, after(*events).reason) == ("cancelled", reason)
     assert published(*events) == OrderCancelled(
-        order_id="order-1", reason=reason, placed_at=PLACED_AT
+        order_id="order-1", reason=reason, placed_at=PLACED_AT, version=len(events) + 1
     )
 
 
@@ -102,7 +107,7 @@ def test_a_decision_is_told_again_when_its_cause_comes_again() -> None:
     assert published(REQUESTED, REQUESTED) == published(REQUESTED)
 
 
-@pytest.mark.parametrize("event", [REFUNDED, RELEASED, CANCELLED], ids=lambda e: e["detail-type"])
+@pytest.mark.parametrize("event", [REFUNDED, RELEASED, ECHO], ids=lambda e: e["detail-type"])
 def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> None:
     """Otherwise tracker and processors would answer each other for ever."""
     assert published(DECLINED, event) is None
@@ -112,7 +117,17 @@ def test_what_follows_from_a_decision_is_not_answered(event: dict[str, Any]) -> 
 def test_a_cancel_by_another_publisher_is_a_fact() -> None:
     assert after(CANCELLED).status == "cancelled"
     assert after(CHARGED, RESERVED, CANCELLED).status == "cancelled"
-    assert published(CHARGED, RESERVED, CANCELLED) is None, "everybody has that event already"
+
+
+@pytest.mark.parametrize("before", [[], [CHARGED, RESERVED], [DECLINED]])
+def test_a_cancel_by_another_publisher_is_announced_when_it_is_on_record(
+    before: list[dict[str, Any]],
+) -> None:
+    """The shop is told what is on record, and nobody else knows when that is so."""
+    told = published(*before, CANCELLED)
+    assert isinstance(told, OrderCancelled)
+    assert published(*before, CANCELLED, CANCELLED) == told
+    assert published(*before, CANCELLED, event_of(told.detail_type, version=told.version)) is None
 
 
 def test_a_long_reason_is_cut_when_it_is_published() -> None:
@@ -160,3 +175,104 @@ def test_the_history_tells_each_step_once_in_its_order() -> None:
         "payment.refunded",
     ]
     assert order.history[2].reason == "out of stock: unknown SKU x"
+
+
+ORDERED = OrderPlaced(order_id="order-1", amount=Decimal(1), items=(OrderLine("mug", 1),))
+OTHER = replace(ORDERED, amount=Decimal(2))
+MUG = [{"sku": "mug", "quantity": 1}]
+
+
+def charged(fingerprint: str | None, amount: int = 1) -> dict[str, Any]:
+    told = {"fingerprint": fingerprint} if fingerprint else {}
+    return event_of("payment.charged", amount=amount, currency="USD", charge_id="ch", **told)
+
+
+def reserved(fingerprint: str | None, items: object = MUG) -> dict[str, Any]:
+    told = {"fingerprint": fingerprint} if fingerprint else {}
+    return event_of("inventory.reserved", items=items, **told)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "events", "status"),
+    [
+        # An order of the API: each answer must be for what is on record.
+        (ORDERED, [charged(ORDERED.fingerprint), reserved(ORDERED.fingerprint)], "confirmed"),
+        (ORDERED, [charged(OTHER.fingerprint, 2)], "cancelled"),
+        (ORDERED, [charged(ORDERED.fingerprint), reserved(OTHER.fingerprint)], "cancelled"),
+        # Answers of producers from before have no fingerprint: what they say is compared.
+        (ORDERED, [charged(None), reserved(None)], "confirmed"),
+        (ORDERED, [charged(None, 2)], "cancelled"),
+        (ORDERED, [reserved(None, [{"sku": "mug", "quantity": 2}])], "cancelled"),
+        (ORDERED, [reserved(None), charged(ORDERED.fingerprint)], "confirmed"),
+        # An order from another publisher: both must be for the same one.
+        (None, [charged(OTHER.fingerprint, 2), reserved(OTHER.fingerprint)], "confirmed"),
+        (None, [reserved(ORDERED.fingerprint), charged(OTHER.fingerprint, 2)], "cancelled"),
+        (None, [charged(None), reserved(OTHER.fingerprint)], "confirmed"),
+    ],
+)
+def test_no_mixture_of_two_orders_is_confirmed(
+    ordered: OrderPlaced | None, events: list[dict[str, Any]], status: str
+) -> None:
+    order = Order(order_id="order-1", placed_at=PLACED_AT, ordered=ordered)
+    for event in events:
+        order = follow(order, outcome(event))
+    assert order.status == status
+    if status == "cancelled":
+        assert order.reason == "a different order was placed under the same id"
+        assert cause(order) == events[-1]["detail-type"]
+
+
+def test_a_decline_of_a_different_order_says_so() -> None:
+    order = Order(order_id="order-1", placed_at=PLACED_AT, ordered=ORDERED)
+    declined = event_of("payment.declined", reason="no funds", fingerprint=OTHER.fingerprint)
+    assert follow(order, outcome(declined)).reason == (
+        "a different order was placed under the same id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [(CHARGED, DECLINED), (DECLINED, CHARGED), (RESERVED, REJECTED), (REJECTED, RESERVED)],
+)
+def test_of_two_answers_of_one_consumer_the_first_stands(
+    first: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert after(first, other) == after(first)
+
+
+@pytest.mark.parametrize("again", [REFUNDED, RELEASED, REQUESTED, CANCELLED])
+def test_what_came_before_is_no_step_again(again: dict[str, Any]) -> None:
+    once = after(CHARGED, REQUESTED, RESERVED, REFUNDED, RELEASED)
+    assert follow(once, outcome(again)) == once
+
+
+class TestSeveralEvents:
+    """Those of one order that come in one batch."""
+
+    def published(self, *events: dict[str, Any]) -> Any:  # noqa: ANN401
+        order = Order(order_id="order-1", placed_at=PLACED_AT)
+        followed, told = follow_all(order, list(map(outcome, events)))
+        assert followed == after(*events)
+        return told
+
+    def test_a_decision_is_told_whatever_comes_after_it(self) -> None:
+        told = OrderConfirmed(order_id="order-1", placed_at=PLACED_AT, version=3)
+        assert self.published(CHARGED, RESERVED) == told
+        assert self.published(CHARGED, RESERVED, RELEASED) == told
+        assert self.published(CHARGED, RESERVED, CHARGED) == told
+
+    def test_a_confirmation_that_a_cancel_overtakes_is_not_told(self) -> None:
+        for after_it in ([], [CHARGED]):
+            told = self.published(CHARGED, RESERVED, CANCELLED, *after_it)
+            assert isinstance(told, OrderCancelled)
+
+    def test_nothing_is_told_of_what_decides_nothing(self) -> None:
+        assert self.published(CHARGED, CHARGED) is None
+        assert self.published() is None
+
+
+def test_a_cancelled_record_without_a_reason_is_told_all_the_same() -> None:
+    old = Order(order_id="order-1", placed_at=PLACED_AT, status="cancelled")
+    assert announcement(old, old, outcome(DECLINED)) == OrderCancelled(
+        order_id="order-1", reason="", placed_at=PLACED_AT, version=0
+    )

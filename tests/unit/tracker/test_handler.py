@@ -146,3 +146,36 @@ def test_the_last_write_of_an_order_is_as_the_documentation_has_it(
         'UPDATE "orders" SET "status"=? SET "payment"=? SET "inventory"=? SET "history"=? '
         'SET "version"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
     ]
+
+
+@pytest.mark.parametrize("first", [[], [charged("a")]])
+def test_the_reason_of_a_cancel_is_on_record(
+    tracker: OrderTracker, first: list[dict[str, Any]]
+) -> None:
+    """Whether the order's first record is written with it, or an older one is changed."""
+    if first:
+        tracker(sqs_event(*first), Context())
+    tracker(sqs_event(event_of("inventory.rejected", "a", reason="none left")), Context())
+    order = tracker.orders.get("a")
+    assert order is not None
+    assert (order.status, order.reason) == ("cancelled", "out of stock: none left")
+    assert order.history[-1] == Step(
+        "order.cancelled", "2026-08-18T09:30:00Z", "out of stock: none left"
+    )
+
+
+def test_an_order_that_is_left_out_is_unread_and_not_new(
+    tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    """Taken as new, its confirmation would be decided without the charge on record."""
+
+    def leave_out(parsed: dict[str, Any]) -> None:
+        parsed["Responses"]["orders"] = []
+        parsed["UnprocessedKeys"] = {"orders": {"Keys": [{"order_id": {"S": "a"}}]}}
+
+    writes: list[object] = []
+    tracker(sqs_event(charged("a")), Context())
+    line(dynamodb).after("BatchGetItem", leave_out)
+    line(dynamodb).before("BatchExecuteStatement", writes.append)
+    assert failed(tracker(sqs_event(reserved("a")), Context())) == ["m0"]
+    assert (writes, types(tap)) == ([], [])

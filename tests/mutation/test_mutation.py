@@ -1,0 +1,111 @@
+"""The operators make what they should, and a few mutants are tried at each run of the tests."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from mutation.judged import judged
+from mutation.operators import Mutant, mutants
+from mutation.targets import SOURCES, TARGETS, TESTS, source_of
+
+SAMPLED = "orders.audit.history"
+SAMPLE = 6
+
+
+def changes(source: str) -> set[tuple[str, str]]:
+    return {(mutant.old, mutant.new) for mutant in mutants("m", source)}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("if a < 1: b()", {("a < 1", "a <= 1"), ("1", "2"), ("b()", "pass")}),
+        ("if a: pass", {("a", "not (a)")}),
+        (
+            "x: Final = a and b",
+            {("a and b", "((a) or (b))"), ("a and b", "((b))"), ("a and b", "((a))")},
+        ),
+        ("x: Final = not a", {("not a", "(a)")}),
+        ("x: Final = a if b else c", {("a if b else c", "(c if b else a)")}),
+        ("x: Final = a + 'ä' + b", {("a + 'ä' + b", "a + 'ä' - b"), ("a + 'ä'", "a - 'ä'")}),
+        ("x: Final = [a for a in b if c]", {("c", "True")}),
+        ("x: int = True", {("True", "False")}),
+        ("x: Final = min(a)", {("min", "max")}),
+        ("x: Final = {'A': a, **b}", {("{'A': a, **b}", "{**(b)}"), ("{'A': a, **b}", "{'A': a}")}),
+        ("x: Final = {1, 2}", {("{1, 2}", "{2}"), ("{1, 2}", "{1}")}),
+        ("def f():\n    a.b = c", {("a.b = c", "pass")}),
+        ("def f():\n    return a", {("a", "None")}),
+        ("for a in b:\n    continue", {("continue", "break")}),
+        ("isinstance(a, B | C)", {("B | C", "B"), ("B | C", "C")}),
+        ("match a:\n    case B() if c: d()", {("c", "True"), ("d()", "pass")}),
+    ],
+)
+def test_small_changes_are_made(source: str, expected: set[tuple[str, str]]) -> None:
+    assert changes(source) >= expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""What it is."""',
+        "import a",
+        "if TYPE_CHECKING:\n    import a",
+        "def f(a: int = b) -> 'int': pass",
+        "telemetry.warning('not done', reason=a)",
+        "x: Literal['a']",
+        "Pair = tuple[A | None, B]",
+    ],
+)
+def test_what_is_for_people_and_for_types_is_left_alone(source: str) -> None:
+    assert changes(source) == set()
+
+
+def test_a_change_leaves_the_rest_of_the_source() -> None:
+    (mutant, *_) = mutants("m", "ä: int = 1  # why\nif a == 'ß':\n    pass\n")
+    assert mutant.source == "ä: int = 2  # why\nif a == 'ß':\n    pass\n"
+
+
+@cache
+def every_mutant() -> list[Mutant]:
+    return [mutant for module in TARGETS for mutant in mutants(module, source_of(module))]
+
+
+def test_each_mutant_can_be_told_from_the_others_and_compiles() -> None:
+    made = every_mutant()
+    assert len({mutant.id for mutant in made}) == len(made) > 1000
+    for mutant in made[::7]:
+        ast.parse(mutant.source)
+
+
+def test_every_judged_survivor_is_a_mutant() -> None:
+    """Otherwise the source has changed, and it must be looked at anew."""
+    assert judged().keys() <= {mutant.id for mutant in every_mutant()}
+    assert all(len(why.split()) > 3 for why in judged().values())
+
+
+def test_every_target_is_there() -> None:
+    for module, tests in TARGETS.items():
+        assert SOURCES.joinpath(*module.split(".")).with_suffix(".py").is_file()
+        assert all((TESTS / path).exists() for path in tests)
+
+
+def test_mutants_are_tried_and_counted() -> None:
+    """A few of them; ``make mutate`` tries all, and says which survive."""
+    command = [sys.executable, "-m", "mutation", "--sample", str(SAMPLE), "--seeds", "0"]
+    done = subprocess.run(
+        [*command, "--jobs", "1", SAMPLED],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    row = next(line for line in done.stdout.splitlines() if line.startswith(f"| {SAMPLED} |"))
+    made, noticed, _, survivors, _ = (cell.strip() for cell in row.strip("| ").split("|")[1:])
+    assert (int(made), int(noticed) + int(survivors)) == (SAMPLE, SAMPLE)
+    assert int(noticed) >= SAMPLE // 2, done.stdout

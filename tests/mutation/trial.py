@@ -1,0 +1,153 @@
+"""Runs one mutant in a process of its own, forked off with all libraries loaded."""
+
+from __future__ import annotations
+
+import gc
+import importlib.abc
+import importlib.machinery
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from types import CodeType, ModuleType
+from typing import Final
+
+import pytest
+
+from mutation.operators import Mutant
+from mutation.targets import TARGETS, TESTS, source_of
+from simulation import runner
+from simulation.rooms import NothingToSabotageError, Sabotage, load
+from simulation.template import topology
+
+_OF_TESTS: Final = tuple(f"{TESTS / part}{os.sep}" for part in ("unit", "property", "support"))
+_TEST_SECONDS: Final = 60
+_SIMULATION_SECONDS: Final = 300
+_NOTICED: Final = 1
+_QUIET: Final = (
+    *("-qq", "-x", "--tb=no"),
+    # What these do takes longer than most tests.
+    *(f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "threadexception")),
+)
+
+Outcome = tuple[Mutant, bool]
+"""A mutant, and whether it was noticed."""
+
+
+class BaselineError(Exception):
+    """The tests fail before anything is changed."""
+
+
+def warm_up(module: str) -> None:
+    """Run a module's tests as they are, which also loads every library.
+
+    Raises:
+        BaselineError: a test fails.
+    """
+    if _pytest(TARGETS[module]):
+        raise BaselineError(f"the tests of {module} fail as they are")
+
+
+def tried_by_tests(mutants: Sequence[Mutant], jobs: int) -> Iterator[Outcome]:
+    """Run the tests near each mutant's module."""
+    return _each(mutants, _run_tests, _TEST_SECONDS, jobs)
+
+
+def tried_by_simulation(mutants: Sequence[Mutant], seeds: int, jobs: int) -> Iterator[Outcome]:
+    """Run each mutant through seeds of the simulation; it notices none that no function loads."""
+    return _each(mutants, lambda mutant: _simulate(mutant, seeds), _SIMULATION_SECONDS, jobs)
+
+
+def _each(
+    mutants: Sequence[Mutant], run: Callable[[Mutant], bool], seconds: int, jobs: int
+) -> Iterator[Outcome]:
+    """Fork a process for each; one that hangs or dies has noticed its mutant."""
+    running: dict[int, Mutant] = {}
+    waiting = list(reversed(mutants))
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            mutant = waiting.pop()
+            running[_fork(lambda mutant=mutant: run(mutant), seconds)] = mutant  # type: ignore[misc]
+        process, status = os.wait()
+        if process in running:
+            yield running.pop(process), status != 0
+
+
+def _fork(run: Callable[[], bool], seconds: int) -> int:
+    gc.freeze()
+    process = os.fork()
+    if process:
+        return process
+    noticed = True
+    with suppress(BaseException):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
+        gc.disable()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        noticed = run()
+    os._exit(_NOTICED if noticed else 0)
+
+
+def _run_tests(mutant: Mutant) -> bool:
+    _forget_what_is_changed()
+    sys.meta_path.insert(0, _Finder(mutant))
+    return any(_pytest([path]) for path in TARGETS[mutant.module])
+
+
+def _simulate(mutant: Mutant, seeds: int) -> bool:
+    change = Sabotage(mutant.id, mutant.module, source_of(mutant.module), mutant.source)
+    try:
+        rooms = load(topology(), change)
+    except NothingToSabotageError:
+        return False
+    return runner.search(range(seeds), rooms).failure is not None
+
+
+def _pytest(tests: Sequence[str]) -> int:
+    paths = [str(TESTS / path) for path in tests]
+    with redirect_stdout(StringIO()):
+        return pytest.main([*_QUIET, f"--rootdir={TESTS.parent}", *paths])
+
+
+def _forget_what_is_changed() -> None:
+    """Have the functions' modules imported anew, and the tests, which hold on to them."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "orders" or _is_test(module):
+            del sys.modules[name]
+
+
+def _is_test(module: ModuleType) -> bool:
+    return str(getattr(module, "__file__", None)).startswith(_OF_TESTS)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds one module, whose source is the mutant's."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        assert spec is not None
+        assert spec.origin is not None
+        spec.loader = _Loader(fullname, spec.origin, self._mutant.source)
+        return spec
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, fullname: str, path: str, source: str) -> None:
+        super().__init__(fullname, path)
+        self._mutated = source
+
+    def get_code(self, fullname: str) -> CodeType:
+        code = compile(self._mutated, self.path, "exec")
+        assert isinstance(code, CodeType)
+        return code
