@@ -67,6 +67,9 @@ mutate: setup ## change MODULES in every small way, and list what neither tests 
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
+outage: setup ## the card processor fails for an hour, in virtual time: what becomes of 210,000 orders; takes half a minute
+	@$(BIN)/python -m bench.outage
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
@@ -83,4 +86,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate
+.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage

@@ -21,8 +21,11 @@ from support.pipeline import PipelineUnderTest, eventually
 
 CONSUMING = [step.function_name for step in CONSUMERS.values()]
 # The dead-letter queues' alarms are in test_pipeline.py, and so is the first one; the audit's are
-# in test_audit.py.
-ELSEWHERE = {"stuck-orders", "notifications-event-age", "audit-findings", "audit-overdue"}
+# in test_audit.py, the circuit's in test_circuit_breaker.py.
+ELSEWHERE = {
+    *("stuck-orders", "notifications-event-age", "payments-circuit"),
+    *("audit-findings", "audit-overdue"),
+}
 # The schedule must come round once.
 RINGING_SECONDS = 75
 # An alarm that rings for two of three minutes looks back past them for missing datapoints.
@@ -151,6 +154,8 @@ def publish_all_kinds(pipeline: PipelineUnderTest, order_id: str) -> None:
             ("order.confirmed", {"order_id": order_id}),
         ]
     )
+    failing = {"tries": 20, "failed": 20}
+    pipeline.publish_events([("payments.failing", failing)], source="com.myapp.payments")
 
 
 @contextmanager
@@ -194,7 +199,7 @@ def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
         ringing_for_old_messages(pipeline),
         paused(functions, *CONSUMING),
         audited_each_minute(pipeline),
-        without_callers(functions, "notifications", "caretaker", "auditor"),
+        without_callers(functions, "notifications", "caretaker", "circuit-breaker", "auditor"),
         pipeline.without_permission("NotificationRole", "sqs:SendMessage"),
         failing(functions, *FUNCTION_NAMES),
     ):

@@ -32,9 +32,9 @@ from simulation.workload import PUBLISHER, Order, Plan
 from simulation.world import World
 
 _DECIDED: Final = frozenset({"confirmed", "cancelled"})
-_FRESH_SECONDS: Final = 240
-"""How long after an order was taken each of its updates comes once: the topic drops repetitions of
-five minutes, and clocks differ."""
+_FRESH_SECONDS: Final = 234
+"""How long after an order was taken each of its updates comes once: as long as notifications takes
+it for fresh, less what two clocks may differ by."""
 
 _STEPS: Final[dict[str, frozenset[tuple[str | None, str | None]]]] = {
     "payments": frozenset(

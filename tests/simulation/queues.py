@@ -116,6 +116,10 @@ class Queue:
                         message, arguments.get("VisibilityTimeout", self.spec.visibility_timeout)
                     )
                 return {"Messages": list(map(_received, received))}
+            case "GetQueueAttributes":
+                first, *others = arguments["AttributeNames"]
+                counts = dict.fromkeys(others, "0")
+                return {"Attributes": {first: str(len(self.messages)), **counts}}
             case "DeleteMessageBatch":
                 receipts = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
                 for message in [m for m in self.messages if m.receipt in receipts]:

@@ -175,9 +175,10 @@ class _Datetime(datetime):
     """The run's time."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> _Datetime:
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        # Not of this class: msgspec writes no other than datetime's own.
         instant: datetime = owner_here().instant()
-        return cls.fromtimestamp(instant.timestamp(), tz)
+        return datetime.fromtimestamp(instant.timestamp(), tz)
 
 
 def _say(level: str, message: str, **facts: object) -> None:
@@ -210,6 +211,14 @@ class _Tries:
 
     def take_notice(self) -> object:
         return self._here().take_notice()
+
+    def are_failing(self) -> bool:
+        failing: bool = self._here().are_failing()
+        return failing
+
+    @property
+    def pause(self) -> object:
+        return self._here().pause
 
     def _here(self) -> Any:  # noqa: ANN401
         remembered = owner_here().memory

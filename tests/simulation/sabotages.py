@@ -313,8 +313,8 @@ SABOTAGES: Final = (
     Sabotage(
         "circuit breaker: have orders tried on hold",
         _CIRCUIT_DECISIONS,
-        "not circuit.is_closed and not circuit.on_hold and now",
-        "not circuit.is_closed and now",
+        "if circuit.is_closed or circuit.on_hold:",
+        "if circuit.is_closed:",
     ),
     Sabotage(
         "circuit breaker: resume what an operator holds",

@@ -18,7 +18,7 @@ from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
-from simulation.rooms import API, CIRCUIT_BREAKER, Rooms
+from simulation.rooms import API, Rooms
 from simulation.rules import BOOKS, BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
@@ -191,10 +191,9 @@ class _Simulation:
             case "events":
                 return self._bus.perform(request, invocation.function)
             case "sqs":
-                answer = self._queues.perform(request, invocation.function)
-                if (invocation.function, request.operation) == (CIRCUIT_BREAKER, "ReceiveMessage"):
-                    self._circuit.received(answer["Messages"])
-                return answer
+                if request.operation == "GetQueueAttributes":
+                    self._circuit.counted()
+                return self._queues.perform(request, invocation.function)
             case service if service == CARD_PROCESSOR:
                 self._watch.asked(request, invocation.began)
                 return self._processor.perform(request)

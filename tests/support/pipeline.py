@@ -135,14 +135,16 @@ class PipelineUnderTest(Pipeline):
         """Put ``order.placed`` events on the bus, as any publisher could."""
         self.publish_events([("order.placed", detail) for detail in details])
 
-    def publish_events(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Put events of an order on the bus: their detail-types and details."""
+    def publish_events(
+        self, events: Sequence[tuple[str, Mapping[str, Any]]], source: str = "com.myapp.orders"
+    ) -> None:
+        """Put events of one source on the bus: their detail-types and details."""
         for group in in_tens(events):
             answer = self.events.put_events(
                 Entries=[
                     {
                         "EventBusName": self.stack.outputs["EventBusName"],
-                        "Source": "com.myapp.orders",
+                        "Source": source,
                         "DetailType": detail_type,
                         "Detail": json.dumps(detail),
                     }

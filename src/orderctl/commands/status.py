@@ -193,9 +193,8 @@ def _alarms(seen: Health) -> Text:
 
 def _circuit(step: str, circuit: Circuit) -> Text:
     """Why the circuit breaker has paused a step."""
-    return Text(
-        f"circuit  {step} is {circuit.state} since {circuit.since}: {circuit.reason}", style=_BAD
-    )
+    since = f"{circuit.since:%Y-%m-%d %H:%M:%S} UTC" if circuit.since else reading.UNREADABLE
+    return Text(f"circuit  {step} is {circuit.state} since {since}: {circuit.reason}", style=_BAD)
 
 
 def _paused(step: StepHealth) -> Text:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from orderctl.pipeline.steps import STEPS, Step
+from orders.aws.items import UnreadableRecordError
 from orders.circuit_breaker.decisions import Circuit
 
 if TYPE_CHECKING:
@@ -189,10 +190,18 @@ def _step(
         queue=_depth(pipeline, step.queue, metrics, now),
         parked=_depth(pipeline, step.dead_letter_queue, metrics, now),
         state=pipeline.consumer(step.name).state() if step.event_source else None,
-        circuit=pipeline.circuits.get(step.name)
-        if step.has_circuit and pipeline.circuits
-        else None,
+        circuit=_circuit(pipeline, step),
     )
+
+
+def _circuit(pipeline: Pipeline, step: Step) -> Circuit | None:
+    """A step's circuit; None if it has none, or a damaged record, of which an alarm tells."""
+    if not step.has_circuit or not pipeline.circuits:
+        return None
+    try:
+        return pipeline.circuits.get(step.name)
+    except UnreadableRecordError:
+        return None
 
 
 def _depth(pipeline: Pipeline, logical_id: str, metrics: _Metrics, now: datetime) -> Depth | None:
@@ -241,9 +250,9 @@ def _circuit_facts(circuit: Circuit | None) -> dict[str, Any] | None:
         return None
     return {
         "state": circuit.state,
-        "since": circuit.since or None,
+        "since": circuit.since.isoformat() if circuit.since else None,
         "reason": circuit.reason,
-        "on_hold_since": circuit.on_hold,
+        "on_hold_since": circuit.on_hold.isoformat() if circuit.on_hold else None,
     }
 
 

@@ -97,9 +97,11 @@ class History:
 
 
 def histories(events: Iterable[Event[Any]]) -> list[History]:
-    """The history of each order, in the order of their ids."""
+    """The history of each order, in the order of their ids; notices are about none."""
     by_order: dict[str, list[Event[Any]]] = {}
     for event in events:
+        if not isinstance(event.detail, Detail):
+            continue
         by_order.setdefault(event.detail.order_id, []).append(event)
     return [
         History(order_id, tuple(sorted(by_order[order_id], key=_time)))

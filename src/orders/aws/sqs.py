@@ -18,6 +18,7 @@ from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from mypy_boto3_sqs import SQSClient
 
@@ -74,6 +75,7 @@ class Batch(Generic[EventT]):
     """Receipt handle and attempt by message id."""
     _announcements: list[tuple[Message[EventT], Detail]] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
+    _least_delay_seconds: int = 0
     _conflicts: Counter[str] = field(default_factory=Counter)
     _states: Counter[str] = field(default_factory=Counter)
 
@@ -175,6 +177,10 @@ class Batch(Generic[EventT]):
         """Have an event published with the announcements that is about no message."""
         self._notices.append(notice)
 
+    def retry_after(self, pause: timedelta) -> None:
+        """Have failed messages delivered again no sooner, however short the delay is by default."""
+        self._least_delay_seconds = int(pause.total_seconds())
+
     def count(self, state: str) -> None:
         """Count a record that was written with a new state."""
         self._states[state] += 1
@@ -192,7 +198,7 @@ class Batch(Generic[EventT]):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
         if self._failed:
-            retry.delay(self._failed)
+            retry.delay(self._failed, self._least_delay_seconds)
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in self._failed]}
 
 
@@ -240,13 +246,14 @@ class Retry:
     queue_url: str
     first_delay_seconds: int
 
-    def delay(self, failed: dict[str, tuple[str, int]]) -> None:
+    def delay(self, failed: dict[str, tuple[str, int]], least_seconds: int = 0) -> None:
         """Set each failed message's visibility timeout.
 
         If SQS refuses, the messages only come back later, so nothing is raised.
 
         Args:
             failed: receipt handle and attempt by message id; a batch's 10 at most.
+            least_seconds: the least that the first delay is to be.
         """
         try:
             self.client().change_message_visibility_batch(
@@ -255,7 +262,7 @@ class Retry:
                     {
                         "Id": str(number),
                         "ReceiptHandle": receipt_handle,
-                        "VisibilityTimeout": self._seconds(id_, attempt),
+                        "VisibilityTimeout": self._seconds(id_, attempt, least_seconds),
                     }
                     for number, (id_, (receipt_handle, attempt)) in enumerate(failed.items())
                 ],
@@ -263,7 +270,7 @@ class Retry:
         except AwsError as error:
             telemetry.warning("retry delay not set", reason=str(error))
 
-    def _seconds(self, message_id: str, attempt: int) -> int:
-        delay: int = self.first_delay_seconds << (attempt - 1)
+    def _seconds(self, message_id: str, attempt: int, least_seconds: int = 0) -> int:
+        delay: int = max(self.first_delay_seconds, least_seconds) << (attempt - 1)
         spread = crc32(message_id.encode()) % (delay + 1)
         return min(delay + spread, MAX_RETRY_DELAY_SECONDS)

@@ -15,12 +15,18 @@ from orders.events import Event, UnreadableEventError
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 ENABLED: Final = "Enabled"
 DISABLED: Final = "Disabled"
 DISABLING: Final = "Disabling"
 MESSAGES_A_TEST: Final = 5
+_COUNTS: Final[Sequence[QueueAttributeNameType]] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _WAIT_SECONDS: Final = 1
 """A receive that waits asks all of SQS's servers; one that does not may miss messages."""
 
@@ -72,7 +78,7 @@ class Consumer:
         messages = [message for message in received if self._is_readable(message)]
         self._put_back([message for message in received if message not in messages])
         if not messages:
-            return Trial(0, 0)
+            return Trial(0, 0, waiting=self._waiting())
         failed_ids = self._process(messages)
         failed = [message for message in messages if message["MessageId"] in failed_ids]
         self._delete([message for message in messages if message not in failed])
@@ -91,6 +97,13 @@ class Consumer:
             )
             .get("Messages", [])
         )
+
+    def _waiting(self) -> int:
+        """How many messages are on the queue; those that have failed are hidden for a while."""
+        attributes = self.sqs().get_queue_attributes(
+            QueueUrl=self.queue_url, AttributeNames=_COUNTS
+        )["Attributes"]
+        return sum(int(attributes[name]) for name in _COUNTS)
 
     def _is_readable(self, message: MessageTypeDef) -> bool:
         try:

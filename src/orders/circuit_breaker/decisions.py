@@ -9,8 +9,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from orders.clock import timestamp
-from orders.events import Alert, is_time
+from orders.events import Alert
 
 _NEWS: Final = timedelta(minutes=1)
 """How old an alert may be. While it is so, it is said again."""
@@ -24,15 +23,15 @@ class Circuit(msgspec.Struct, frozen=True, kw_only=True):
     consumer: str
     state: Literal["closed", "open", "half-open"] = "closed"
     """Open: it is paused. Half-open: it is paused, and a few orders try."""
-    since: str = ""
+    since: datetime | None = None
     """Since when it is closed, or is not."""
     reason: str | None = None
     """Why it was opened."""
-    test_at: str | None = None
+    test_at: datetime | None = None
     """When a few orders try again, unless it is closed."""
-    on_hold: str | None = None
+    on_hold: datetime | None = None
     """Since when an operator keeps the consumer paused. Then nothing is switched on or tried."""
-    switched_at: str | None = None
+    switched_at: datetime | None = None
     """When it was opened or closed last; None when nobody switches the consumer any more."""
     told: Literal["closed", "open"] = "closed"
     """What was published last."""
@@ -51,11 +50,13 @@ class Trial:
 
     tried: int
     failed: int
+    waiting: int = 0
+    """If none could be tried: how many are on the queue and come later."""
 
     @property
     def passed(self) -> bool:
-        """Whether most succeeded; also when nothing waits, as then nothing can fail either."""
-        return not self.tried or 2 * self.failed < self.tried
+        """Whether most succeeded; also when the queue is empty, as then nothing can fail either."""
+        return 2 * self.failed < self.tried if self.tried else not self.waiting
 
 
 def is_news(circuit: Circuit, alert: Alert, now: datetime) -> bool:
@@ -67,7 +68,8 @@ def is_news(circuit: Circuit, alert: Alert, now: datetime) -> bool:
         return False
     said_at = datetime.fromisoformat(alert.time)
     # An envelope's time is in whole seconds.
-    return said_at > now - _NEWS and said_at >= _moment(circuit.since).replace(microsecond=0)
+    is_over = circuit.since and said_at < circuit.since.replace(microsecond=0)
+    return not is_over and said_at > now - _NEWS
 
 
 def opened(circuit: Circuit, alert: Alert, now: datetime, pause: timedelta) -> Circuit:
@@ -76,16 +78,18 @@ def opened(circuit: Circuit, alert: Alert, now: datetime, pause: timedelta) -> C
     return replace(
         circuit,
         state="open",
-        since=timestamp(now),
+        since=now,
         reason=f"{tries.failed} of the last {tries.tries} tries of the card processor failed",
-        test_at=timestamp(now + pause),
-        switched_at=timestamp(now),
+        test_at=now + pause,
+        switched_at=now,
     )
 
 
 def is_due(circuit: Circuit, now: datetime) -> bool:
     """Whether a few orders are to try now."""
-    return not circuit.is_closed and not circuit.on_hold and now >= _moment(circuit.test_at or "")
+    if circuit.is_closed or circuit.on_hold:
+        return False
+    return circuit.test_at is None or now >= circuit.test_at
 
 
 def being_tested(circuit: Circuit, now: datetime, longest: timedelta) -> Circuit:
@@ -96,15 +100,14 @@ def being_tested(circuit: Circuit, now: datetime, longest: timedelta) -> Circuit
         now: the time.
         longest: how long that can take. Then another run does it again: this one has died.
     """
-    return replace(circuit, state="half-open", test_at=timestamp(now + longest))
+    return replace(circuit, state="half-open", test_at=now + longest)
 
 
-def tested(circuit: Circuit, trial: Trial, now: datetime, pause: timedelta) -> Circuit:
+def judged(circuit: Circuit, trial: Trial, now: datetime, pause: timedelta) -> Circuit:
     """The circuit after a few orders have tried."""
     if not trial.passed:
-        return replace(circuit, state="open", test_at=timestamp(now + pause))
-    at = timestamp(now)
-    return replace(circuit, state="closed", since=at, reason=None, test_at=None, switched_at=at)
+        return replace(circuit, state="open", test_at=now + pause)
+    return replace(circuit, state="closed", since=now, reason=None, test_at=None, switched_at=now)
 
 
 def is_to_be_on(circuit: Circuit) -> bool | None:
@@ -120,9 +123,5 @@ def is_to_be_on(circuit: Circuit) -> bool | None:
 
 def is_settled(circuit: Circuit, now: datetime) -> bool:
     """Whether a closed circuit can leave its consumer alone, which is as it has to be."""
-    return circuit.is_closed and now > _moment(circuit.switched_at or "") + LONGEST_RUN
-
-
-def _moment(at: str) -> datetime:
-    """A time of the table; long ago if there is none."""
-    return datetime.fromisoformat(at if is_time(at) else "2000-01-01T00:00:00Z")
+    at = circuit.switched_at
+    return circuit.is_closed and at is not None and now > at + LONGEST_RUN

@@ -27,9 +27,10 @@ from orders.circuit_breaker.decisions import (
     is_news,
     is_settled,
     is_to_be_on,
+    judged,
     opened,
-    tested,
 )
+from orders.clock import timestamp
 from orders.events import CircuitClosed, CircuitOpened, convert_alert, decode_command
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class CircuitBreaker:
         if is_to_be_on(circuit) is None and self.consumer.state() in (DISABLED, DISABLING):
             return circuit
         circuit = self.circuits.write(opened(circuit, alert, now, self.pause))
-        telemetry.warning("circuit opened", reason=circuit.reason)
+        if not circuit.is_closed:
+            telemetry.warning("circuit opened", reason=circuit.reason)
         return circuit
 
     def _test(self, circuit: Circuit, context: Context) -> Circuit:
@@ -104,7 +106,7 @@ class CircuitBreaker:
             return circuit
         trial = self.consumer.try_some()
         telemetry.info("circuit tested", tried=trial.tried, failed=trial.failed)
-        circuit = self.circuits.write(tested(circuit, trial, self.now(), self.pause))
+        circuit = self.circuits.write(judged(circuit, trial, self.now(), self.pause))
         if circuit.is_closed:
             telemetry.info("circuit closed")
         return circuit
@@ -129,19 +131,18 @@ class CircuitBreaker:
         """Publish that the circuit was opened or closed, unless that was published."""
         if circuit.is_closed == (circuit.told == "closed"):
             return
-        (refusal,) = self.bus.publish([_announcement(circuit)], context)
+        (refusal,) = self.bus.publish([_announcement(circuit, self.now())], context)
         if refusal:
             telemetry.warning("circuit not announced", reason=refusal)
             return
         self.circuits.write(replace(circuit, told="closed" if circuit.is_closed else "open"))
 
 
-def _announcement(circuit: Circuit) -> Notice:
+def _announcement(circuit: Circuit, now: datetime) -> Notice:
+    since = timestamp(circuit.since or now)
     if circuit.is_closed:
-        return CircuitClosed(consumer=circuit.consumer, since=circuit.since)
-    return CircuitOpened(
-        consumer=circuit.consumer, since=circuit.since, reason=circuit.reason or ""
-    )
+        return CircuitClosed(consumer=circuit.consumer, since=since)
+    return CircuitOpened(consumer=circuit.consumer, since=since, reason=circuit.reason or "")
 
 
 handler = CircuitBreaker(

@@ -74,6 +74,9 @@ class PaymentsProcessor:
             self._record(batch, self._decide(batch, messages, context), context)
         if notice := self.tries.take_notice():
             batch.notify(notice)
+        if self.tries.are_failing():
+            # Lambda takes a minute or two to pause a queue: its messages keep their receives.
+            batch.retry_after(self.tries.pause)
 
     def _decide(
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context

@@ -39,16 +39,20 @@ class Tries:
         if len(self._tries) > self.least:
             self._tries.popleft()
 
-    def take_notice(self) -> PaymentsFailing | None:
-        """The notice that is to be given now, if any."""
-        now = self.now()
-        while self._tries and self._tries[0][0] <= now - self.pause:
+    def are_failing(self) -> bool:
+        """Whether most of the last tries have failed."""
+        since = self.now() - self.pause
+        while self._tries and self._tries[0][0] <= since:
             self._tries.popleft()
-        if len(self._tries) < self.least:
-            return None
-        failed = sum(failed for _, failed in self._tries)
-        noticed = self._noticed_at is not None and now < self._noticed_at + self.pause
-        if failed < self.failed_share * self.least or noticed:
+        return len(self._tries) == self.least and self._failed() >= self.failed_share * self.least
+
+    def take_notice(self) -> PaymentsFailing | None:
+        """The notice that is to be given now: most tries fail, and none was given for a pause."""
+        now = self.now()
+        if not self.are_failing() or (self._noticed_at and now < self._noticed_at + self.pause):
             return None
         self._noticed_at = now
-        return PaymentsFailing(tries=self.least, failed=failed)
+        return PaymentsFailing(tries=self.least, failed=self._failed())
+
+    def _failed(self) -> int:
+        return sum(failed for _, failed in self._tries)

@@ -400,3 +400,24 @@ class TestCancel:
         assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
         assert failed(handler(sqs_event(order_placed("a"), attempt=2), Context())) == []
         assert processor.charged == {}
+
+
+def test_that_most_charges_fail_is_told_once_and_their_messages_come_back_later(
+    handler: PaymentsProcessor,
+    processor: Processor,
+    tap: TappedBus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays: list[int] = []
+    monkeypatch.setattr(
+        type(handler.retry),
+        "delay",
+        lambda _self, _failed, least_seconds=0: delays.append(least_seconds),
+    )
+    ids = [f"order-{number}" for number in range(30)]
+    processor.fails = set(ids)
+    for start in (0, 10, 20):
+        batch = [order_placed(order_id) for order_id in ids[start : start + 10]]
+        assert len(failed(handler(sqs_event(*batch), Context()))) == 10
+    assert tap.take() == [("payments.failing", {"tries": 20, "failed": 20})]
+    assert delays == [0, 60, 60]

@@ -59,14 +59,14 @@ def test_a_step_is_a_line_and_what_is_wrong_stands_below() -> None:
 
 
 def test_an_open_circuit_says_why_and_since_when() -> None:
-    circuit = Circuit(
-        consumer="payments", state="half-open", since="12:00", reason="16 of 20 failed"
-    )
+    circuit = Circuit(consumer="payments", state="half-open", since=NOW, reason="16 of 20 failed")
     step = replace(PAYMENTS, circuit=circuit)
     lines = [line.plain for line in screen("order-pipeline", replace(SEEN, steps=(step,)))]
-    assert lines[-2] == "circuit  payments is half-open since 12:00: 16 of 20 failed"
+    assert (
+        lines[-2] == "circuit  payments is half-open since 2026-11-24 12:30:00 UTC: 16 of 20 failed"
+    )
     assert "by the circuit breaker" in lines[-1]
-    held = replace(step, circuit=msgspec.structs.replace(circuit, on_hold="12:05"))
+    held = replace(step, circuit=msgspec.structs.replace(circuit, on_hold=NOW))
     lines = [line.plain for line in screen("order-pipeline", replace(SEEN, steps=(held,)))]
     assert "to resume it: " in lines[-1]
 

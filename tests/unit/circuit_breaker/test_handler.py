@@ -1,0 +1,238 @@
+"""The circuit breaker on real tables, a real queue and a real bus; Lambda is played."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orderctl.deploying import Template
+from orders.aws.errors import AwsError
+from orders.circuit_breaker.circuits import Circuits
+from orders.circuit_breaker.consumer import Consumer
+from orders.circuit_breaker.decisions import LONGEST_RUN
+from orders.circuit_breaker.handler import CircuitBreaker, CircuitNotHandledError
+from orders.clock import timestamp
+from orders.events import UnreadableEventError, decode_command
+from support import aws
+from support.lambdas import Context, event_of, order_placed
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+SCHEDULE = {"source": "aws.events"}
+PAUSE = timedelta(seconds=60)
+
+
+class House:
+    """A circuit breaker, what is around it, and what Lambda would say."""
+
+    def __init__(self, dynamodb: DynamoDBClient, tap: aws.TappedBus) -> None:
+        self.now = datetime(2026, 8, 18, 9, 30, tzinfo=UTC)
+        self.state = "Enabled"
+        self.refuses = ""
+        self.failing = True
+        self.tried: list[str] = []
+        self.circuits = Circuits(dynamodb, "circuits")
+        self.tap = tap
+        self.sqs: SQSClient = aws.connect("sqs")
+        self.url = self.sqs.create_queue(QueueName="payments")["QueueUrl"]
+        lambdas: Any = self
+        self.breaker = CircuitBreaker(
+            self.circuits,
+            Consumer(
+                lambda: lambdas,
+                lambda: self.sqs,
+                name="payments",
+                mapping="m",
+                function="payments-processor",
+                queue_url=self.url,
+                decode=decode_command,
+            ),
+            tap.bus,
+            PAUSE,
+            lambda: self.now,
+        )
+
+    def get_event_source_mapping(self, **_: object) -> Any:  # noqa: ANN401
+        return {"State": self.state}
+
+    def update_event_source_mapping(self, **arguments: Any) -> Any:  # noqa: ANN401
+        if self.refuses:
+            raise AwsError(self.refuses, "UpdateEventSourceMapping")
+        self.state = "Enabled" if arguments["Enabled"] else "Disabled"
+
+    def invoke(self, **arguments: Any) -> Any:  # noqa: ANN401
+        records = json.loads(arguments["Payload"])["Records"]
+        self.tried += [json.loads(record["body"])["detail"]["order_id"] for record in records]
+        failed = [{"itemIdentifier": r["messageId"]} for r in records if self.failing]
+        return {"Payload": io.BytesIO(json.dumps({"batchItemFailures": failed}).encode())}
+
+    def alert(self) -> None:
+        event = event_of("payments.failing", tries=20, failed=18)
+        self.breaker({**event, "time": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}, Context())
+
+    def minute_passes(self, minutes: int = 1) -> None:
+        self.now += timedelta(minutes=minutes)
+        self.breaker(SCHEDULE, Context())
+
+    def send(self, *order_ids: str) -> None:
+        count: Any = {"redrives": {"DataType": "Number", "StringValue": "2"}}
+        for order_id in order_ids:
+            body = json.dumps(order_placed(order_id))
+            self.sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=count)
+
+    def messages(self) -> list[Any]:
+        answer = self.sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return list(answer.get("Messages", []))
+
+    @property
+    def circuit(self) -> Any:  # noqa: ANN401
+        return self.circuits.get("payments")
+
+
+@pytest.fixture
+def house(dynamodb: DynamoDBClient, tap: aws.TappedBus) -> House:
+    return House(dynamodb, tap)
+
+
+def test_an_alert_pauses_the_consumer_and_a_test_that_passes_resumes_it(house: House) -> None:
+    house.alert()
+    assert (house.circuit.state, house.state) == ("open", "Disabled")
+    ((opened, detail),) = house.tap.take()
+    assert (opened, detail["consumer"]) == ("circuit.opened", "payments")
+    assert "18 of the last 20" in detail["reason"]
+    house.send("a", "b", "c")
+    house.failing = False
+    house.minute_passes()
+    assert sorted(house.tried) == ["a", "b", "c"]
+    assert (house.circuit.state, house.state) == ("closed", "Enabled")
+    assert [event for event, _ in house.tap.take()] == ["circuit.closed"]
+    assert not house.messages()
+
+
+def test_a_second_alert_and_a_quiet_minute_change_nothing(house: House) -> None:
+    house.minute_passes()
+    assert house.state == "Enabled"
+    house.alert()
+    since, _ = house.circuit.since, house.tap.take()
+    house.now += timedelta(seconds=1)
+    house.alert()
+    assert house.circuit.since == since
+    assert not house.tap.take()
+
+
+def test_what_fails_in_a_test_is_as_new_and_loses_nothing(house: House) -> None:
+    house.alert()
+    house.send("a", "b")
+    for _ in range(4):
+        house.minute_passes()
+    assert house.circuit.state == "open"
+    assert len(house.tried) == 8
+    found = house.messages()
+    assert sorted(json.loads(m["Body"])["detail"]["order_id"] for m in found) == ["a", "b"]
+    assert {m["Attributes"]["ApproximateReceiveCount"] for m in found} == {"1"}
+    assert {m["MessageAttributes"]["redrives"]["StringValue"] for m in found} == {"2"}
+
+
+def test_what_no_code_can_read_has_no_part_in_a_test(house: House) -> None:
+    house.alert()
+    house.sqs.send_message(QueueUrl=house.url, MessageBody="unreadable")
+    house.minute_passes()
+    assert not house.tried
+    assert not house.circuit.is_closed
+    (message,) = house.messages()
+    assert message["Attributes"]["ApproximateReceiveCount"] == "2", "so it is parked in time"
+
+
+def test_an_empty_queue_closes_the_circuit_and_a_hidden_message_does_not(house: House) -> None:
+    house.alert()
+    house.send("a")
+    (message,) = house.messages()
+    house.minute_passes()
+    assert not house.circuit.is_closed
+    house.sqs.delete_message(QueueUrl=house.url, ReceiptHandle=message["ReceiptHandle"])
+    house.minute_passes()
+    assert house.circuit.is_closed
+
+
+def test_what_an_operator_holds_is_not_resumed_until_they_release_it(house: House) -> None:
+    house.alert()
+    house.circuits.hold("payments", timestamp(house.now))
+    house.send("a")
+    house.failing = False
+    house.minute_passes(5)
+    assert not house.tried
+    assert house.state == "Disabled"
+    house.circuits.release("payments", timestamp(house.now))
+    house.minute_passes()
+    assert (house.circuit.state, house.circuit.on_hold, house.state) == ("closed", None, "Enabled")
+
+
+def test_a_hold_that_comes_while_orders_try_wins(house: House) -> None:
+    house.alert()
+    house.send("a")
+    house.failing = False
+    try_it = house.invoke
+
+    def held_meanwhile(**arguments: Any) -> Any:  # noqa: ANN401
+        house.circuits.hold("payments", timestamp(house.now))
+        return try_it(**arguments)
+
+    house.invoke = held_meanwhile  # type: ignore[method-assign]
+    house.minute_passes()
+    assert house.circuit.on_hold
+    assert house.state == "Disabled"
+    house.minute_passes()
+    assert house.state == "Disabled"
+
+
+def test_what_somebody_else_has_paused_is_left_alone(house: House) -> None:
+    house.state = "Disabled"
+    house.alert()
+    house.minute_passes()
+    assert house.circuit.is_closed
+    assert house.state == "Disabled"
+
+
+def test_what_is_paused_long_after_the_circuit_closed_is_left_alone(house: House) -> None:
+    house.alert()
+    house.minute_passes()
+    assert house.state == "Enabled"
+    house.minute_passes(10)
+    house.state = "Disabled"
+    house.minute_passes()
+    assert house.state == "Disabled"
+
+
+def test_what_lambda_refuses_for_now_is_done_a_minute_later(house: House) -> None:
+    house.refuses = "ResourceInUseException"
+    with pytest.raises(CircuitNotHandledError, match="ResourceInUseException"):
+        house.alert()
+    assert (house.circuit.state, house.state) == ("open", "Enabled")
+    house.refuses = ""
+    house.send("a")
+    house.minute_passes()
+    assert house.state == "Disabled"
+
+
+def test_an_event_of_another_source_is_unreadable(house: House) -> None:
+    event = event_of("payments.failing", tries=20, failed=18)
+    with pytest.raises(UnreadableEventError, match="must come from"):
+        house.breaker({**event, "source": "com.evil"}, Context())
+    assert house.circuit.is_closed
+
+
+def test_no_run_lasts_longer_than_the_decisions_think() -> None:
+    resources = Template.load().resources()
+    timeout = resources["CircuitBreakerFunction"]["Properties"]["Timeout"]
+    assert timedelta(seconds=timeout) == LONGEST_RUN
