@@ -52,9 +52,11 @@ SEEDS ?= 2000
 simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
-ORDERS ?= 5000
-soak: setup ## send ORDERS orders through the local cloud while its functions are killed at random, then audit the books
-	@$(BIN)/python -m bench.soak --orders $(ORDERS)
+soak: setup ## send 5,000 orders (or ORDERS=N) through the local cloud while its functions are killed at random, then audit the books
+	@$(BIN)/python -m bench.soak $(if $(ORDERS),--orders $(ORDERS))
+
+cut: setup ## the same with 10,000 orders while the functions' connections are cut at random
+	@$(BIN)/python -m bench.cut $(if $(ORDERS),--orders $(ORDERS))
 
 model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
 	@PYTHONPATH=tests $(BIN)/python -m model
@@ -84,4 +86,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean model mutate outage
+.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bench.figures import Progress, spread
 from bench.processes import Code, python
-from bench.setting import OURS, VERSIONS, Function, environment
+from bench.setting import OURS, TIMED, Function, environment
 
 FLOOR: Final = "floor"
 
@@ -29,16 +29,16 @@ def measure(
     functions: Sequence[Function],
     repetitions: int,
     report_progress: Progress,
-    versions: Sequence[str] = VERSIONS,
+    versions: Sequence[str] = TIMED,
 ) -> dict[str, Any]:
-    """Start each function again and again: the floor, ours and the textbook's in turn.
+    """Start each function again and again: the floor and each version in turn.
 
     Args:
         code: where the functions' code is.
         functions: which.
         repetitions: how often each is started.
         report_progress: called with how many repetitions are done, of how many.
-        versions: ours, or the textbook's, too; the floor is always there.
+        versions: which of them; the floor is always there.
 
     Returns:
         CPU and time in ms, and the imports behind them, by function.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bench.processes import ROOT
-from bench.setting import ON_THE_WAY, OURS, TEXTBOOK, VERSIONS, Function
+from bench.setting import ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIONS, Function
 
 PAGE: Final = ROOT / "docs" / "costs.md"
 _FULL: Final = "10"
@@ -64,13 +64,17 @@ def _dollars(rates: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _functions(results: Mapping[str, Any]) -> Iterator[Row]:
-    yield from _header("", "ours", "floor", "textbook", "ours of it")
+    yield from _header("", "ours", "with the SDK", "floor", "textbook", "ours of it")
     for name, found in results["cold"].items():
         ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, "floor"))
-        textbook = f"{found[TEXTBOOK]['cpu_ms']['median']:.0f} ms" if TEXTBOOK in found else ""
+        sdk, textbook = (
+            f"{found[version]['cpu_ms']['median']:.0f} ms" if version in found else ""
+            for version in (SDK, TEXTBOOK)
+        )
         yield (
             f"cold start of `{name}`, CPU",
             f"{ours:.0f} ms",
+            sdk,
             f"{floor:.0f} ms",
             textbook,
             f"{ours / floor:.2f} of the floor",
@@ -86,12 +90,14 @@ def _warm(function: Function, measured: Mapping[str, Any]) -> Iterator[Row]:
     yield (
         f"an order in `{function.name}`{full}, CPU",
         f"{ours:.2f} ms",
+        f"{_cpu(measured[SDK], int(batch)):.2f} ms" if SDK in measured else "",
         "",
         f"{textbook:.2f} ms",
         f"{ours / textbook:.2f}",
     )
     calls = [sum(measured[v]["counts"][batch]["first"]["calls"].values()) for v in VERSIONS]
-    yield ("its AWS calls", f"{calls[0]:.1f}", "", f"{calls[1]:.1f}", f"{calls[0] / calls[1]:.2f}")
+    ratio = f"{calls[0] / calls[1]:.2f}"
+    yield ("its AWS calls", f"{calls[0]:.1f}", "", "", f"{calls[1]:.1f}", ratio)
 
 
 def _cpu(measured: Mapping[str, Any], batch: int) -> float:

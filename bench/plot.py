@@ -9,10 +9,10 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from bench.setting import OURS, TEXTBOOK, VERSIONS
+from bench.setting import OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 
-_COLORS: Final = {"floor": "#9aa5b1", OURS: "#2f7ed8", TEXTBOOK: "#e08b3c"}
-_WIDTH: Final = 0.27
+_COLORS: Final = {"floor": "#9aa5b1", OURS: "#2f7ed8", SDK: "#7fb2e8", TEXTBOOK: "#e08b3c"}
+_WIDTH: Final = 0.2
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
@@ -31,7 +31,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             cold,
             "Cold start, CPU until the handler is ready (ms)",
             {
-                name: {v: found[v]["cpu_ms"]["median"] for v in ("floor", *VERSIONS) if v in found}
+                name: {v: found[v]["cpu_ms"]["median"] for v in ("floor", *TIMED) if v in found}
                 for name, found in results["cold"].items()
             },
         )
@@ -40,7 +40,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             warm,
             "Warm, CPU per order in the fullest batches (ms)",
             {
-                name: {v: measured[v]["per_order"][-2]["cpu_ms"]["median"] for v in VERSIONS}
+                name: {v: measured[v]["per_order"][-2]["cpu_ms"]["median"] for v in TIMED}
                 for name, measured in results["warm"].items()
             },
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.setting import OURS, TEXTBOOK, VERSIONS, Function, environment
+from bench.setting import TEXTBOOK, TIMED, Function, environment
 from bench.workload import Event
 from orderctl import paths
 from orderctl.deploying import package
@@ -53,10 +53,10 @@ class Code:
 
     def path(self, version: str) -> str:
         """PYTHONPATH of a function."""
-        return f"{self.ours if version == OURS else self.textbook}:{self.runtime}"
+        return f"{self.textbook if version == TEXTBOOK else self.ours}:{self.runtime}"
 
 
-def lay_out(directory: Path = _BUILD, versions: Sequence[str] = VERSIONS) -> Code:
+def lay_out(directory: Path = _BUILD, versions: Sequence[str] = TIMED) -> Code:
     """Unpack the deployment package, and what stands for the Lambda runtime and a textbook one.
 
     Args:

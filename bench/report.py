@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from bench.setting import OURS, TEXTBOOK, VERSIONS
+from bench.setting import OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 from bench.targets import Target
 from orderctl.terminal import console
 
@@ -36,14 +36,17 @@ def _spread(found: Mapping[str, float]) -> str:
 def _cold(cold: Mapping[str, Any]) -> None:
     _title("Cold start: from the start of the process to the handler, ms (median, min-max)")
     console.table(
-        ("function", "floor CPU", "our CPU", "of floor", "textbook CPU", "floor time", "our time"),
+        (
+            *("function", "floor CPU", "our CPU", "of floor", "CPU with the SDK", "textbook CPU"),
+            *("floor time", "our time"),
+        ),
         [
             (
                 name,
                 _spread(found["floor"]["cpu_ms"]),
                 _spread(found[OURS]["cpu_ms"]),
                 f"{found[OURS]['cpu_ms']['median'] / found['floor']['cpu_ms']['median']:.2f}",
-                _spread(found[TEXTBOOK]["cpu_ms"]) if TEXTBOOK in found else "",
+                *(_spread(found[v]["cpu_ms"]) if v in found else "" for v in (SDK, TEXTBOOK)),
                 _spread(found["floor"]["wall_ms"]),
                 _spread(found[OURS]["wall_ms"]),
             )
@@ -68,23 +71,26 @@ def _warm(warm: Mapping[str, Any]) -> None:
     _title("Warm: an order's share of a function, ms (median, min-max)")
     rows = []
     for name, measured in warm.items():
-        for ours, textbook in zip(
-            measured[OURS]["per_order"], measured[TEXTBOOK]["per_order"], strict=True
+        for ours, sdk, textbook in zip(
+            *(measured[version]["per_order"] for version in TIMED), strict=True
         ):
             rows.append(
                 (
                     name,
                     str(ours["batch"]),
                     f"{ours['latency_ms']} ms",
-                    _spread(ours["cpu_ms"]),
-                    _spread(textbook["cpu_ms"]),
+                    *(_spread(timed["cpu_ms"]) for timed in (ours, sdk, textbook)),
+                    f"{ours['cpu_ms']['median'] / sdk['cpu_ms']['median']:.2f}",
                     f"{ours['cpu_ms']['median'] / textbook['cpu_ms']['median']:.2f}",
                     _spread(ours["wall_ms"]),
                     _spread(textbook["wall_ms"]),
                 )
             )
     console.table(
-        ("function", "batch", "AWS in", "our CPU", "textbook", "ratio", "our time", "textbook"),
+        (
+            *("function", "batch", "AWS in", "our CPU", "with the SDK", "textbook"),
+            *("of the SDK's", "of the textbook's", "our time", "textbook"),
+        ),
         rows,
     )
     _title("Counted per order")

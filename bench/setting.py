@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 
 from orderctl.deploying import Template
+from orders.aws import clients
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
 
 OURS: Final = "ours"
+SDK: Final = "sdk"
+"""Ours, with the SDK in place of the lean client."""
 TEXTBOOK: Final = "textbook"
 VERSIONS: Final = (OURS, TEXTBOOK)
+"""Those that differ in what they ask of AWS, and so in dollars."""
+TIMED: Final = (OURS, SDK, TEXTBOOK)
+"""Those whose CPU is measured."""
 
 BUS: Final = "order-events"
 TOPIC: Final = "order-updates.fifo"
@@ -70,12 +76,14 @@ class Function:
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Ours, and the textbook's if there is one."""
-        return VERSIONS if self.events_of_an_order else (OURS,)
+        """Ours with either client, and the textbook's if there is one."""
+        return TIMED if self.events_of_an_order else (OURS, SDK)
 
     def handler(self, version: str) -> str:
         """The module of its handler."""
-        return f"orders.{self.room}.handler" if version == OURS else f"bench.textbook.{self.room}"
+        if version == TEXTBOOK:
+            return f"bench.textbook.{self.room}"
+        return f"orders.{self.room}.handler"
 
 
 ON_THE_WAY: Final = (
@@ -141,12 +149,13 @@ def environment(function: Function, version: str, endpoint: str = "") -> dict[st
 
     Args:
         function: which.
-        version: ours or the textbook's, which has tables of its own.
+        version: ours with either client, or the textbook's, which has tables of its own.
         endpoint: where AWS is; the real addresses when empty, which a cold start never calls.
     """
-    prefix = "" if version == OURS else "textbook-"
+    prefix = "textbook-" if version == TEXTBOOK else ""
     return {
         **_VARIABLES,
+        "AWS_CLIENT": clients.SDK if version == SDK else clients.LEAN,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",

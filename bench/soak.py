@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 
@@ -35,8 +35,20 @@ _PATIENCE_SECONDS: Final = 1800.0
 _WORKER: Final = "ministack-lambda-"
 
 
+class Disturber(Protocol):
+    """Disturbs a local cloud while orders are sent."""
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Disturb it for as long as the block takes."""
+        ...
+
+    def told(self) -> str:
+        """What it has done."""
+        ...
+
+
 @dataclass(slots=True)
-class _Killer:
+class Killer:
     """Kills a running function now and then, as a lost machine would."""
 
     cloud: LocalCloud
@@ -54,6 +66,10 @@ class _Killer:
         finally:
             self._enough.set()
             thread.join()
+
+    def told(self) -> str:
+        """What it has done."""
+        return f"{sum(self.killed.values()):,} functions killed: {listed(self.killed)}"
 
     def _kill(self) -> None:
         while not self._enough.wait(random.uniform(0, 2 * _SECONDS_BETWEEN_KILLS)):  # noqa: S311
@@ -124,12 +140,13 @@ def _say(text: str) -> None:
         sys.stderr.write(f"\r\x1b[K{text}")
 
 
-def soak(orders: int, rate: float) -> int:
+def soak(orders: int, rate: float, disturb: Callable[[LocalCloud], Disturber]) -> int:
     """Run it, and print what came of it.
 
     Args:
         orders: how many.
         rate: orders a second.
+        disturb: what disturbs the cloud meanwhile.
 
     Returns:
         The exit status: 0 if every order has ended and the books balance.
@@ -138,9 +155,9 @@ def soak(orders: int, rate: float) -> int:
         cloud.deploy(package.build(package.Target.this_machine()))
         pipeline = Pipeline(cloud.session(), cloud.state.stack_name)
         pipeline.stock.put(_SKU, orders * 4 // 5)
-        killer = _Killer(cloud)
+        disturber = disturb(cloud)
         began = time.monotonic()
-        with killer.at_work():
+        with disturber.at_work():
             result = _send(pipeline, orders, rate)
         sent = time.monotonic() - began
         left, most_parked = _wait(pipeline)
@@ -153,28 +170,37 @@ def soak(orders: int, rate: float) -> int:
         )
     print(f"orders       {result.taken:,} taken of {orders:,}, sent in {sent:.0f} s")
     print(f"ends         {', '.join(f'{n:,} {status}' for status, n in sorted(statuses.items()))}")
-    print(f"killed       {sum(killer.killed.values()):,}: {_listed(killer.killed)}")
+    print(f"disturbed    {disturber.told()}")
     print(f"parked       {most_parked:,} messages at most at a time; nobody redrove them")
     print(f"all ended    {seconds - sent:.0f} s after the last order was sent")
-    print(f"left         {_listed(left)}")
+    print(f"left         {listed(left)}")
     print(f"audit        {len(report.findings)} findings, {report.in_flight} not judged")
     for finding in report.findings:
         print(f"  {finding.subject}: {finding.kind.value}")
     return int(any(left.values()) or bool(report.findings) or result.taken < orders)
 
 
-def _listed(counts: dict[str, int]) -> str:
+def listed(counts: dict[str, int]) -> str:
+    """Counts as one reads them."""
     return ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
 
 
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=5000)
+def main(
+    description: str | None, disturb: Callable[[LocalCloud], Disturber], *, orders: int
+) -> None:
+    """The command line.
+
+    Args:
+        description: what it does.
+        disturb: what disturbs the cloud.
+        orders: how many there are, unless an option says so.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--orders", type=int, default=orders)
     parser.add_argument("--rate", type=float, default=40, help="orders a second")
     options = parser.parse_args()
-    return soak(options.orders, options.rate)
+    sys.exit(soak(options.orders, options.rate, disturb))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(__doc__, Killer, orders=5000)

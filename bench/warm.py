@@ -11,7 +11,7 @@ from typing import Any, Final
 from bench.emulator import Aws
 from bench.figures import Progress, spread
 from bench.processes import Code, Worker, worker
-from bench.setting import VERSIONS, Function
+from bench.setting import TIMED, Function
 from bench.workload import Work, work
 
 BATCHES: Final = (1, 10)
@@ -43,7 +43,7 @@ def measure(
     repetitions: int,
     report_progress: Progress,
     *,
-    versions: Sequence[str] = VERSIONS,
+    versions: Sequence[str] = TIMED,
 ) -> dict[str, Any]:
     """Invoke each function with new orders, its versions in turn.
 
@@ -53,7 +53,7 @@ def measure(
         functions: which.
         repetitions: how many samples are taken of each.
         report_progress: called with how many samples are done, of how many.
-        versions: ours, or the textbook's, too.
+        versions: which of them.
 
     Returns:
         By function and version: what is counted, what an order takes, and who takes it.
@@ -109,7 +109,7 @@ def _summarize(pair: _Pair, version: str, times: dict[Any, list[Any]]) -> dict[s
             for batch in pair.batches
             for latency in LATENCIES_MS
         ],
-        "sdk_share": _sdk_share(pair, version),
+        "client_share": _client_share(pair, version),
     }
 
 
@@ -140,8 +140,8 @@ def _each(totals: dict[str, float], orders: float) -> dict[str, float]:
     return {name: total / orders for name, total in totals.items() if total}
 
 
-def _sdk_share(pair: _Pair, version: str) -> float:
-    """The share of the SDK's calls in the time of warm invocations, as the profiler sees it."""
+def _client_share(pair: _Pair, version: str) -> float:
+    """The share of the client's calls in the time of warm invocations, as the profiler sees it."""
     given = pair.work(version, pair.batches[-1])
     seen = pair.workers[version].invoke(given.events, profiled=True)
-    return round(float(seen["sdk"] / seen["total"]), 3)
+    return round(float(seen["client"] / seen["total"]), 3)

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from msgspec.structs import replace
 
-from orders.aws import patience
+from orders.aws import patience, sdk
 from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderExistsError, OrderTable
 from orders.events import OrderLine, OrderPlaced
@@ -89,10 +89,12 @@ def on_both(steps: list[Step]) -> tuple[list[Any], list[Any]]:
     """What each implementation answers to the steps, and what its tables have then."""
     one = run(stores(aws.dynamodb()), steps)
     with mock_aws():
-        client: Any = botocore.session.get_session().create_client("dynamodb")
+        moto: Any = botocore.session.get_session().create_client("dynamodb")
         for declared in aws.tables():
-            client.create_table(**declared)
-        speak_partiql(client)
+            moto.create_table(**declared)
+        speak_partiql(moto)
+        client: Any = sdk.Client("dynamodb")
+        client.botocore = moto
         return one, run(stores(client), steps)
 
 

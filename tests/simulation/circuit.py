@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from orders.circuit_breaker.circuits import Circuits
-from simulation.clients import exceptions_of, refusal
+from simulation.clients import Refusal
 from simulation.dynamodb import DynamoDB, Item
 from simulation.lambdas import Pending
 from simulation.queues import EventSource, Queues
@@ -55,7 +55,7 @@ class Circuit:
         """What the circuit breaker asks.
 
         Raises:
-            ClientError: Lambda refuses it.
+            Refusal: Lambda refuses it.
             Violation: it overrules an operator.
         """
         arguments = request.arguments
@@ -66,7 +66,7 @@ class Circuit:
                 if arguments["Enabled"] and self._is_held_for(_ON_ITS_WAY_SECONDS):
                     raise Violation(OPERATOR, f"{CIRCUIT_BREAKER} resumes what is on hold")
                 if not self._source.switch(on=arguments["Enabled"]):
-                    raise refusal(request, "ResourceInUseException")
+                    raise Refusal("ResourceInUseException")
                 return {"State": self._source.state}
             case other:
                 assert other == "Invoke", f"the model knows no {other}"
@@ -169,7 +169,6 @@ class _Direct:
     """A client whose calls take effect at once."""
 
     def __init__(self, tables: DynamoDB) -> None:
-        self.exceptions = exceptions_of("dynamodb")
         self._tables = tables
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - as boto3's

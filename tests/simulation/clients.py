@@ -1,19 +1,20 @@
-"""What the handlers get for boto3 clients: every call becomes a question to the simulation."""
+"""What carries the handlers' requests: every one becomes a question to the simulation.
+
+The clients above it are the lean ones as they are deployed: they write, sign and read, try again,
+and give up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any, Protocol
-
-import botocore.session
-from botocore import xform_name
-from botocore.errorfactory import BaseClientExceptions, ClientExceptionsFactory
-from botocore.exceptions import ClientError
-from botocore.model import ServiceModel
+import json
+from types import ModuleType
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
 
 from simulation.coroutines import owner_here
 from simulation.requests import Request
+
+_FAILURES: Final = ("InternalServerError", "InternalFailure")
 
 
 class Asker(Protocol):
@@ -22,78 +23,86 @@ class Asker(Protocol):
     def ask(self, request: Request) -> Any:  # noqa: ANN401 - the service's answer
         """Have a request answered."""
 
-    def new_token(self) -> str:
-        """An id nobody else has."""
+
+class Refusal(Exception):  # noqa: N818 - an answer, which the client makes an error of
+    """A service answers with an error."""
+
+    def __init__(self, code: str, message: str = "", **members: Any) -> None:  # noqa: ANN401
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.members = members
+        """The error's own."""
+
+    @property
+    def status(self) -> int:
+        """Of the HTTP answer."""
+        return 500 if self.code in _FAILURES else 400
 
 
-class Client:
-    """A service's client: the real one's methods and exceptions, without serialization.
+class NoAnswer(Exception):  # noqa: N818 - the connection raises its own in its place
+    """A service is not reached, or its answer does not arrive."""
 
-    That leaves botocore's own work out, which other tests have in, and makes a call thirty times
-    as fast.
-    """
+    def __init__(self, code: str) -> None:
+        """Take the name that the client has for it."""
+        super().__init__(code)
+        self.code = code
 
-    def __init__(self, service: str, _config: object = None) -> None:
-        """Take a service by the name boto3 has for it."""
-        self.exceptions: BaseClientExceptions = exceptions_of(service)
+
+class Transport:
+    """Stands for a client's connection."""
+
+    def __init__(self, service: str, connection: ModuleType) -> None:
+        """Take a service by the name the SDK has for it, and the module of the connection."""
         self._service = service
-        self._operations = {
-            xform_name(name): name for name in _service_model(service).operation_names
-        }
+        self._connection: Any = connection
 
-    def get_paginator(self, method: str) -> Paginator:
-        """As botocore's, for operations of which one page has it all."""
-        return Paginator(getattr(self, method))
+    def exchange(self, sent: Any) -> Any:  # noqa: ANN401 - the modules are loaded afresh
+        """Ask the simulation."""
+        asker: Asker = owner_here()
+        try:
+            values = asker.ask(_request(self._service, sent))
+        except NoAnswer as lost:
+            raise self._connection.NoAnswerError(lost.code) from None
+        except Refusal as refusal:
+            return self._answer(refusal.status, _written_error(self._service, refusal))
+        if "Payload" in values:
+            headers = {"x-amz-function-error": e} if (e := values.get("FunctionError")) else {}
+            return self._connection.Answer(200, headers, values["Payload"])
+        return self._answer(200, _written(self._service, values))
 
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        operation = self._operations.get(method)
-        if operation is None:
-            raise AttributeError(f"a client of {self._service} has no method {method}")
-
-        def call(**arguments: Any) -> Any:  # noqa: ANN401 - as boto3's
-            asker: Asker = owner_here()
-            if operation == "TransactWriteItems":
-                # As botocore does, so that the transaction is idempotent when it sends it again.
-                arguments.setdefault("ClientRequestToken", asker.new_token())
-            return asker.ask(Request(self._service, operation, arguments))
-
-        return call
+    def _answer(self, status: int, body: str) -> Any:  # noqa: ANN401
+        return self._connection.Answer(status, {}, body.encode())
 
 
-class Paginator:
-    """Calls an operation once."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def paginate(
-        self,
-        *,
-        PaginationConfig: object = None,  # noqa: N803 - botocore's name
-        **arguments: Any,  # noqa: ANN401
-    ) -> Iterator[Any]:
-        """The one page."""
-        yield self._call(**arguments)
+def _request(service: str, sent: Any) -> Request:  # noqa: ANN401 - the connection's request
+    if service == "sns":
+        form = dict(parse_qsl(sent.body.decode()))
+        return Request(service, form.pop("Action"), form)
+    if service == "lambda":
+        return _request_to_lambda(sent)
+    operation = sent.headers["x-amz-target"].rpartition(".")[2]
+    return Request(service, operation, json.loads(sent.body))
 
 
-@cache
-def exceptions_of(service: str) -> BaseClientExceptions:
-    """The exceptions that a client of this service has."""
-    return ClientExceptionsFactory().create_client_exceptions(_service_model(service))
+def _request_to_lambda(sent: Any) -> Request:  # noqa: ANN401
+    _, _, kind, name, *_ = sent.path.split("/")
+    if kind == "functions":
+        arguments = {"FunctionName": name, "Payload": sent.body.decode()}
+        return Request("lambda", "Invoke", arguments)
+    operation = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping"}[sent.method]
+    return Request("lambda", operation, {"UUID": name, **json.loads(sent.body or b"{}")})
 
 
-def refusal(
-    request: Request,
-    code: str,
-    message: str = "",
-    **members: Any,  # noqa: ANN401 - the error's own
-) -> ClientError:
-    """The exception a client raises when the service answers with an error."""
-    answer: Any = {"Error": {"Code": code, "Message": message}, **members}
-    kind: type[ClientError] = exceptions_of(request.service).from_code(code)  # type: ignore[assignment]
-    return kind(answer, request.operation)
+def _written(service: str, values: dict[str, Any]) -> str:
+    if service == "sns":
+        result = "".join(f"<{name}>{value}</{name}>" for name, value in values.items())
+        return f"<PublishResponse><PublishResult>{result}</PublishResult></PublishResponse>"
+    return json.dumps(values)
 
 
-@cache
-def _service_model(service: str) -> ServiceModel:
-    return botocore.session.get_session().get_service_model(service)
+def _written_error(service: str, refusal: Refusal) -> str:
+    if service == "sns":
+        error = f"<Code>{refusal.code}</Code><Message>{refusal.message}</Message>"
+        return f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+    return json.dumps({"__type": refusal.code, "message": refusal.message, **refusal.members})

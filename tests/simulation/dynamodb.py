@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ministack.services import dynamodb as ministack
 
-from simulation.clients import refusal
+from simulation.clients import Refusal
 from simulation.requests import Request, named
 
 Item = dict[str, Any]
@@ -65,14 +65,14 @@ class DynamoDB:
         """Have a request take effect.
 
         Raises:
-            ClientError: DynamoDB refuses it.
+            Refusal: DynamoDB refuses it.
         """
         status, answer = _call(request.operation, request.arguments)
         if request.operation not in _READS:
             self._watch(request)
         if status != 200:
             code = answer.pop("__type").rpartition("#")[2]
-            raise refusal(request, code, answer.pop("message", ""), **answer)
+            raise Refusal(code, answer.pop("message", ""), **answer)
         if request.operation == "BatchGetItem":
             for table, wanted in request.arguments["RequestItems"].items():
                 items = answer["Responses"][table]

@@ -1,4 +1,4 @@
-"""What can go wrong with a call, as AWS and its SDK let the caller see it."""
+"""What can go wrong with a request, as the client that has sent it sees it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeVar
 
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
-
-from simulation.clients import refusal
+from simulation.clients import NoAnswer, Refusal
 from simulation.coroutines import Crash
 from simulation.requests import CARD_PROCESSOR, Perform, Request, listed, named, orders_in
 from simulation.weather import RAMP_UP
@@ -48,6 +46,8 @@ class Fault:
     """How often it strikes a call it applies to, where the weather is moderate."""
     applies: Callable[[Request], bool]
     happen: Happen
+    lasts: float = 0.0
+    """How often it strikes the client's second try as well."""
 
 
 class Faults:
@@ -59,6 +59,8 @@ class Faults:
         self._random = world.random
         self._scheduler = world.scheduler
         self._targets = targets
+        self._lasting: list[tuple[Request, Fault]] = []
+        """Faults that strike the same request once more."""
 
     def answer(
         self, request: Request, perform: Perform, function: str, *, retries_cover_it: bool
@@ -74,18 +76,30 @@ class Faults:
         if self._weather.is_denied(function, request.service, self._scheduler.now):
             code = "AccessDeniedException"
             told = f"{listed(request.orders)}: {code}"
-            return Answer(refusal(request, code), told, request.orders)
+            return Answer(Refusal(code), told, request.orders)
         if retries_cover_it and request.operation in _REFUSE:
             refuse = _REFUSE[request.operation]
             if refused := self._ramping_up(request):
                 self._weather.struck[RAMP_UP] += 1
                 return replace(refuse(request, perform, refused), blamed=frozenset(), ramp_up=True)
-        for fault in FAULTS:
-            if fault.applies(request) and self._weather.strikes(fault.name):
-                return fault.happen(request, perform, self._random)
+        if fault := self._fault(request):
+            return fault.happen(request, perform, self._random)
         value = _outcome(request, perform)
         blamed = request.orders if isinstance(value, ProcessorFailure) else frozenset()
         return Answer(value, _shown(request, value), blamed)
+
+    def _fault(self, request: Request) -> Fault | None:
+        """The fault that strikes a request, if any."""
+        for lasting in self._lasting:
+            if lasting[0] == request:
+                self._lasting.remove(lasting)
+                return lasting[1]
+        for fault in FAULTS:
+            if fault.applies(request) and self._weather.strikes(fault.name):
+                if self._random.random() < fault.lasts:
+                    self._lasting.append((request, fault))
+                return fault
+        return None
 
     def _ramping_up(self, request: Request) -> list[int]:
         """The numbers of a call's parts that a table or the bus refuses for now."""
@@ -99,15 +113,15 @@ class Faults:
 def _outcome(request: Request, perform: Perform) -> Any:  # noqa: ANN401 - the answer, or an error
     try:
         return perform(request)
-    except (ClientError, ProcessorFailure) as error:
+    except (Refusal, ProcessorFailure) as error:
         return error
 
 
 def _shown(request: Request, value: object) -> str:
     """A call's ordinary end."""
     told = listed(request.orders)
-    if isinstance(value, ClientError):
-        return f"{told}: {value.response['Error']['Code']}"
+    if isinstance(value, Refusal):
+        return f"{told}: {value.code}"
     if request.operation == "BatchExecuteStatement":
         assert isinstance(value, dict)
         codes = [answer["Error"]["Code"] for answer in value["Responses"] if "Error" in answer]
@@ -125,8 +139,11 @@ def _crash_after(request: Request, perform: Perform, _random: Random) -> Answer:
 
 
 def _not_reached(request: Request, _perform: Perform, _random: Random) -> Answer:
-    error = EndpointConnectionError(endpoint_url=f"https://{request.service}")
-    return Answer(error, f"{listed(request.orders)}: not reached", request.orders)
+    return Answer(
+        NoAnswer("EndpointConnectionError"),
+        f"{listed(request.orders)}: not reached",
+        request.orders,
+    )
 
 
 def _throttled(request: Request, _perform: Perform, random: Random) -> Answer:
@@ -134,7 +151,7 @@ def _throttled(request: Request, _perform: Perform, random: Random) -> Answer:
     if request.service == "dynamodb":
         code = random.choice((code, "ProvisionedThroughputExceededException"))
     return Answer(
-        refusal(request, code, "Rate exceeded"),
+        Refusal(code, "Rate exceeded"),
         f"{listed(request.orders)}: {code}",
         request.orders,
     )
@@ -142,16 +159,11 @@ def _throttled(request: Request, _perform: Perform, random: Random) -> Answer:
 
 def _reply_lost(request: Request, perform: Perform, _random: Random) -> Answer:
     _outcome(request, perform)
-    error = ReadTimeoutError(endpoint_url=f"https://{request.service}")
-    return Answer(error, f"{listed(request.orders)}: applied, reply lost", request.orders)
-
-
-def _sent_again(request: Request, perform: Perform, _random: Random) -> Answer:
-    """The first reply is lost and the SDK sends the same again: the caller gets the second one."""
-    _outcome(request, perform)
-    value = _outcome(request, perform)
-    told = f"{listed(request.orders)}: applied, reply lost, sent again by the SDK"
-    return Answer(value, told, request.orders if isinstance(value, Exception) else frozenset())
+    return Answer(
+        NoAnswer("ReadTimeoutError"),
+        f"{listed(request.orders)}: applied, reply lost",
+        request.orders,
+    )
 
 
 def _statements_fail(request: Request, perform: Perform, random: Random) -> Answer:
@@ -179,7 +191,7 @@ def _refuse_statements(
         value = _outcome(
             request, lambda r: perform(r.with_arguments(Statements=[statements[n] for n in sent]))
         )
-        if isinstance(value, ClientError):
+        if isinstance(value, Refusal):
             return Answer(value, _shown(request, value))
         answers = dict(zip(sent, value["Responses"], strict=True))
     for n in failing:
@@ -197,7 +209,7 @@ def _batch_breaks_off(request: Request, perform: Perform, random: Random) -> Ans
     """The call fails when only some of its statements have been applied."""
     some = _some(request.arguments["Statements"], random)
     _outcome(request, lambda r: perform(r.with_arguments(Statements=some)))
-    error = refusal(request, "InternalServerError", "Internal server error")
+    error = Refusal("InternalServerError", "Internal server error")
     told = f"{listed(request.orders)}: InternalServerError, applied for{listed(orders_in(some))}"
     return Answer(error, told, request.orders)
 
@@ -215,7 +227,7 @@ def _leave_keys(request: Request, perform: Perform, numbers: Sequence[int]) -> A
     if read:
         items = {table: {**wanted, "Keys": read}}
         value = _outcome(request, lambda r: perform(r.with_arguments(RequestItems=items)))
-        if isinstance(value, ClientError):
+        if isinstance(value, Refusal):
             return Answer(value, _shown(request, value))
     value["UnprocessedKeys"] = {table: {**wanted, "Keys": left}}
     blamed = orders_in(left)
@@ -226,7 +238,7 @@ def _keys_throttled(request: Request, perform: Perform, numbers: Sequence[int]) 
     """When none of the keys can be read the call itself fails."""
     if len(numbers) == _parts(request):
         code = "ProvisionedThroughputExceededException"
-        return Answer(refusal(request, code), f"{listed(request.orders)}: {code}")
+        return Answer(Refusal(code), f"{listed(request.orders)}: {code}")
     return _leave_keys(request, perform, numbers)
 
 
@@ -239,8 +251,7 @@ def _cancel_transaction(
     request: Request, _perform: Perform, met: Sequence[int], code: str = "ThrottlingError"
 ) -> Answer:
     codes = [code if n in met else "None" for n in range(_parts(request))]
-    error = refusal(
-        request,
+    error = Refusal(
         "TransactionCanceledException",
         f"Transaction cancelled, please refer cancellation reasons [{', '.join(codes)}]",
         CancellationReasons=[{"Code": code} for code in codes],
@@ -249,7 +260,7 @@ def _cancel_transaction(
 
 
 def _entries_refused(request: Request, perform: Perform, random: Random) -> Answer:
-    """PutEvents takes some entries and refuses others; the SDK does not look."""
+    """PutEvents takes some entries and refuses others; no client looks."""
     refused = _some(range(_parts(request)), random)
     code = random.choice(("InternalFailure", "ThrottlingException"))
     return _refuse_entries(request, perform, refused, code)
@@ -335,12 +346,11 @@ _REFUSE: Final[dict[str, Callable[[Request, Perform, Sequence[int]], Answer]]] =
 FAULTS: Final = (
     Fault("died before a call", 0.02, _always, _crash_before),
     Fault("died after a call", 0.03, _always, _crash_after),
-    Fault("service not reached", 0.02, _at_aws, _not_reached),
-    Fault("throttled", 0.03, _at_aws, _throttled),
-    Fault("applied, reply lost", 0.04, _at_aws, _reply_lost),
-    Fault("applied, reply lost, sent again", 0.04, _at_aws, _sent_again),
+    Fault("service not reached", 0.02, _at_aws, _not_reached, lasts=0.8),
+    Fault("throttled", 0.03, _at_aws, _throttled, lasts=0.8),
+    Fault("applied, reply lost", 0.08, _at_aws, _reply_lost, lasts=0.5),
     Fault("statements failed", 0.06, _of("BatchExecuteStatement"), _statements_fail),
-    Fault("batch broke off", 0.03, _of("BatchExecuteStatement"), _batch_breaks_off),
+    Fault("batch broke off", 0.03, _of("BatchExecuteStatement"), _batch_breaks_off, lasts=0.5),
     Fault("keys unprocessed", 0.05, _of("BatchGetItem"), _keys_left),
     Fault("transaction conflict", 0.08, _of("TransactWriteItems"), _transaction_conflict),
     Fault("entries refused", 0.08, _of("PutEvents"), _entries_refused),

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from io import BytesIO
 from typing import Any, Final
 
-from simulation.clients import refusal
+from simulation.clients import Refusal
 from simulation.lambdas import Answered, End, Failed, Invocation, Lambdas, Pending
 from simulation.requests import Request, listed, orders_in
 from simulation.rooms import CIRCUIT_BREAKER
@@ -177,7 +176,7 @@ class Queues:
         self._sent = 0
         self.tested: set[str] = set()
         """The receipts of the messages that succeeded when the circuit breaker had them tried."""
-        self._under_test: dict[str, Message] = {}
+        self._under_test: dict[tuple[str, int], Message] = {}
         self._anew: set[str] = set()
         self._by_name: dict[str, Queue] = {}
         specs = world.topology.queues.values()
@@ -198,7 +197,7 @@ class Queues:
         """Have the queue that is meant answer to a function.
 
         Raises:
-            ClientError: there is no such queue.
+            Refusal: there is no such queue.
         """
         for queue in self:
             if queue.spec.url == request.arguments["QueueUrl"]:
@@ -207,7 +206,7 @@ class Queues:
                 if request.operation == "SendMessageBatch":
                     return self._send_back(queue, request.arguments["Entries"])
                 return queue.perform(request)
-        raise refusal(request, "AWS.SimpleQueueService.NonExistentQueue")
+        raise Refusal("AWS.SimpleQueueService.NonExistentQueue")
 
     def _perform_for_test(self, queue: Queue, request: Request) -> Any:  # noqa: ANN401
         """What the circuit breaker asks: no message may be lost between its calls.
@@ -230,15 +229,17 @@ class Queues:
         answer = queue.perform(request)
         if request.operation == "ReceiveMessage":
             names = {received["MessageId"] for received in answer["Messages"]}
-            self._under_test |= {m.body: m for m in queue.messages if m.id in names}
+            self._under_test |= {(m.body, m.redrives): m for m in queue.messages if m.id in names}
         return answer
 
     def _send_anew(self, queue: Queue, entry: dict[str, Any]) -> None:
         """Take a message again that was tested."""
-        message = self._under_test[entry["MessageBody"]]
+        # An event may be on the queue twice, and have been sent back as one message only.
         redrives = entry["MessageAttributes"].get("redrives", {}).get("StringValue", "0")
-        if int(redrives) != message.redrives:
-            raise Violation(CIRCUIT, f"{message} has lost how often it was sent back")
+        message = self._under_test.get((entry["MessageBody"], int(redrives)))
+        if message is None:
+            about = listed(orders_in(entry["MessageBody"]))
+            raise Violation(CIRCUIT, f"a message has lost how often it was sent back{about}")
         self._sent += 1
         anew = Message(
             f"{message.id.partition('~')[0]}~{self._sent}",
@@ -361,11 +362,11 @@ class EventSource:
         def ended(end: End) -> None:
             self._ended(batch, receipts, end, delete=False)
             if not isinstance(end, Answered):
-                pending.settle({"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")})
+                pending.settle({"FunctionError": "Unhandled", "Payload": b"{}"})
                 return
             failed = self._failed(end.value, receipts, end.invocation)
             tested.update(receipt for id_, receipt in receipts.items() if id_ not in failed)
-            pending.settle({"Payload": BytesIO(json.dumps(end.value).encode())})
+            pending.settle({"Payload": json.dumps(end.value).encode()})
 
         self._lambdas.invoke(self._function.name, event, what, ended)
 

@@ -24,7 +24,7 @@ from unittest import mock
 
 import msgspec
 
-from simulation.clients import Client
+from simulation.clients import Transport
 from simulation.coroutines import owner_here
 from simulation.faults import ProcessorFailure
 from simulation.requests import CARD_PROCESSOR, Request
@@ -34,6 +34,7 @@ _PACKAGE: Final = "orders"
 API: Final = "order-api"
 CARETAKER: Final = "caretaker"
 CIRCUIT_BREAKER: Final = "circuit-breaker"
+_ELSEWHERE: Final = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://nowhere"}
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
@@ -67,7 +68,7 @@ def load(topology: Topology, *sabotages: Sabotage) -> Rooms:
     """
     handlers: dict[str, Handler] = {}
     with _afresh(sabotages):
-        _replace(importlib.import_module("orders.aws.clients"), "_client", Client)
+        _replace(importlib.import_module("orders.aws.clients"), "make", _client_maker())
         for function in topology.functions.values():
             module_name, _, attribute = function.handler.rpartition(".")
             with mock.patch.dict("os.environ", function.environment):
@@ -103,6 +104,23 @@ def _is_ours(name: str) -> bool:
     return name.partition(".")[0] == _PACKAGE
 
 
+def _client_maker() -> Callable[[str], object]:
+    """Makes the lean clients as they are deployed, but for what carries their requests."""
+    client_module = importlib.import_module("orders.aws.wire.client")
+    connection = importlib.import_module("orders.aws.wire.connection")
+    signing = importlib.import_module("orders.aws.wire.signing")
+    signer = signing.Credentials("simulated", "simulated")
+    _replace(signing, "from_environment", lambda: signer)
+
+    def make(service: str) -> object:
+        with mock.patch.dict("os.environ", _ELSEWHERE):
+            client = client_module.Client(service)
+        client.transport = Transport(service, connection)
+        return client
+
+    return make
+
+
 def _lead_into_the_simulation() -> None:
     """Give the modules the run's clock, ids and ears."""
     telemetry = importlib.import_module("orders.aws.telemetry")
@@ -126,6 +144,10 @@ def _lead_into_the_simulation() -> None:
     patience = importlib.import_module("orders.aws.patience")
     _replace(patience, "sleep", lambda seconds: owner_here().sleep(seconds))
     _replace(patience, "uniform", lambda least, most: owner_here().uniform(least, most))
+    client = importlib.import_module("orders.aws.wire.client")
+    _replace(client, "sleep", lambda seconds: owner_here().sleep(seconds))
+    _replace(client, "random", lambda: owner_here().uniform(0, 1))
+    _replace(client, "new_token", lambda: owner_here().new_token())
     _replace(
         importlib.import_module("orders.order_api.handler"),
         "uuid",

@@ -138,8 +138,8 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take a failed transaction as done",
         _RESERVATIONS,
-        "        except AWS_ERRORS as error:\n            return error_code(error)\n",
-        "        except AWS_ERRORS as error:\n            return None\n",
+        "            return error.code\n",
+        "            return None\n",
     ),
     Sabotage(
         "inventory: take what other transactions held as done",
@@ -417,7 +417,7 @@ SABOTAGES: Final = (
     Sabotage(
         "bus: take a call that failed as done",
         _BUS,
-        "return [error_code(error)] * len(entries)",
+        "return [error.code] * len(entries)",
         "return [None] * len(entries)",
     ),
     # Retries within an invocation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from simulation.clients import refusal
+from simulation.clients import Refusal
 from simulation.requests import Request
 from simulation.witness import Update
 from simulation.world import World
@@ -24,11 +24,11 @@ class Topic:
         """``Publish``.
 
         Raises:
-            ClientError: there is no such topic.
+            Refusal: there is no such topic.
         """
         assert request.operation == "Publish", request.operation
         if request.arguments["TopicArn"] != self._world.topology.topic:
-            raise refusal(request, "NotFoundException", "Topic does not exist")
+            raise Refusal("NotFoundException", "Topic does not exist")
         self._take(request.arguments)
         return {"MessageId": "message"}
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from orders.aws import clients
+
 Resources = dict[str, dict[str, Any]]
 # API Gateway writes all logs of an account and region with it, under a policy of AWS.
 ACCOUNT_ROLE = "ApiGatewayAccountLogRole"
@@ -124,6 +126,16 @@ def test_every_function_logs_to_a_group_with_a_retention(resources: Resources) -
     for name, function in properties(resources, "AWS::Lambda::Function").items():
         group = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_every_function_has_the_client_that_was_chosen(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    declared = template["Parameters"]["AwsClient"]
+    assert declared["AllowedValues"] == list(clients.CLIENTS)
+    for function in properties(resources, "AWS::Lambda::Function").values():
+        variables = function["Environment"]["Variables"]
+        assert variables["AWS_CLIENT"] == {"Ref": "AwsClient"}
 
 
 def test_every_function_has_a_role_of_its_own(resources: Resources) -> None:

@@ -5,37 +5,53 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
-from orders.aws import patience
+from orders.aws import clients, patience
 from orders.aws.sqs import Retry
+from orders.aws.wire import client as lean
 from orders.payments.tries import Tries
 from support import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, in seconds; nobody waits for them."""
+    """The pauses that were made, in seconds; nobody waits for them, nor for those of clients."""
     made: list[float] = []
     monkeypatch.setattr(patience, "sleep", made.append)
+    monkeypatch.setattr(lean, "sleep", lambda _seconds: None)
+    backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
+    monkeypatch.setattr(backoff, lambda _self, _context: 0)
     return made
 
 
+@pytest.fixture(params=clients.CLIENTS)
+def client_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which clients the functions have: every test that needs AWS runs with each."""
+    kind: str = request.param
+    monkeypatch.setenv("AWS_CLIENT", kind)
+    return kind
+
+
 @pytest.fixture
-def dynamodb() -> DynamoDBClient:
+def dynamodb(client_kind: str) -> DynamoDBClient:
     return aws.dynamodb()
 
 
 @pytest.fixture
-def retry() -> Retry:
+def sns(client_kind: str) -> SNSClient:
+    return aws.sns()
+
+
+@pytest.fixture
+def retry(client_kind: str) -> Retry:
     """Sets delays on a real queue; messages it never handed out are refused, which is logged."""
-    sqs: SQSClient = boto3.client("sqs")
-    aws.connect(sqs, "sqs")
+    sqs: SQSClient = aws.connect("sqs")
     queue_url = sqs.create_queue(QueueName="queue")["QueueUrl"]
     return Retry(lambda: sqs, queue_url, first_delay_seconds=5)
 
@@ -47,7 +63,7 @@ def tries() -> Tries:
 
 
 @pytest.fixture
-def tap() -> aws.TappedBus:
+def tap(client_kind: str) -> aws.TappedBus:
     """The bus, and what was published on it."""
     return aws.TappedBus()
 

@@ -24,7 +24,7 @@ from orders.audit.records import pack_stock, read_reservation, read_stock
 from orders.audit.settling import Judge
 from orders.audit.tables import SEGMENTS, TableNames, Tables, note
 from orders.aws import clients, telemetry
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError, reason
 from orders.card_books import CardBooks, SimulatedCardBooks
 from orders.clock import timestamp
 from orders.events import is_time
@@ -68,7 +68,7 @@ class Auditor:
             context: the invocation's.
 
         Raises:
-            ClientError, BotoCoreError: a call failed; the next invocation goes on.
+            AwsError: a call failed; the next invocation goes on.
         """
         telemetry.begin(context)
         run = self.progress.last_run()
@@ -109,7 +109,7 @@ class Auditor:
             before, units = context.get_remaining_time_in_millis(), self.tables.read_units
             try:
                 self._read_page(leg, task, way)
-            except AWS_ERRORS as error:
+            except AwsError as error:
                 if leg.end == task.start:
                     raise
                 telemetry.warning("leg ends early", leg=task.leg, reason=reason(error))

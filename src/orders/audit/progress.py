@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.audit.legs import Leg, Run
-from orders.aws.clients import AWS_ERRORS, error_code
+from orders.aws.errors import AwsError
 from orders.aws.items import from_item, to_item
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _KEPT: Final = timedelta(days=30)
 class Progress:
     """The only place that knows the table's attributes and conditions.
 
-    Every method raises ClientError or BotoCoreError when a call fails.
+    Every method raises AwsError when a call fails.
     """
 
     client: DynamoDBClient
@@ -89,8 +89,8 @@ class Progress:
             self.client.put_item(
                 TableName=self.table, Item=item, ConditionExpression=condition, **values
             )
-        except AWS_ERRORS as error:
-            if error_code(error) == "ConditionalCheckFailedException":
+        except AwsError as error:
+            if error.is_condition_failed:
                 return False
             raise
         return True

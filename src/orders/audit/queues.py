@@ -37,7 +37,7 @@ class QueueDepths:
         its message may put right.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         waiting = [self._counts(url) for url in self.consumed]
         is_parked = any(sum(self._counts(url)) for url in self.dead_letter)

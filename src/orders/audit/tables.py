@@ -72,7 +72,7 @@ class Tables:
             The items, and the key for the next page; None when this was the last.
 
         Raises:
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         if start:
             parameters["ExclusiveStartKey"] = start
@@ -95,7 +95,7 @@ class Tables:
             is_consistent: or at half the price.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         found = {order_id: Books(order_id) for order_id in order_ids}
         ids, at_once = list(order_ids), _KEYS_AT_ONCE // len(records)
@@ -122,7 +122,7 @@ class Tables:
         """What there is of each SKU now.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         found: dict[str, StockLevel | Unreadable] = {}
         start: Item | None = None

@@ -1,1 +1,1 @@
-"""How the functions talk to AWS: the bus, SQS batches, DynamoDB, retries, logs and metrics."""
+"""How the functions talk to AWS: clients, the bus, SQS, DynamoDB, retries, logs and metrics."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orders.aws.clients import AWS_ERRORS, error_code
+from orders.aws.errors import AwsError
 from orders.aws.patience import try_all
 from orders.events import encode
 
@@ -57,8 +57,8 @@ class Bus:
             return [f"EntryTooLarge ({_size(entries[0])} bytes)"]
         try:
             answer = self.client.put_events(Entries=entries)
-        except AWS_ERRORS as error:
-            return [error_code(error)] * len(entries)
+        except AwsError as error:
+            return [error.code] * len(entries)
         if not answer["FailedEntryCount"]:
             return [None] * len(entries)
         return [entry.get("ErrorCode") for entry in answer["Entries"]]

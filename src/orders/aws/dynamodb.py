@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from orders.aws.clients import AWS_ERRORS, error_code
+from orders.aws.errors import AwsError
 from orders.aws.items import UnreadableRecordError, to_item
 from orders.aws.patience import UNPROCESSED, try_all
 
@@ -126,8 +126,8 @@ def write_all(
             answer = client.batch_execute_statement(
                 Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in some]
             )
-        except AWS_ERRORS as error:
-            return [error_code(error)] * len(some)
+        except AwsError as error:
+            return [error.code] * len(some)
         return [response.get("Error", {}).get("Code") for response in answer["Responses"]]
 
     codes = try_all(list(statements.values()), attempt, context)
@@ -165,8 +165,8 @@ def read_all(
             answer = client.batch_get_item(
                 RequestItems={table: {"Keys": keys, "ConsistentRead": True}}
             )
-        except AWS_ERRORS as error:
-            return [error_code(error)] * len(some)
+        except AwsError as error:
+            return [error.code] * len(some)
         items.extend(answer["Responses"].get(table, []))
         left_out = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})["Keys"]
         unprocessed = {key["order_id"]["S"] for key in left_out}

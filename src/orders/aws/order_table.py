@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.dynamodb import CONFLICT, Statement, insert, read_all, update, write_all
+from orders.aws.errors import AwsError
 from orders.aws.items import Item, from_values, to_item, values_of
 from orders.order import Order, Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
@@ -57,7 +57,7 @@ class OrderTable:
         Raises:
             OrderExistsError: with the order that is on record under this id.
             UnreadableRecordError: what is on record under this id cannot be read.
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         try:
             self.client.put_item(
@@ -66,16 +66,17 @@ class OrderTable:
                 ConditionExpression="attribute_not_exists(order_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self.client.exceptions.ConditionalCheckFailedException as error:
-            answer: dict[str, Any] = dict(error.response)
-            raise OrderExistsError(_order(answer["Item"])) from error
+        except AwsError as error:
+            if not error.is_condition_failed:
+                raise
+            raise OrderExistsError(_order(error.answer["Item"])) from error
 
     def get(self, order_id: str) -> Order | None:
         """Read one order.
 
         Raises:
             UnreadableRecordError: what is on record cannot be read.
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         key = {"order_id": {"S": order_id}}
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
@@ -102,7 +103,7 @@ class OrderTable:
             placed_before: a time as ``clock.timestamp`` writes it.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         return sum(
             page["Count"]
@@ -120,14 +121,14 @@ class OrderTable:
             placed_before: a time as ``clock.timestamp`` writes it.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         for shard in sample(range(UNFINISHED_SHARDS), UNFINISHED_SHARDS):
             for page in self._query_unfinished(
                 shard,
                 placed_before,
                 ProjectionExpression="order_id",
-                PaginationConfig={"PageSize": _KEYS_A_PAGE},
+                Limit=_KEYS_A_PAGE,
             ):
                 if keys := page["Items"]:
                     yield [key["order_id"]["S"] for key in keys]
@@ -137,15 +138,25 @@ class OrderTable:
         shard: int,
         placed_before: str,
         **what: Any,  # noqa: ANN401
-    ) -> Iterable[QueryOutputTypeDef]:
+    ) -> Iterator[QueryOutputTypeDef]:
         """The pages of one key of the index, with what ``Query`` is to return of each entry."""
-        return self.client.get_paginator("query").paginate(
-            TableName=self.table,
-            IndexName="unfinished",
-            KeyConditionExpression="unfinished = :shard AND placed_at < :time",
-            ExpressionAttributeValues={":shard": {"S": str(shard)}, ":time": {"S": placed_before}},
-            **what,
-        )
+        start: dict[str, Any] = {}
+        while True:
+            page = self.client.query(
+                TableName=self.table,
+                IndexName="unfinished",
+                KeyConditionExpression="unfinished = :shard AND placed_at < :time",
+                ExpressionAttributeValues={
+                    ":shard": {"S": str(shard)},
+                    ":time": {"S": placed_before},
+                },
+                **what,
+                **start,
+            )
+            yield page
+            if not (last := page.get("LastEvaluatedKey")):
+                return
+            start = {"ExclusiveStartKey": last}
 
     def find_repeated(
         self, order_ids: Sequence[str], context: Context
@@ -181,10 +192,8 @@ class OrderTable:
                     **({":count": {"N": str(before.repeats)}} if before.repeats else {}),
                 },
             )
-        except self.client.exceptions.ConditionalCheckFailedException:
-            return CONFLICT
-        except AWS_ERRORS as error:
-            return reason(error)
+        except AwsError as error:
+            return CONFLICT if error.is_condition_failed else str(error)
         return None
 
     def write(self, orders: Sequence[Order], context: Context) -> dict[str, str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from zlib import crc32
 
 from orders.aws import telemetry
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.dynamodb import CONFLICT
+from orders.aws.errors import AwsError
 from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
@@ -267,8 +267,8 @@ class Retry:
                     for number, (id_, (receipt_handle, attempt)) in enumerate(failed.items())
                 ],
             )
-        except AWS_ERRORS as error:
-            telemetry.warning("retry delay not set", reason=reason(error))
+        except AwsError as error:
+            telemetry.warning("retry delay not set", reason=str(error))
 
     def _seconds(self, message_id: str, attempt: int, least_seconds: int = 0) -> int:
         delay: int = max(self.first_delay_seconds, least_seconds) << (attempt - 1)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
+from orders.aws.errors import AwsError, reason
 from orders.aws.order_table import OrderTable
 from orders.caretaker.decisions import Parked, Settings, is_due, next_event, redrive_delay
 from orders.caretaker.parked import DeadLetterQueue, UnsearchedError
@@ -153,7 +153,7 @@ def _attempt(duty: Callable[[], None]) -> str | None:
     """Do a duty; why it could not be done."""
     try:
         duty()
-    except (UnsearchedError, *AWS_ERRORS) as error:
+    except (UnsearchedError, AwsError) as error:
         why = reason(error)
         telemetry.error("duty not done", reason=why)
         return why

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from orders.aws.clients import AWS_ERRORS, reason
 from orders.aws.context import time_is_up
+from orders.aws.errors import AwsError
 from orders.caretaker.decisions import LONGEST_SEARCH, Failure, Parked
 from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import FilterLogEventsResponseTypeDef
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
@@ -58,7 +59,7 @@ class DeadLetterQueue:
         """Take some messages, hidden for a minute; each must be sent or put back.
 
         Raises:
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         found: dict[str, Parked] = {}
         while len(found) < MESSAGES_A_RUN and not time_is_up(context):
@@ -93,23 +94,33 @@ class DeadLetterQueue:
 
         Raises:
             UnsearchedError: there was no time to search the whole log.
-            ClientError, BotoCoreError: a call failed.
+            AwsError: a call failed.
         """
         since = max(min(message.sent_at for message in messages), now - LONGEST_SEARCH)
         found: dict[str, Failure] = {}
-        pages = self.logs().get_paginator("filter_log_events")
-        for page in pages.paginate(
-            logGroupName=self.log_group,
-            startTime=int(since.timestamp() * 1000),
-            filterPattern='"WARNING"',
-        ):
-            for event in page["events"]:
+        for page in self._warnings(since):
+            for event in page.get("events", []):
                 line = _line(event["message"])
                 at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                 found[line.order_id] = Failure(at, line.reason)
             if time_is_up(context):
                 raise UnsearchedError(f"no time to search {self.log_group}")
         return found
+
+    def _warnings(self, since: datetime) -> Iterator[FilterLogEventsResponseTypeDef]:
+        """The pages of the warnings that the consumer has logged since a time."""
+        token: dict[str, Any] = {}
+        while True:
+            page = self.logs().filter_log_events(
+                logGroupName=self.log_group,
+                startTime=int(since.timestamp() * 1000),
+                filterPattern='"WARNING"',
+                **token,
+            )
+            yield page
+            if not (following := page.get("nextToken")):
+                return
+            token = {"nextToken": following}
 
     def send_back(self, messages: Sequence[tuple[Parked, int]]) -> dict[str, str]:
         """Send messages to where they came from, and take them off this queue.
@@ -127,15 +138,15 @@ class DeadLetterQueue:
             some = messages[start : start + _MESSAGES_A_CALL]
             try:
                 refusals |= self._send_back(some)
-            except AWS_ERRORS as error:
-                refusals |= {message.id: reason(error) for message, _ in some}
+            except AwsError as error:
+                refusals |= {message.id: str(error) for message, _ in some}
         return refusals
 
     def put_back(self, messages: Sequence[Parked]) -> None:
         """Show messages again that stay.
 
         Raises:
-            ClientError, BotoCoreError: a call failed; they come back by themselves in a minute.
+            AwsError: a call failed; they come back by themselves in a minute.
         """
         for start in range(0, len(messages), _MESSAGES_A_CALL):
             self.sqs().change_message_visibility_batch(

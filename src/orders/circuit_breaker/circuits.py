@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from orders.aws.errors import AwsError
 from orders.aws.items import from_item, to_item
 from orders.circuit_breaker.decisions import Circuit
 
@@ -28,7 +29,7 @@ class Circuits:
 
         Raises:
             UnreadableRecordError: what is on record cannot be read.
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         item = self.client.get_item(
             TableName=self.table, Key=_key(consumer), ConsistentRead=True
@@ -43,7 +44,7 @@ class Circuits:
 
         Raises:
             UnreadableRecordError: what is on record cannot be read.
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         now = replace(circuit, version=circuit.version + 1)
         try:
@@ -53,7 +54,9 @@ class Circuits:
                 ConditionExpression="attribute_not_exists(consumer) OR version = :version",
                 ExpressionAttributeValues={":version": {"N": str(circuit.version)}},
             )
-        except self.client.exceptions.ConditionalCheckFailedException:
+        except AwsError as error:
+            if not error.is_condition_failed:
+                raise
             return self.get(circuit.consumer)
         return now
 
@@ -65,7 +68,7 @@ class Circuits:
             at: since when.
 
         Raises:
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         self.client.update_item(
             TableName=self.table,
@@ -80,7 +83,7 @@ class Circuits:
         The circuit is closed then. If it was open for a reason, that opens it again.
 
         Raises:
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         self.client.update_item(
             TableName=self.table,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import telemetry
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError
 from orders.circuit_breaker.decisions import Trial
 from orders.events import Event, UnreadableEventError
 
@@ -49,7 +49,7 @@ class Consumer:
         """The state of its mapping: ENABLED, DISABLED, DISABLING, or what lies in between.
 
         Raises:
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         return self.functions().get_event_source_mapping(UUID=self.mapping)["State"]
 
@@ -59,7 +59,7 @@ class Consumer:
         Lambda refuses this while another change is under way (ResourceInUseException).
 
         Raises:
-            ClientError, BotoCoreError: the call failed.
+            AwsError: the call failed.
         """
         self.functions().update_event_source_mapping(UUID=self.mapping, Enabled=on)
 
@@ -71,7 +71,7 @@ class Consumer:
         for hours parks nothing for it. What no code can read takes no part, and is parked in time.
 
         Raises:
-            ClientError, BotoCoreError: a call to SQS failed. Then what was received comes back by
+            AwsError: a call to SQS failed. Then what was received comes back by
                 itself when its visibility timeout ends.
         """
         received = self._receive()
@@ -120,8 +120,8 @@ class Consumer:
                 Payload=json.dumps({"Records": [_record(message) for message in messages]}),
             )
             content = json.loads(answer["Payload"].read())
-        except AWS_ERRORS as refusal:
-            telemetry.warning("test not finished", reason=reason(refusal))
+        except AwsError as refusal:
+            telemetry.warning("test not finished", reason=str(refusal))
             return {message["MessageId"] for message in messages}
         if error := answer.get("FunctionError"):
             telemetry.warning("test not finished", reason=error)

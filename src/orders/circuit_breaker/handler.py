@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError, reason
 from orders.aws.items import UnreadableRecordError
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import DISABLED, DISABLING, ENABLED, Consumer
@@ -71,7 +71,7 @@ class CircuitBreaker:
         alert = None if event.get("source") == _SCHEDULE else convert_alert(event)
         try:
             self._handle(alert, context)
-        except (UnreadableRecordError, *AWS_ERRORS) as error:
+        except (UnreadableRecordError, AwsError) as error:
             why = reason(error)
             telemetry.error("circuit not handled", reason=why)
             raise CircuitNotHandledError(why) from None

@@ -7,11 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from botocore.exceptions import ClientError
 
-from orders.aws.clients import AWS_ERRORS, error_code
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT, change_state, read_all, write_all
+from orders.aws.errors import AwsError
 from orders.aws.items import UnreadableRecordError, from_item, to_item
 from orders.aws.patience import TRANSIENT_CODES, try_all
 from orders.inventory.decisions import Reservation, reject
@@ -156,10 +155,10 @@ class Reservations:
         ]
         try:
             self.client.transact_write_items(TransactItems=[*writes, *moves])
-        except self.client.exceptions.TransactionCanceledException as error:
-            return _refusal([now for _, now in changes], error)
-        except AWS_ERRORS as error:
-            return error_code(error)
+        except AwsError as error:
+            if error.code == _CANCELLED:
+                return _refusal([now for _, now in changes], error)
+            return error.code
         return None
 
     def _record(self, changes: Sequence[Change], context: Context) -> dict[str, str]:
@@ -241,9 +240,9 @@ def _quantities(reservations: Sequence[Reservation]) -> dict[str, tuple[int, int
     return quantities
 
 
-def _refusal(reservations: Sequence[Reservation], error: ClientError) -> Refusal:
+def _refusal(reservations: Sequence[Reservation], error: AwsError) -> Refusal:
     """Read the reasons of a cancelled transaction: one an action, in their order."""
-    reasons = error.response["CancellationReasons"]
+    reasons = error.answer["CancellationReasons"]
     codes = sorted({str(reason["Code"]) for reason in reasons} - {"None"})
     if codes and TRANSIENT_CODES.issuperset(codes):
         return codes[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orders.aws import clients, telemetry
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError, reason
 from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderTable
 from orders.clock import utc_ago, utc_now
@@ -50,7 +50,7 @@ class Notifications:
         try:
             milestone = convert_milestone(event)
             told = self._tell(milestone)
-        except (UnreadableEventError, UnreadableRecordError, *AWS_ERRORS) as error:
+        except (UnreadableEventError, UnreadableRecordError, AwsError) as error:
             telemetry.error("not notified", event_id=_event_id(event), reason=reason(error))
             raise NotificationFailedError(reason(error)) from None
         if told is None:

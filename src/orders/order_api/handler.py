@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
-from orders.aws.clients import AWS_ERRORS, reason
+from orders.aws.errors import AwsError, reason
 from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderExistsError, OrderTable
 from orders.clock import utc_now
@@ -59,7 +59,7 @@ class OrderApi:
         except NotAllowedError as error:
             telemetry.info("request not allowed", order_id=_loggable(order_id), reason=str(error))
             return responses.forbidden(str(error))
-        except (NotPublishedError, UnreadableRecordError, *AWS_ERRORS) as error:
+        except (NotPublishedError, UnreadableRecordError, AwsError) as error:
             telemetry.error(
                 "request not served", order_id=_loggable(order_id), reason=reason(error)
             )

@@ -15,6 +15,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from orders.aws.errors import AwsError
+from orders.aws.wire.client import Client
+from orders.aws.wire.connection import Answer, Connection, Request, Transport
+
 from .account import ACCOUNT, REGION, Account
 
 Headers = list[tuple[str, str]]
@@ -333,6 +337,53 @@ def test_a_session_needs_its_token(account: Account) -> None:
     without = boto3.Session(session["AccessKeyId"], session["SecretAccessKey"], region_name=REGION)
     with pytest.raises(ClientError):
         without.client("sqs", endpoint_url=account.server.url).list_queues()
+
+
+class OneBitOff:
+    """Changes one bit of each signature, and sends the request on."""
+
+    def __init__(self, carrier: Transport, place: int) -> None:
+        self.carrier = carrier
+        self.place = place
+        """Of the changed digit, from the end."""
+
+    def exchange(self, request: Request) -> Answer:
+        proof = request.headers["authorization"]
+        digit = f"{int(proof[-self.place], 16) ^ 1:x}"
+        proof = proof[: len(proof) - self.place] + digit + proof[len(proof) - self.place + 1 :]
+        return self.carrier.exchange(
+            Request(
+                request.method,
+                request.path,
+                {**request.headers, "authorization": proof},
+                request.body,
+            )
+        )
+
+
+def test_the_functions_own_client_signs_to_the_bit(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", account.server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", account.server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", account.server.secret_key)
+    for service, call in (
+        ("sqs", "list_queues"),
+        ("dynamodb", "list_tables"),
+        ("sns", "get_nothing"),
+    ):
+        client = Client(service)
+        carrier = client.transport
+        assert isinstance(carrier, Connection)
+        if service != "sns":
+            getattr(client, call)()
+        for place in (1, 32, 64):
+            client.transport = OneBitOff(carrier, place)
+            with pytest.raises(AwsError) as caught:
+                getattr(client, call)()
+            assert caught.value.code in ("SignatureDoesNotMatch", "InvalidSignatureException")
+        assert carrier._socket
+        carrier._socket.close()
 
 
 WHO = """

@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from orders.events import OrderCancelRequested
-from support.aws import TappedBus, refuse
+from support.aws import Refused, TappedBus, line, refuse
 from support.lambdas import Context
 
 KILOBYTE = 1024
@@ -24,11 +23,11 @@ def bytes_of_calls(tap: TappedBus) -> list[int]:
     """The bytes of each call's entries, filled as calls are made."""
     calls: list[int] = []
 
-    def look(params: dict[str, Any], **_: object) -> None:
+    def look(params: dict[str, Any]) -> None:
         texts = [e["Source"] + e["DetailType"] + e["Detail"] for e in params["Entries"]]
         calls.append(len("".join(texts).encode()))
 
-    tap.client.meta.events.register("before-parameter-build.events.PutEvents", look)
+    line(tap.client).before("PutEvents", look)
     return calls
 
 
@@ -76,9 +75,9 @@ def test_an_event_that_will_never_be_taken_is_not_tried_again(tap: TappedBus) ->
 
 
 def test_a_call_that_fails_is_the_reason_for_each_of_its_events(tap: TappedBus) -> None:
-    def refuse_all(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents")
+    def refuse_all(_: object) -> None:
+        raise Refused("AccessDeniedException")
 
-    tap.client.meta.events.register("before-call.events.PutEvents", refuse_all)
+    line(tap.client).before("PutEvents", refuse_all)
     why = "AccessDeniedException from PutEvents"
     assert tap.bus.publish(events(12), Context()) == [why] * 12

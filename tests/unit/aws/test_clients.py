@@ -1,37 +1,89 @@
+"""Both clients do the same for those who call them."""
+
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 
-from orders.aws import clients
-from orders.aws.clients import reason
+from orders.aws import clients, sdk
 from orders.aws.context import FINISHING_MILLISECONDS
+from orders.aws.errors import AwsError, reason
+from orders.aws.wire.client import LONGEST_PAUSE_SECONDS
+from orders.aws.wire.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from simulation.template import topology
+from support.aws import Lost, Refused, line
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 SENT = "4111 1111 1111 1111"
+KEY: Any = {"TableName": "orders", "Key": {"order_id": {"S": "a"}}}
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("trouble", "said", "tries"),
     [
-        (
-            ClientError({"Error": {"Code": "ValidationException", "Message": SENT}}, "PutItem"),
-            "ValidationException from PutItem",
-        ),
-        (HTTPClientError(error=ValueError(SENT)), "HTTPClientError"),
-        (ParamValidationError(report=SENT), "ParamValidationError"),
+        (Refused("ValidationException", message=SENT), "ValidationException from GetItem", 1),
+        (Refused("ThrottlingException", message=SENT), "ThrottlingException from GetItem", 2),
+        (Refused("InternalServerError", 500), "InternalServerError from GetItem", 2),
+        (Lost(SENT), "ReadTimeoutError from GetItem", 2),
     ],
+    ids=["refused", "throttled", "failed", "lost"],
 )
-def test_a_reason_is_what_went_wrong_without_what_was_sent(error: Exception, said: str) -> None:
-    assert reason(error) == said
+def test_a_reason_is_what_went_wrong_without_what_was_sent(
+    dynamodb: DynamoDBClient, trouble: Exception, said: str, tries: int
+) -> None:
+    def happen(_: object) -> None:
+        raise trouble
+
+    line(dynamodb).before("GetItem", happen)
+    line(dynamodb).calls.clear()
+    with pytest.raises(AwsError) as caught:
+        dynamodb.get_item(**KEY)
+    assert reason(caught.value) == str(caught.value) == said
+    assert line(dynamodb).calls == ["GetItem"] * tries
+
+
+def test_what_passes_is_not_noticed(dynamodb: DynamoDBClient) -> None:
+    def happen(_: object) -> None:
+        line(dynamodb).forget("GetItem")
+        raise Lost
+
+    line(dynamodb).before("GetItem", happen)
+    assert "Item" not in dynamodb.get_item(**KEY)
+
+
+def test_an_error_has_the_rest_of_the_answer(dynamodb: DynamoDBClient) -> None:
+    item: Any = {"order_id": {"S": "a"}, "raw": {"B": b"\x00\xff"}}
+    dynamodb.put_item(TableName="orders", Item=item)
+    with pytest.raises(AwsError) as caught:
+        dynamodb.put_item(
+            TableName="orders",
+            Item=item,
+            ConditionExpression="attribute_not_exists(order_id)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    assert caught.value.is_condition_failed
+    assert (caught.value.status, caught.value.message) == (400, "The conditional request failed")
+    assert caught.value.answer["Item"] == item
+
+
+def test_any_other_error_says_what_it_is() -> None:
+    assert reason(ValueError("no")) == "ValueError: no"
+
+
+def test_there_is_no_third_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CLIENT", "boto3")
+    with pytest.raises(ValueError, match="AWS_CLIENT is 'boto3', neither lean nor sdk"):
+        clients.make("dynamodb")
 
 
 def test_a_call_that_hangs_leaves_time_to_report_what_is_done() -> None:
     """Two tries and a second between them end before a function stops taking up work."""
-    config: Any = clients.dynamodb().meta.config
+    config: Any = sdk.Client("dynamodb").botocore.meta.config
     tries = config.retries["total_max_attempts"]
     hanging = tries * (config.connect_timeout + config.read_timeout) + (tries - 1)
+    assert hanging == 2 * (CONNECT_SECONDS + ANSWER_SECONDS) + LONGEST_PAUSE_SECONDS
     shortest = min(function.timeout for function in topology().functions.values())
     assert hanging <= shortest - FINISHING_MILLISECONDS / 1000

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from orders.aws.dynamodb import CONFLICT, change_state, read_all, update, write_all
 from orders.aws.patience import TRIES
 from orders.payments.decisions import Payment
 from orders.payments.ledger import Ledger
-from support.aws import refuse
+from support.aws import Refused, line, refuse
 from support.lambdas import Context
 
 if TYPE_CHECKING:
@@ -25,17 +24,17 @@ def leave_out(dynamodb: DynamoDBClient, order_id: str) -> list[int]:
     """Have BatchGetItem always leave a key out; fills in how many keys each call asked for."""
     asked: list[int] = []
 
-    def look(params: dict[str, Any], **_: object) -> None:
+    def look(params: dict[str, Any]) -> None:
         asked.append(len(params["RequestItems"]["payments"]["Keys"]))
 
-    def take_out(parsed: dict[str, Any], **_: object) -> None:
+    def take_out(parsed: dict[str, Any]) -> None:
         items = parsed["Responses"]["payments"]
         items[:] = [item for item in items if item["order_id"]["S"] != order_id]
         left = {"Keys": [{"order_id": {"S": order_id}}]}
         parsed["UnprocessedKeys"] = {"payments": left}
 
-    dynamodb.meta.events.register("before-parameter-build.dynamodb.BatchGetItem", look)
-    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", take_out)
+    line(dynamodb).before("BatchGetItem", look)
+    line(dynamodb).after("BatchGetItem", take_out)
     return asked
 
 
@@ -50,20 +49,17 @@ def test_what_is_left_out_for_good_is_unread_and_not_absent(dynamodb: DynamoDBCl
 
 def test_a_read_is_consistent(dynamodb: DynamoDBClient) -> None:
     wanted: list[Any] = []
-    dynamodb.meta.events.register(
-        "before-parameter-build.dynamodb.BatchGetItem",
-        lambda params, **_: wanted.append(params["RequestItems"]),
-    )
+    line(dynamodb).before("BatchGetItem", lambda params: wanted.append(params["RequestItems"]))
     read_all(dynamodb, "payments", ["a"], dict, Context())
     keys = [{"order_id": {"S": "a"}}]
     assert wanted == [{"payments": {"Keys": keys, "ConsistentRead": True}}]
 
 
 def test_a_read_that_fails_is_the_reason_for_each_key(dynamodb: DynamoDBClient) -> None:
-    def deny(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "BatchGetItem")
+    def deny(_: object) -> None:
+        raise Refused("AccessDeniedException")
 
-    dynamodb.meta.events.register("before-call.dynamodb.BatchGetItem", deny)
+    line(dynamodb).before("BatchGetItem", deny)
     why = "AccessDeniedException from BatchGetItem"
     assert read_all(dynamodb, "payments", ["a", "b"], dict, Context()) == (
         {},
@@ -119,17 +115,17 @@ def test_each_statement_has_its_own_answer(dynamodb: DynamoDBClient, code: str, 
 def test_a_write_that_fails_is_the_reason_for_each_statement(dynamodb: DynamoDBClient) -> None:
     dynamodb.delete_table(TableName="payments")
 
-    def deny(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "BatchExecuteStatement")
+    def deny(_: object) -> None:
+        raise Refused("AccessDeniedException")
 
-    dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", deny)
+    line(dynamodb).before("BatchExecuteStatement", deny)
     statements = {order_id: change_state("payments", None, CHARGED) for order_id in "ab"}
     why = "AccessDeniedException from BatchExecuteStatement"
     assert write_all(dynamodb, statements, Context()) == {"a": why, "b": why}
 
 
 def test_nothing_to_write_takes_no_call(dynamodb: DynamoDBClient) -> None:
-    calls: list[str] = []
-    dynamodb.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+    calls = line(dynamodb).calls
+    calls.clear()
     assert write_all(dynamodb, {}, Context()) == {}
     assert calls == []

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.order_table import UNFINISHED_SHARDS, OrderTable, unfinished_shard
 from orders.order import Order, Repeats, Step
+from support.aws import line
 from support.lambdas import Context
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def test_each_unfinished_order_is_under_a_key_that_is_looked_at(
     for start in range(0, 100, 25):
         some = [Order(order_id=order_id, placed_at=AT) for order_id in ids[start : start + 25]]
         assert table.write(some, Context()) == {}
-    calls: list[str] = []
-    dynamodb.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+    calls = line(dynamodb).calls
+    calls.clear()
     assert table.count_unfinished(LATER) == 100
     assert calls == ["Query"] * UNFINISHED_SHARDS
     calls.clear()

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
+from orders.aws import order_table
 from orders.aws.order_table import OrderTable
 from orders.caretaker import handler as caretaker_handler
 from orders.caretaker.decisions import LATE, MAX_REDRIVES, Settings
@@ -24,7 +23,6 @@ from support.lambdas import Context, order_placed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
 
 NOW = datetime.now(UTC)
@@ -39,13 +37,10 @@ class House:
         self.dynamodb = dynamodb
         self.tap = tap
         self.orders = OrderTable(dynamodb, "orders")
-        self.sqs: SQSClient = boto3.client("sqs")
-        aws.connect(self.sqs, "sqs")
+        self.sqs: SQSClient = aws.connect("sqs")
         self.queue = self.sqs.create_queue(QueueName="payments")["QueueUrl"]
         self.dlq = self.sqs.create_queue(QueueName="payments-dlq")["QueueUrl"]
-        importlib.import_module("ministack.services.cloudwatch_logs").reset()
-        self.logs: CloudWatchLogsClient = boto3.client("logs")
-        aws.connect(self.logs, "cloudwatch_logs")
+        self.logs = aws.logs()
         self.logs.create_log_group(logGroupName=LOG_GROUP)
         self.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="s")
         self.caretaker = Caretaker(
@@ -126,10 +121,8 @@ def house(dynamodb: DynamoDBClient, tap: aws.TappedBus) -> House:
 class TestOrders:
     def test_without_unfinished_orders_none_is_asked_for(self, house: House) -> None:
         """BatchGetItem takes one key at least."""
-        asked: list[str] = []
-        house.dynamodb.meta.events.register(
-            "before-call.dynamodb", lambda model, **_: asked.append(model.name)
-        )
+        asked = aws.line(house.dynamodb).calls
+        asked.clear()
         assert house.run() == []
         assert set(asked) == {"Query"}
 
@@ -140,6 +133,14 @@ class TestOrders:
         assert kind == "order.placed"
         expected = {"order_id": "old", "amount": 12.5, "currency": "USD", "customer_id": "c"}
         assert detail == {**expected, "items": []}
+
+    def test_orders_on_further_pages_are_seen_too(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(order_table, "_KEYS_A_PAGE", 1)
+        for number in range(12):  # over 8 keys of the index
+            house.record(f"o{number}", 6)
+        assert {detail["order_id"] for _, detail in house.run()} == {f"o{n}" for n in range(12)}
 
     def test_once_for_each_pause(self, house: House) -> None:
         house.record("o1", 6)
@@ -264,6 +265,25 @@ class TestParked:
         house.log("WARNING", order_id="o1", reason="AccessDeniedException from PutEvents")
         house.log("WARNING", order_id="o1", reason="InternalFailure from PutEvents")
         house.run()
+        assert house.on(house.dlq) == 0
+
+    def test_the_last_reason_may_be_on_another_page(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.log("WARNING", order_id="o1", reason="AccessDeniedException from PutEvents")
+        house.log("WARNING", order_id="o1", reason="InternalFailure from PutEvents")
+        asked: list[str] = []
+
+        def page(answer: dict[str, Any]) -> None:
+            """One event a page, as CloudWatch Logs may answer."""
+            number = len(asked) - 1
+            more = {"nextToken": str(number)} if number + 1 < len(answer["events"]) else {}
+            answer.update({"events": answer["events"][number : number + 1], **more})
+
+        logs = aws.line(house.logs)
+        logs.before("FilterLogEvents", lambda wanted: asked.append(wanted.pop("nextToken", "")))
+        logs.after("FilterLogEvents", page)
+        house.run()
+        assert asked == ["", "0"]
         assert house.on(house.dlq) == 0
 
     @pytest.mark.parametrize(

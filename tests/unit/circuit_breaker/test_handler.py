@@ -7,11 +7,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from orderctl.deploying import Template
+from orders.aws.errors import AwsError
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import Consumer
 from orders.circuit_breaker.decisions import LONGEST_RUN
@@ -40,8 +39,7 @@ class House:
         self.tried: list[str] = []
         self.circuits = Circuits(dynamodb, "circuits")
         self.tap = tap
-        self.sqs: SQSClient = boto3.client("sqs")
-        aws.connect(self.sqs, "sqs")
+        self.sqs: SQSClient = aws.connect("sqs")
         self.url = self.sqs.create_queue(QueueName="payments")["QueueUrl"]
         lambdas: Any = self
         self.breaker = CircuitBreaker(
@@ -65,8 +63,7 @@ class House:
 
     def update_event_source_mapping(self, **arguments: Any) -> Any:  # noqa: ANN401
         if self.refuses:
-            error: Any = {"Error": {"Code": self.refuses}}
-            raise ClientError(error, "UpdateEventSourceMapping")
+            raise AwsError(self.refuses, "UpdateEventSourceMapping")
         self.state = "Enabled" if arguments["Enabled"] else "Disabled"
 
     def invoke(self, **arguments: Any) -> Any:  # noqa: ANN401

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.aws.dynamodb import CONFLICT
 from orders.events import OrderLine
 from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.reservations import Reservations, divide
-from support.aws import refuse
+from support.aws import Lost, Refused, line, refuse
 from support.lambdas import (
     Context,
     failed,
@@ -125,22 +125,17 @@ def test_orders_that_want_more_than_there_is_do_not_oversell(
     assert sorted(states(dynamodb).values()) == ["rejected"] * 7 + ["reserved"] * 3
 
 
-def conflicts(dynamodb: DynamoDBClient, times: int = 1_000_000) -> list[bytes]:
-    """Let transactions with an order called unlucky meet others; each one's body is listed."""
-    met: list[bytes] = []
+def conflicts(dynamodb: DynamoDBClient, times: int = 1_000_000) -> list[str]:
+    """Let transactions with an order called unlucky meet others; each one's token is listed."""
+    met: list[str] = []
 
-    def conflict(params: dict[str, Any], **_: object) -> None:
-        if b"unlucky" in params["body"] and len(met) < times:
-            met.append(params["body"])
-            raise dynamodb.exceptions.TransactionCanceledException(
-                {
-                    "Error": {"Code": "TransactionCanceledException", "Message": ""},
-                    "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
-                },
-                "TransactWriteItems",
-            )
+    def conflict(transaction: dict[str, Any]) -> None:
+        if "unlucky" in str(transaction) and len(met) < times:
+            met.append(transaction["ClientRequestToken"])
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            raise Refused("TransactionCanceledException", CancellationReasons=reasons)
 
-    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+    line(dynamodb).before("TransactWriteItems", conflict)
     return met
 
 
@@ -157,17 +152,11 @@ def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
 def cancel_once(dynamodb: DynamoDBClient, reasons: list[Any]) -> None:
     """Have the next transaction cancelled for reasons, one an action."""
 
-    def refuse(**_: object) -> None:
-        dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", refuse)
-        raise dynamodb.exceptions.TransactionCanceledException(
-            {
-                "Error": {"Code": "TransactionCanceledException", "Message": ""},
-                "CancellationReasons": reasons,
-            },
-            "TransactWriteItems",
-        )
+    def refuse(_: object) -> None:
+        line(dynamodb).forget("TransactWriteItems")
+        raise Refused("TransactionCanceledException", CancellationReasons=reasons)
 
-    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", refuse)
+    line(dynamodb).before("TransactWriteItems", refuse)
 
 
 def test_a_line_that_falls_short_beside_a_conflict_is_a_shortage(
@@ -187,10 +176,8 @@ def test_a_record_that_is_there_already_beside_a_conflict_is_looked_at_anew(
 ) -> None:
     taken, conflict = {"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"}
     cancel_once(dynamodb, [taken, conflict])
-    reads: list[str] = []
-    dynamodb.meta.events.register(
-        "before-call.dynamodb.BatchGetItem", lambda model, **_: reads.append(model.name)
-    )
+    reads: list[object] = []
+    line(dynamodb).before("BatchGetItem", reads.append)
     assert failed(handler(sqs_event(order("a", apple=1)), Context())) == []
     assert len(reads) == 2
     assert (states(dynamodb), stock(dynamodb)["apple"]) == ({"a": "reserved"}, 9)
@@ -213,18 +200,16 @@ def test_a_reservation_that_is_left_out_is_unread_and_not_absent(
 ) -> None:
     """Taken as absent, a cancel would leave a voided record and nothing would be released."""
 
-    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+    def leave_out(parsed: dict[str, Any]) -> None:
         parsed["Responses"]["reservations"] = []
         parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
 
     handler(sqs_event(order("a", apple=4)), Context())
     tap.take()
-    writes: list[str] = []
-    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    writes: list[object] = []
+    line(dynamodb).after("BatchGetItem", leave_out)
     for operation in ("TransactWriteItems", "BatchExecuteStatement"):
-        dynamodb.meta.events.register(
-            f"before-call.dynamodb.{operation}", lambda model, **_: writes.append(model.name)
-        )
+        line(dynamodb).before(operation, writes.append)
     assert failed(handler(sqs_event(order_cancelled("a")), Context())) == ["m0"]
     assert (writes, tap.take()) == ([], [])
 
@@ -255,11 +240,11 @@ def test_a_reply_that_was_lost_leaves_one_reservation(
 ) -> None:
     """The transaction is applied and its answer lost: the next try meets its own success."""
 
-    def lose(**_: object) -> None:
-        dynamodb.meta.events.unregister("after-call.dynamodb.TransactWriteItems", lose)
-        raise ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")
+    def lose(_: object) -> None:
+        line(dynamodb).forget("TransactWriteItems")
+        raise Refused("InternalServerError", 500)
 
-    dynamodb.meta.events.register("after-call.dynamodb.TransactWriteItems", lose)
+    line(dynamodb).after("TransactWriteItems", lose)
     assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
     assert stock(dynamodb)["apple"] == 6
 
@@ -267,16 +252,11 @@ def test_a_reply_that_was_lost_leaves_one_reservation(
 def test_a_transaction_that_will_never_do_is_not_tried_again(
     handler: InventoryProcessor, dynamodb: DynamoDBClient, pauses: list[float]
 ) -> None:
-    def refuse(**_: object) -> None:
-        raise dynamodb.exceptions.TransactionCanceledException(
-            {
-                "Error": {"Code": "TransactionCanceledException", "Message": ""},
-                "CancellationReasons": [{"Code": "None"}, {"Code": "ValidationError"}],
-            },
-            "TransactWriteItems",
-        )
+    def refuse(_: object) -> None:
+        reasons = [{"Code": "None"}, {"Code": "ValidationError"}]
+        raise Refused("TransactionCanceledException", CancellationReasons=reasons)
 
-    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", refuse)
+    line(dynamodb).before("TransactWriteItems", refuse)
     assert failed(handler(sqs_event(order("a", apple=1)), Context())) == ["m0"]
     assert pauses == []
 
@@ -306,9 +286,9 @@ def test_records_that_are_left_out_for_a_while_fail_nobody(
     handler: InventoryProcessor, dynamodb: DynamoDBClient
 ) -> None:
     handler(sqs_event(order("a", apple=4), order("b", apple=1)), Context())
-    asked: list[bytes] = []
+    asked: list[int] = []
 
-    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+    def leave_out(parsed: dict[str, Any]) -> None:
         if len(asked) < 3:
             left = [
                 item for item in parsed["Responses"]["reservations"] if item["order_id"]["S"] == "a"
@@ -318,28 +298,28 @@ def test_records_that_are_left_out_for_a_while_fail_nobody(
                 parsed["Responses"]["reservations"].remove(item)
             parsed["UnprocessedKeys"] = {"reservations": {"Keys": keys}}
 
-    events = dynamodb.meta.events
-    events.register(
-        "before-call.dynamodb.BatchGetItem", lambda params, **_: asked.append(params["body"])
-    )
-    events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    def count(asked_for: dict[str, Any]) -> None:
+        asked.append(len(asked_for["RequestItems"]["reservations"]["Keys"]))
+
+    line(dynamodb).before("BatchGetItem", count)
+    line(dynamodb).after("BatchGetItem", leave_out)
     event = sqs_event(order_cancelled("a"), order_cancelled("b"))
     assert failed(handler(event, Context())) == []
-    assert [body.count(b'"order_id"') for body in asked] == [2, 1, 1]
+    assert asked == [2, 1, 1]
     assert stock(dynamodb)["apple"] == 10
 
 
 def test_a_second_look_that_fails_fails_only_what_was_left(
     handler: InventoryProcessor, dynamodb: DynamoDBClient, logged: Logged
 ) -> None:
-    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+    def leave_out(parsed: dict[str, Any]) -> None:
         parsed["UnprocessedKeys"] = {"reservations": {"Keys": [{"order_id": {"S": "a"}}]}}
-        dynamodb.meta.events.register("before-call.dynamodb.BatchGetItem", lose)
+        line(dynamodb).before("BatchGetItem", lose)
 
-    def lose(**_: object) -> None:
-        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+    def lose(_: object) -> None:
+        raise Lost
 
-    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
+    line(dynamodb).after("BatchGetItem", leave_out)
     assert failed(handler(sqs_event(order("a"), order("b")), Context())) == ["m0"]
     assert states(dynamodb) == {"b": "reserved"}
     assert logged()[0]["reason"].startswith("ReadTimeoutError")
@@ -350,17 +330,17 @@ def test_a_table_that_answers_nothing_for_a_while_fails_nobody(
 ) -> None:
     refused: list[str] = []
 
-    def throttle(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
-        if refused.count(model.name) < 3:
-            refused.append(model.name)
-            code = "ProvisionedThroughputExceededException"
-            raise ClientError({"Error": {"Code": code}}, model.name)
+    def throttle(operation: str, _: object) -> None:
+        if refused.count(operation) < 5:
+            refused.append(operation)
+            raise Refused("ProvisionedThroughputExceededException")
 
-    dynamodb.meta.events.register("before-call.dynamodb", throttle)
+    operations = ["BatchGetItem", "TransactWriteItems", "BatchExecuteStatement"]
+    for operation in operations:
+        line(dynamodb).before(operation, partial(throttle, operation))
     assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
     assert failed(handler(sqs_event(order("b")), Context())) == []
-    dynamodb.meta.events.unregister("before-call.dynamodb", throttle)
-    assert set(refused) == {"BatchGetItem", "TransactWriteItems", "BatchExecuteStatement"}
+    assert set(refused) == set(operations)
     assert stock(dynamodb)["apple"] == 6
 
 
@@ -386,12 +366,12 @@ class TestTogether:
     def test_many_orders_of_a_batch_take_three_calls(
         self, handler: InventoryProcessor, dynamodb: DynamoDBClient, tap: TappedBus
     ) -> None:
-        calls: list[str] = []
         for client in (dynamodb, tap.client):
-            client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+            line(client).calls.clear()
         orders = [order("none"), *(order(f"o{number}", apple=1) for number in range(9))]
         assert failed(handler(sqs_event(*orders), Context())) == []
-        assert calls == ["BatchGetItem", "TransactWriteItems", "PutEvents"]
+        assert line(dynamodb).calls == ["BatchGetItem", "TransactWriteItems"]
+        assert line(tap.client).calls == ["PutEvents"]
         assert stock(dynamodb)["apple"] == 1
 
     def test_an_order_and_a_cancel_move_the_same_article(
@@ -441,13 +421,13 @@ class TestTogether:
     def test_what_is_denied_to_all_is_not_asked_for_one_by_one(
         self, handler: InventoryProcessor, dynamodb: DynamoDBClient
     ) -> None:
-        asked: list[str] = []
+        asked: list[object] = []
 
-        def deny(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
-            asked.append(model.name)
-            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, model.name)
+        def deny(arguments: object) -> None:
+            asked.append(arguments)
+            raise Refused("AccessDeniedException")
 
-        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", deny)
+        line(dynamodb).before("TransactWriteItems", deny)
         event = sqs_event(order("a", apple=1), order("b", apple=1))
         assert failed(handler(event, Context())) == ["m0", "m1"]
         assert len(asked) == 1
@@ -540,11 +520,11 @@ class TestCancel:
         """The other one comes between the look and the transaction."""
         handler(sqs_event(order("a", apple=4), order("b", apple=1)), Context())
 
-        def cancel(**_: object) -> None:
-            dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel)
+        def cancel(_: object) -> None:
+            line(dynamodb).forget("TransactWriteItems")
             handler(sqs_event(order_cancelled("a")), Context())
 
-        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+        line(dynamodb).before("TransactWriteItems", cancel)
         event = sqs_event(order_cancelled("a"), order_cancelled("b"))
         assert failed(handler(event, Context())) == []
         assert stock(dynamodb)["apple"] == 10
@@ -572,11 +552,11 @@ class TestCancel:
     ) -> None:
         """The cancel comes between the look and the transaction."""
 
-        def cancel(**_: object) -> None:
-            dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", cancel)
+        def cancel(_: object) -> None:
+            line(dynamodb).forget("TransactWriteItems")
             handler(sqs_event(order_cancelled("a")), Context())
 
-        dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", cancel)
+        line(dynamodb).before("TransactWriteItems", cancel)
         assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
         assert states(dynamodb) == {"a": "voided"}
         assert stock(dynamodb)["apple"] == 10

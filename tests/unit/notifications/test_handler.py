@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 from msgspec.structs import replace
 
 from orders.aws.order_table import OrderTable
@@ -16,10 +14,13 @@ from orders.events import OrderPlaced
 from orders.notifications import handler as module
 from orders.notifications.handler import NotificationFailedError, Notifications
 from orders.order import Order, Step
-from support import aws
+from support.aws import Refused, line
 from support.lambdas import Context, event_of, order_placed
 
-CLIENT = boto3.client("sns")
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
+
 TOPIC = "arn:aws:sns:us-east-1:123456789012:order-updates.fifo"
 TIME = "2026-08-18T09:30:00Z"
 PLACED = Step("order.placed", TIME)
@@ -30,21 +31,21 @@ STATUSES = {"order.confirmed": "confirmed", "order.cancelled": "cancelled"}
 
 
 @pytest.fixture
-def sns() -> Iterator[Stubber]:
-    """SNS, answering as its documentation says; a call that is not expected fails."""
-    with Stubber(CLIENT) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
+def published(sns: SNSClient) -> list[dict[str, str]]:
+    """The forms that SNS is sent, as the call of Publish goes on."""
+    forms: list[dict[str, str]] = []
+    line(sns).before("Publish", forms.append)
+    return forms
 
 
 @pytest.fixture
-def table() -> OrderTable:
-    return OrderTable(aws.dynamodb(), "orders")
+def table(dynamodb: DynamoDBClient) -> OrderTable:
+    return OrderTable(dynamodb, "orders")
 
 
 @pytest.fixture
-def handler(table: OrderTable) -> Notifications:
-    return Notifications(table, CLIENT, TOPIC)
+def handler(table: OrderTable, sns: SNSClient) -> Notifications:
+    return Notifications(table, sns, TOPIC)
 
 
 def order(*history: Step, age: float) -> Order:
@@ -58,116 +59,125 @@ def order(*history: Step, age: float) -> Order:
 def message(status: str, version: int, again: str = "", **fields: str) -> dict[str, Any]:
     update = {"order_id": "a", "status": status, "version": version, "at": TIME, **fields}
     return {
+        "Version": "2010-03-31",
         "TopicArn": TOPIC,
         "Message": json.dumps(update, separators=(",", ":")),
         "MessageGroupId": "a",
         "MessageDeduplicationId": f"a:{version}:{status}{again}",
-        "MessageAttributes": {"status": {"DataType": "String", "StringValue": status}},
+        "MessageAttributes.entry.1.Name": "status",
+        "MessageAttributes.entry.1.Value.DataType": "String",
+        "MessageAttributes.entry.1.Value.StringValue": status,
     }
 
 
-def expect(sns: Stubber, *messages: dict[str, Any]) -> None:
-    for expected in messages:
-        sns.add_response("publish", {"MessageId": "1", "SequenceNumber": "1"}, expected)
-
-
 def test_an_update_is_ordered_by_its_order_and_deduplicated(
-    handler: Notifications, sns: Stubber, table: OrderTable
+    handler: Notifications, published: list[dict[str, str]], table: OrderTable
 ) -> None:
     table.create(order(PLACED, age=1))
-    expect(sns, message("placed", 1))
     handler(order_placed("a", 12.34), Context())
+    assert published == [message("placed", 1)]
 
 
 @pytest.mark.parametrize("event", [event_of("order.confirmed", "a"), order_placed("a")])
 def test_whatever_the_event_the_last_update_is_how_the_order_stands(
-    handler: Notifications, sns: Stubber, table: OrderTable, event: dict[str, Any]
+    handler: Notifications,
+    published: list[dict[str, str]],
+    table: OrderTable,
+    event: dict[str, Any],
 ) -> None:
     table.create(order(PLACED, CHARGED, CONFIRMED, CANCELLED, age=1))
-    expect(
-        sns,
+    handler(event, Context())
+    assert published == [
         message("placed", 1),
         message("confirmed", 3),
         message("cancelled", 4, reason="no funds"),
-    )
-    handler(event, Context())
+    ]
 
 
 def test_an_end_is_not_believed_before_it_is_on_record(
-    handler: Notifications, sns: Stubber, table: OrderTable
+    handler: Notifications, published: list[dict[str, str]], table: OrderTable
 ) -> None:
     handler(event_of("order.cancelled", "a", reason="says somebody"), Context())
     table.create(order(PLACED, age=1))
-    expect(sns, message("placed", 1))
     handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1)]
 
 
 def test_an_order_from_another_publisher_is_told_before_it_is_on_record(
-    handler: Notifications, sns: Stubber
+    handler: Notifications, published: list[dict[str, str]]
 ) -> None:
-    expect(sns, message("placed", 0))
     handler(order_placed("a"), Context())
+    assert published == [message("placed", 0)]
 
 
 def test_of_an_old_order_the_last_update_is_taken_in_any_case(
     handler: Notifications,
-    sns: Stubber,
+    published: list[dict[str, str]],
     table: OrderTable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "utc_now", lambda: "now")
     table.create(order(PLACED, CHARGED, CONFIRMED, age=270))
-    expect(sns, message("placed", 1), message("confirmed", 3, ":now"))
     handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1), message("confirmed", 3, ":now")]
 
 
 def test_an_old_order_that_moves_on_meanwhile_is_told_again(
     handler: Notifications,
-    sns: Stubber,
+    sns: SNSClient,
+    published: list[dict[str, str]],
     table: OrderTable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "utc_now", lambda: "now")
     placed = order(PLACED, age=270)
     table.create(placed)
-    expect(
-        sns,
+    ended = order(PLACED, CANCELLED, age=270)
+    on_publishing(sns, lambda: table.write([replace(ended, version=1)], Context()))
+    handler(order_placed("a"), Context())
+    assert published == [
         message("placed", 1),
         message("placed", 1),
         message("cancelled", 2, ":now", reason="no funds"),
-    )
-    ended = order(PLACED, CANCELLED, age=270)
-    on_publishing(lambda: table.write([replace(ended, version=1)], Context()))
-    handler(order_placed("a"), Context())
+    ]
 
 
-def on_publishing(what: Callable[[], object]) -> None:
+def on_publishing(sns: SNSClient, what: Callable[[], object]) -> None:
     """Have something happen with the first update."""
-    events = CLIENT.meta.events
-    name = "before-parameter-build.sns.Publish"
+    pending = [what]
 
-    def happen(**_: object) -> None:
-        events.unregister(name, happen)
-        what()
+    def happen(_: object) -> None:
+        if pending:
+            pending.pop()()
 
-    events.register(name, happen)
+    line(sns).before("Publish", happen)
 
 
 def test_a_refused_update_fails_the_invocation_with_its_reason(
-    handler: Notifications, sns: Stubber
+    handler: Notifications, sns: SNSClient
 ) -> None:
-    sns.add_client_error("publish", "AuthorizationError")
+    def refuse(_: object) -> None:
+        raise Refused("AuthorizationError", 403)
+
+    line(sns).before("Publish", refuse)
     with pytest.raises(NotificationFailedError, match="AuthorizationError from Publish"):
         handler(order_placed(), Context())
 
 
 def test_an_end_is_not_told_when_its_beginning_was_refused(
-    handler: Notifications, sns: Stubber, table: OrderTable
+    handler: Notifications,
+    sns: SNSClient,
+    published: list[dict[str, str]],
+    table: OrderTable,
 ) -> None:
+    def refuse(_: object) -> None:
+        raise Refused("InternalError", 500)
+
     table.create(order(PLACED, CONFIRMED, age=1))
-    sns.add_client_error("publish", "InternalError")
+    line(sns).before("Publish", refuse)
     with pytest.raises(NotificationFailedError):
         handler(event_of("order.confirmed", "a"), Context())
+    assert published == [message("placed", 1)] * 2, "the client tries twice, and then no other one"
 
 
 def test_a_record_that_cannot_be_read_fails_the_invocation(
@@ -198,12 +208,10 @@ def test_an_event_that_cannot_be_read_fails_the_invocation(
 
 def test_each_milestone_is_counted_and_logged(
     handler: Notifications,
-    sns: Stubber,
     table: OrderTable,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     table.create(order(PLACED, CHARGED, CONFIRMED, age=1))
-    expect(sns, message("placed", 1), message("confirmed", 3))
     handler(event_of("order.confirmed", "a"), Context())
     line, metric = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["order_id"], line["status"]) == ("a", "confirmed")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import pytest
-from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from orders.aws.order_table import OrderTable
 from orders.order import Order
 from orders.order_api.handler import OrderApi
+from support.aws import Refused, line
 from support.lambdas import Context
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class TestPlace:
     ) -> None:
         """Published first, another order under its id would be on the bus before it is refused."""
         calls: list[str] = []
-        for client in (dynamodb, tap.client):
-            client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+        line(dynamodb).before("PutItem", lambda _: calls.append("PutItem"))
+        line(tap.client).before("PutEvents", lambda _: calls.append("PutEvents"))
         for _ in range(2):
             api(post('{"order_id":"a","amount":1}'), Context())
         assert calls == ["PutItem", "PutEvents"] * 2
@@ -133,15 +133,15 @@ class TestPlace:
     def test_a_refused_publish_is_a_503_that_the_same_call_mends(
         self, api: OrderApi, tap: TappedBus, logged: Logged
     ) -> None:
-        def refuse(parsed: dict[str, Any], **_: object) -> None:
+        def refuse(parsed: dict[str, Any]) -> None:
             parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "ThrottlingException"}])
 
-        tap.client.meta.events.register("after-call.events.PutEvents", refuse)
+        line(tap.client).after("PutEvents", refuse)
         answer = api(post('{"order_id":"a","amount":1}'), Context())
         assert answer["statusCode"] == 503
         assert int(answer["headers"]["Retry-After"]) > 0
         assert "ThrottlingException from PutEvents" in logged()[-1]["reason"]
-        tap.client.meta.events.unregister("after-call.events.PutEvents", refuse)
+        line(tap.client).forget("PutEvents")
         tap.take()
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 202
         assert [detail_type for detail_type, _ in tap.take()] == ["order.placed"]
@@ -149,10 +149,10 @@ class TestPlace:
     def test_a_refused_record_is_a_503_and_nothing_is_published(
         self, api: OrderApi, dynamodb: DynamoDBClient, tap: TappedBus
     ) -> None:
-        def refuse(**_: object) -> None:
-            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutItem")
+        def refuse(_: object) -> None:
+            raise Refused("ThrottlingException")
 
-        dynamodb.meta.events.register("before-call.dynamodb.PutItem", refuse)
+        line(dynamodb).before("PutItem", refuse)
         assert api(post('{"order_id":"a","amount":1}'), Context())["statusCode"] == 503
         assert tap.take() == []
 
@@ -196,10 +196,10 @@ class TestPlace:
 def test_an_id_that_no_order_can_have_is_a_404_without_a_call(
     api: OrderApi, dynamodb: DynamoDBClient, method: str, order_id: str
 ) -> None:
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "ValidationException"}}, "GetItem")
+    def refuse(_: object) -> None:
+        raise Refused("ValidationException")
 
-    dynamodb.meta.events.register("before-call.dynamodb.GetItem", refuse)
+    line(dynamodb).before("GetItem", refuse)
     assert api(on_order(method, order_id), Context())["statusCode"] == 404
 
 

@@ -7,14 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from orders.card_books import Booked
 from orders.payments.handler import PaymentsProcessor
 from orders.payments.ledger import Ledger
 from orders.payments.provider import Charged, Declined, ProcessorFailedError
 from orders.payments.tries import Tries
-from support.aws import refuse
+from support.aws import Refused, line, refuse
 from support.lambdas import (
     Context,
     failed,
@@ -159,11 +158,11 @@ def test_a_delivery_that_wrote_first_wins(
     """Two deliveries at once: both look and find nothing, and the second one's write is refused."""
     racing = PaymentsProcessor(handler.ledger, processor, handler.bus, handler.retry, handler.tries)
 
-    def race(**_: object) -> None:
-        dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", race)
+    def race(_: object) -> None:
+        line(dynamodb).forget("BatchExecuteStatement")
         racing(sqs_event(order_placed("a")), Context(aws_request_id="other"))
 
-    dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", race)
+    line(dynamodb).before("BatchExecuteStatement", race)
     assert failed(handler(sqs_event(order_placed("a")), Context())) == []
     assert processor.asked == ["a", "a"], "both asked, under one key"
     assert len(payments(dynamodb)) == 1
@@ -190,12 +189,12 @@ def test_a_refused_call_fails_the_messages_and_says_why(
 def test_a_charge_that_could_not_be_recorded_is_reported(
     handler: PaymentsProcessor, processor: Processor, dynamodb: DynamoDBClient
 ) -> None:
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchExecuteStatement")
+    def refuse(_: object) -> None:
+        raise Refused("ThrottlingException")
 
-    dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", refuse)
+    line(dynamodb).before("BatchExecuteStatement", refuse)
     assert failed(handler(sqs_event(order_placed("a")), Context())) == ["m0"]
-    dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", refuse)
+    line(dynamodb).forget("BatchExecuteStatement")
     assert failed(handler(sqs_event(order_placed("a"), attempt=2), Context())) == []
     assert processor.asked == ["a", "a"]
 
@@ -268,12 +267,10 @@ class TestOutcomes:
     def test_a_batch_is_told_of_in_one_call(
         self, handler: PaymentsProcessor, tap: TappedBus
     ) -> None:
-        calls = []
-        tap.client.meta.events.register(
-            "before-call.events.PutEvents", lambda **_: calls.append("PutEvents")
-        )
+        calls = line(tap.client).calls
+        calls.clear()
         handler(sqs_event(*(order_placed(f"o{n}") for n in range(10))), Context())
-        assert (len(tap.take()), len(calls)) == (10, 1)
+        assert (len(tap.take()), calls) == (10, ["PutEvents"])
 
     def test_only_the_messages_behind_refused_events_fail(
         self, handler: PaymentsProcessor, tap: TappedBus
@@ -386,11 +383,11 @@ class TestCancel:
     ) -> None:
         """The cancel comes between the charge and its record."""
 
-        def cancel(**_: object) -> None:
-            dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", cancel)
+        def cancel(_: object) -> None:
+            line(dynamodb).forget("BatchExecuteStatement")
             handler(sqs_event(order_cancelled("a")), Context())
 
-        dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", cancel)
+        line(dynamodb).before("BatchExecuteStatement", cancel)
         assert failed(handler(sqs_event(order_placed("a")), Context())) == []
         assert processor.charged == {}
         assert payments(dynamodb)["a"]["state"] == "voided"

@@ -7,6 +7,7 @@ import pytest
 from orders.aws.order_table import OrderTable
 from orders.order import Order, Step
 from orders.tracker.handler import OrderTracker
+from support.aws import line
 from support.lambdas import Context, event_of, failed, sqs_event
 
 if TYPE_CHECKING:
@@ -64,12 +65,12 @@ def test_a_recorded_order_keeps_what_was_ordered(tracker: OrderTracker) -> None:
 def test_many_orders_of_a_batch_take_three_calls(
     tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus
 ) -> None:
-    calls: list[str] = []
     for client in (dynamodb, tap.client):
-        client.meta.events.register("before-call", lambda model, **_: calls.append(model.name))
+        line(client).calls.clear()
     events = [make(f"o{n}") for n in range(5) for make in (charged, reserved)]
     assert failed(tracker(sqs_event(*events), Context())) == []
-    assert calls == ["BatchGetItem", "BatchExecuteStatement", "PutEvents"]
+    assert line(dynamodb).calls == ["BatchGetItem", "BatchExecuteStatement"]
+    assert line(tap.client).calls == ["PutEvents"]
     assert len(types(tap)) == 5
 
 
@@ -78,12 +79,12 @@ def test_two_trackers_at_once_decide_once(
 ) -> None:
     """Another invocation writes between this one's look and its write."""
 
-    def race(**_: object) -> None:
-        dynamodb.meta.events.unregister("before-call.dynamodb.BatchExecuteStatement", race)
+    def race(_: object) -> None:
+        line(dynamodb).forget("BatchExecuteStatement")
         tracker(sqs_event(event_of("order.cancel_requested", "a")), Context())
 
     tracker(sqs_event(charged("a")), Context())
-    dynamodb.meta.events.register("before-call.dynamodb.BatchExecuteStatement", race)
+    line(dynamodb).before("BatchExecuteStatement", race)
     assert failed(tracker(sqs_event(reserved("a")), Context())) == []
     assert status(tracker, "a") == "cancelled"
     assert types(tap) == [("order.cancelled", "a")]
@@ -95,13 +96,13 @@ def test_two_trackers_at_once_decide_once(
 def test_a_refused_publish_is_made_good_by_the_redelivery(
     tracker: OrderTracker, tap: TappedBus
 ) -> None:
-    def refuse(parsed: dict[str, Any], **_: object) -> None:
+    def refuse(parsed: dict[str, Any]) -> None:
         parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "InternalFailure"}])
 
-    tap.client.meta.events.register("after-call.events.PutEvents", refuse)
+    line(tap.client).after("PutEvents", refuse)
     event = sqs_event(event_of("payment.declined", "a", reason="no funds"))
     assert failed(tracker(event, Context())) == ["m0"]
-    tap.client.meta.events.unregister("after-call.events.PutEvents", refuse)
+    line(tap.client).forget("PutEvents")
     tap.take()
     assert failed(tracker(event, Context())) == []
     assert types(tap) == [("order.cancelled", "a")]
@@ -135,11 +136,11 @@ def test_the_last_write_of_an_order_is_as_the_documentation_has_it(
     """A clause for each path, then the condition: docs/decisions.md has the sources."""
     statements: list[str] = []
 
-    def look(params: dict[str, Any], **_: object) -> None:
+    def look(params: dict[str, Any]) -> None:
         statements.extend(statement["Statement"] for statement in params["Statements"])
 
     tracker(sqs_event(charged("a")), Context())
-    dynamodb.meta.events.register("before-parameter-build.dynamodb.BatchExecuteStatement", look)
+    line(dynamodb).before("BatchExecuteStatement", look)
     tracker(sqs_event(reserved("a")), Context())
     assert statements == [
         'UPDATE "orders" SET "status"=? SET "payment"=? SET "inventory"=? SET "history"=? '
@@ -168,15 +169,13 @@ def test_an_order_that_is_left_out_is_unread_and_not_new(
 ) -> None:
     """Taken as new, its confirmation would be decided without the charge on record."""
 
-    def leave_out(parsed: dict[str, Any], **_: object) -> None:
+    def leave_out(parsed: dict[str, Any]) -> None:
         parsed["Responses"]["orders"] = []
         parsed["UnprocessedKeys"] = {"orders": {"Keys": [{"order_id": {"S": "a"}}]}}
 
-    writes: list[str] = []
+    writes: list[object] = []
     tracker(sqs_event(charged("a")), Context())
-    dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_out)
-    dynamodb.meta.events.register(
-        "before-call.dynamodb.BatchExecuteStatement", lambda model, **_: writes.append(model.name)
-    )
+    line(dynamodb).after("BatchGetItem", leave_out)
+    line(dynamodb).before("BatchExecuteStatement", writes.append)
     assert failed(tracker(sqs_event(reserved("a")), Context())) == ["m0"]
     assert (writes, types(tap)) == ([], [])

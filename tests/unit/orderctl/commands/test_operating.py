@@ -75,7 +75,7 @@ class TestTypedStock:
 class TestStock:
     @pytest.fixture
     def dynamodb(self) -> DynamoDBClient:
-        return aws.dynamodb()
+        return aws.boto3_dynamodb()
 
     @pytest.fixture
     def table(self, dynamodb: DynamoDBClient) -> Stock:
