@@ -15,7 +15,7 @@ def published_by(room: str) -> set[tuple[str, str]]:
     """The source and detail-type of each detail that a function makes.
 
     It makes a detail by its constructor, or by having it decoded: `Decoder(OrderPlaced)`; or it
-    returns what an order on record has: `order.ordered`.
+    returns what an order on record has: `order.ordered`. One without the bus publishes nothing.
 
     Args:
         room: the function's package in `orders`, such as ``payments``.
@@ -25,6 +25,9 @@ def published_by(room: str) -> set[tuple[str, str]]:
         for path in (_ROOMS / room).glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     ]
+    imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    if "orders.aws.bus" not in imported:
+        return set()
     calls = [
         node
         for node in nodes

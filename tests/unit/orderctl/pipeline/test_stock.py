@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orderctl.pipeline.stock import Stock, StockError
+from support import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@pytest.fixture
+def dynamodb() -> DynamoDBClient:
+    """As orderctl has it: boto3's."""
+    return aws.boto3_dynamodb()
 
 
 @pytest.fixture
