@@ -413,7 +413,7 @@ def test_names_that_are_the_whole_accounts_carry_the_region(
     properties = [it["Properties"] for it in delivery.values() if "::IAM::" in it["Type"]]
     roles = [it["RoleName"] for it in properties if "RoleName" in it]
     policies = [it["ManagedPolicyName"] for it in properties if "ManagedPolicyName" in it]
-    assert (len(roles), len(policies)) == (1, 4)
+    assert (len(roles), len(policies)) == (1, 5)
     assert all("${AWS::Region}" in name["Fn::Sub"] for name in roles + policies)
     assert len(filled(roles[0], "x" * 20).replace("REGION", "ap-southeast-2")) <= 64
 
