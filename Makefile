@@ -52,6 +52,9 @@ SEEDS ?= 2000
 simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
+notice: setup ## find a seed of the simulation that notices each sabotage, so that the tests look there first
+	@PYTHONPATH=tests $(BIN)/python -m simulation --notice
+
 soak: setup ## send 5,000 orders (or ORDERS=N) through the local cloud while its functions are killed at random, then audit the books
 	@$(BIN)/python -m bench.soak $(if $(ORDERS),--orders $(ORDERS))
 
@@ -86,4 +89,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage
+.PHONY: help notice setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage

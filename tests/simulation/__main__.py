@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from simulation import runner
 from simulation.runner import Tally
+from simulation.sabotages import NOTICED, SABOTAGES, SEEDS_TO_NOTICE_IN
 from simulation.simulation import Result
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -32,10 +34,15 @@ def main() -> int:
         help="so many seeds from 0 on, or a range such as 123..456 (both included)",
     )
     parser.add_argument("--seed", type=int, help="run one seed and print its whole schedule")
+    parser.add_argument(
+        "--notice", action="store_true", help="find a seed that notices each sabotage, and note it"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     arguments = parser.parse_args()
     if arguments.seed is not None:
         return _replay(arguments.seed)
+    if arguments.notice:
+        return _notice(arguments.jobs)
     return _search(arguments.seeds, arguments.jobs)
 
 
@@ -59,6 +66,17 @@ def _replay(seed: int) -> int:
         return 1
     sys.stdout.write(f"\nSeed {seed}: everything holds.\n")
     return 0
+
+
+def _notice(jobs: int) -> int:
+    seeds = range(SEEDS_TO_NOTICE_IN)
+    noticed: dict[str, int | None] = {}
+    for sabotage, seed in runner.notice_on_all_cores(SABOTAGES, seeds, jobs):
+        _console.print(f"{'none' if seed is None else seed:>6}  {sabotage.name}")
+        noticed[sabotage.name] = seed
+    found = {name: seed for name, seed in noticed.items() if seed is not None}
+    NOTICED.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return int(len(found) < len(SABOTAGES))
 
 
 def _search(seeds: range, jobs: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from simulation.rooms import Rooms, load
+from simulation.rooms import Rooms, Sabotage, load
 from simulation.simulation import Result, run
 from simulation.template import topology
 
@@ -58,7 +58,7 @@ def replay(seed: int) -> Result:
     return run(seed, topology(), rooms())
 
 
-def search(seeds: range, handlers: Rooms) -> Tally:
+def search(seeds: Iterable[int], handlers: Rooms) -> Tally:
     """Run seeds in this process, one after the other, up to the first that fails."""
     tally = Tally()
     for seed in seeds:
@@ -86,5 +86,20 @@ def search_on_all_cores(seeds: range, jobs: int) -> Iterator[Tally]:
         executor.shutdown(cancel_futures=True)
 
 
+def notice_on_all_cores(
+    sabotages: Sequence[Sabotage], seeds: range, jobs: int
+) -> Iterator[tuple[Sabotage, int | None]]:
+    """Run each sabotage; yields the first seed that notices it, if any does."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as executor:
+        noticed = executor.map(_notice_here, sabotages, [seeds] * len(sabotages))
+        yield from zip(sabotages, noticed, strict=True)
+
+
 def _search_here(seeds: range) -> Tally:
     return search(seeds, rooms())
+
+
+def _notice_here(sabotage: Sabotage, seeds: range) -> int | None:
+    failure = search(seeds, load(topology(), sabotage)).failure
+    return failure.seed if failure else None
