@@ -52,6 +52,10 @@ SEEDS ?= 2000
 simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
 
+MINUTES ?= 55
+explore: setup ## run the handlers through every schedule of bounded scopes, for at most MINUTES; SCOPES="fault pair" names some
+	@PYTHONPATH=tests $(BIN)/python -m simulation.explore --minutes $(MINUTES) $(SCOPES)
+
 ORDERS ?= 5000
 soak: setup ## send ORDERS orders through the local cloud while its functions are killed at random, then audit the books
 	@$(BIN)/python -m bench.soak --orders $(ORDERS)
@@ -84,4 +88,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean model mutate outage
+.PHONY: help setup run test test-aws lint security format simulate soak bench schemas lock clean model mutate outage explore
