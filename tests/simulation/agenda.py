@@ -42,12 +42,16 @@ class Agenda(Scheduler):
     - A handler goes on as soon as its call is answered: what it does then touches nothing else.
     - An event is in a queue as soon as it is on the bus: nobody sees the difference.
     - Polls are not kept: whatever is visible may be handed out at any moment.
+    - What the bus hands to a function itself is withheld until `close`, unless it `tells`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.pending: list[Action] = []
         """What may happen next, in the order in which it came up."""
+        self.withheld: list[Action] = []
+        """What happens when all has come to rest."""
+        self.tells = True
         self.queues: Queues | None = None
         self._soon: deque[Action] = deque()
         self._time_outs: dict[Any, Action] = {}
@@ -62,6 +66,8 @@ class Agenda(Scheduler):
         name = name_of(action)
         if name == _RESUME or (name == DELIVER and self._leads_to_a_queue(action)):
             self._soon.append(action)
+        elif name == DELIVER and not self.tells:
+            self.withheld.append(action)
         elif name == _TIME_OUT:
             self._time_outs[arguments_of(action)[0]] = action
         elif name != _POLL:
@@ -102,6 +108,8 @@ class Agenda(Scheduler):
         """From here on everything happens at its time."""
         assert not self.pending
         self._open = False
+        for action in self.withheld:
+            self.after(0, action)
 
     def _leads_to_a_queue(self, action: Action) -> bool:
         assert self.queues is not None

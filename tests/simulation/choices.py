@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, MutableSequence, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import combinations
 from math import comb
 from random import Random
@@ -205,6 +206,10 @@ class ChosenWeather(Weather):
         struck = self._may_strike(kind)
         self.struck[kind] += struck
         return struck
+
+    def skew(self, invocation: str) -> timedelta:
+        """None: what a run writes must not depend on how its invocations are numbered."""
+        return timedelta()
 
     def _may_strike(self, kind: str) -> bool:
         choices = self._dice.chooser

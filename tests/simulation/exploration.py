@@ -27,7 +27,7 @@ from simulation.coroutines import Coroutine
 from simulation.dynamodb import READS, RememberedDynamoDB
 from simulation.lambdas import Invocation
 from simulation.memory import Memory
-from simulation.places import Actor, Places
+from simulation.places import REMEMBERING, Actor, Places
 from simulation.queues import EventSource, Message, Queue
 from simulation.remembered import RememberedCoroutine
 from simulation.rooms import API, CARETAKER, Rooms
@@ -119,7 +119,7 @@ class Exploration(Simulation):
         super().__init__(
             world, self._scope.plan, ground.rooms, RememberedDynamoDB, self._begin_coroutine
         )
-        self.agenda.queues = self._queues
+        self.agenda.queues, self.agenda.tells = self._queues, self._scope.told
         for environments in self._lambdas.memories.values():
             del environments[1:]
 
@@ -136,6 +136,8 @@ class Exploration(Simulation):
         self.end = self._describe()
         self._choices.enter(lambda: self.end)
         self._dice.chooser = None
+        # In an order that follows from the state, as everything does from here on.
+        self.agenda.withheld.sort(key=lambda action: self._ground.ids.strip(shown(action)))
         self.agenda.close()
 
     def _begin_coroutine(self, body: Callable[[], Any], owner: object) -> Coroutine:
@@ -157,7 +159,7 @@ class Exploration(Simulation):
             queues=self._queues,
             running=self._lambdas.running,
             settled_at=self._watch.settled_at,
-            pending=self.agenda.pending,
+            pending=(*self.agenda.pending, *self.agenda.withheld),
             memories=self._lambdas.memories,
             others=(
                 self._caretaker_left,
@@ -326,6 +328,8 @@ class Exploration(Simulation):
         before = len(published)
         self.agenda.happen(step.happen)
         self._let_go()
+        assert not self._tables.items("circuits"), "the state leaves the circuit breaker out"
+        self._check_remembering()
         if len(published) > before:
             self._check_published(step, before)
 
@@ -352,6 +356,12 @@ class Exploration(Simulation):
                     message.visible_at = inf if message.receipt in held else self.agenda.now
                 elif not cared_for:
                     message.visible_at = min(message.visible_at, self.agenda.now)
+
+    def _check_remembering(self) -> None:
+        """Check that only functions remember something of which that is known."""
+        memories = self._lambdas.memories
+        found = {name for name, environments in memories.items() if any(environments)}
+        assert found <= REMEMBERING, f"{found - REMEMBERING} remember something"
 
     def _check_published(self, step: Step, before: int) -> None:
         """Check that a step published what it was to be able to, if anything."""

@@ -30,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make explore",
         description="Run the real handlers through every schedule of bounded scopes.",
-        epilog="scopes: " + "; ".join(f"{each.name}: {each.says}" for each in SCOPES),
+        epilog="scopes: " + "; ".join(f"{each.name}: {each.bound}" for each in SCOPES),
     )
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help="which; all if none is named")
     parser.add_argument("--minutes", type=float, default=55.0, help="for all of them together")
@@ -135,7 +135,7 @@ def _tell(report: Report) -> None:
 def _summarize(scopes: Sequence[Scope], reports: Sequence[Report]) -> None:
     _console.print()
     for each in scopes:
-        _console.print(f"{each.name}: {each.says}", markup=False)
+        _console.print(f"{each.name}: {each.bound}", markup=False)
         for report in reports:
             if report.scope == each.name:
                 _console.print(

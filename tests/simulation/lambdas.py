@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from random import Random
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,8 +26,6 @@ _ENVIRONMENTS: Final = 2
 """How many execution environments a function has."""
 _COVERED_REFUSALS: Final = 4
 """How often the retries of one invocation bear that something is refused."""
-_MOST_SKEW_SECONDS: Final = 3.0
-"""How much a function's clock may be wrong, either way."""
 _COVERED_SECONDS: Final = 2.0
 """How late in an invocation they still do: later, its other work may leave them no time."""
 
@@ -103,8 +100,7 @@ class Invocation:
         self._world = world
         self._deadline = world.scheduler.now + spec.timeout
         self._tokens = 0
-        skew = Random(self.name).uniform(-_MOST_SKEW_SECONDS, _MOST_SKEW_SECONDS)
-        self._skew = timedelta(seconds=skew)
+        self._skew = world.weather.skew(self.name)
 
     def ask(self, request: Request) -> Any:  # noqa: ANN401 - the service's answer
         """Have a request answered; called by the handler's clients."""

@@ -59,8 +59,15 @@ class Scope:
     """How often a client calls that gets no answer."""
     caretaker: int = 0
     """How often the caretaker is called in the middle, at most."""
+    told: bool = False
+    """Whether the shop is told of the orders as it happens; if not, when all has come to rest."""
     never: frozenset[str] = frozenset()
     """Detail-types that no schedule of it has. Should one come, the search begins anew without."""
+
+    @property
+    def bound(self) -> str:
+        """All of it, in sentences."""
+        return self.says if self.told else f"{self.says} The shop is told when all is at rest."
 
     @property
     def plan(self) -> Plan:
@@ -109,9 +116,16 @@ _FAULT: Final = replace(
     says="One order in every delivery order, with every single fault at every call.",
     faults=1,
 )
+_TOLD: Final = replace(
+    _ONE,
+    name="told-calm",
+    says="One order in every delivery order, and the shop told of it as it happens.",
+    told=True,
+)
 
 SCOPES: Final = (
     _ONE,
+    _TOLD,
     replace(
         _FAULT,
         name="single",
@@ -138,6 +152,12 @@ SCOPES: Final = (
         name="pair",
         says="One order in every delivery order, with every pair of faults.",
         faults=2,
+    ),
+    replace(
+        _TOLD,
+        name="told",
+        says="One order, the shop told of it as it happens, with every single fault.",
+        faults=1,
     ),
     replace(
         _LAST,

@@ -66,6 +66,7 @@ class Snapshot:
     running: Iterable[Invocation]
     settled_at: Mapping[str, float]
     pending: Iterable[Action]
+    """What happens next, and what is withheld."""
     memories: Mapping[str, list[dict[str, Any]]]
     """Of the functions' execution environments."""
     others: tuple[object, ...]
@@ -120,7 +121,7 @@ class Snapshot:
         yield from {f"handled {h.queue} {h.detail_type} {h.order_id}" for h in witness.handled}
         for key in self.plan.orders:
             updates = [
-                (update.group, update.status, round(update.seconds))
+                (update.group, update.status, update.version, round(update.seconds))
                 for update in witness.updates
                 if update.order_id == key
             ]
