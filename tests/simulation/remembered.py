@@ -104,8 +104,9 @@ class RememberedCoroutine(Coroutine):
 
     def _remember(self, memory: dict[str, Any]) -> None:
         """Have the environment remember that, and nothing else."""
-        self._invocation.memory.clear()
-        self._invocation.memory.update(deepcopy(memory))
+        if memory or self._invocation.memory:
+            self._invocation.memory.clear()
+            self._invocation.memory.update(deepcopy(memory))
 
     def _turn_to(self, number: int) -> Step:
         step = super().resume(self._answers[number - 1]) if number else super().start()

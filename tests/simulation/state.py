@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import count
 from random import Random
@@ -25,6 +25,7 @@ from simulation.witness import Witness
 from simulation.workload import Plan
 from simulation.world import World
 
+_MOST_KNOWN_TEXTS: Final = 10_000
 _SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues)
 
 
@@ -33,24 +34,29 @@ class Ids:
 
     def __init__(self, topology: Topology) -> None:
         names = sorted({"event", *topology.queues, *topology.functions}, key=len, reverse=True)
-        self._pattern = re.compile(rf"\b(?:{'|'.join(names)})[-#]\d+(?:[-~]\d+)*")
+        pattern = re.compile(rf"\b((?:{'|'.join(names)})[-#]\d+(?:[-~]\d+)*)")
+        self._parts = lru_cache(_MOST_KNOWN_TEXTS)(pattern.split)
+        """What stands between ids and the ids, by turns. Most facts of a state are known."""
 
     def strip(self, text: str) -> str:
         """The text without them."""
-        return self._pattern.sub("_", text)
+        return "_".join(self._parts(text)[::2])
 
     def renumber(self, facts: Iterable[str]) -> str:
         """All facts in one text, with ids that follow from it alone."""
         numbers: dict[str, str] = {}
         fresh = count(1)
 
-        def number(found: re.Match[str]) -> str:
-            if found[0] not in numbers:
-                numbers[found[0]] = f"@{next(fresh)}"
-            return numbers[found[0]]
+        def renumbered(fact: str) -> str:
+            parts = list(self._parts(fact))
+            for place in range(1, len(parts), 2):
+                if parts[place] not in numbers:
+                    numbers[parts[place]] = f"@{next(fresh)}"
+                parts[place] = numbers[parts[place]]
+            return "".join(parts)
 
         ordered = sorted(facts, key=lambda fact: (self.strip(fact), fact))
-        return "\n".join(sorted(self._pattern.sub(number, fact) for fact in ordered))
+        return "\n".join(sorted(map(renumbered, ordered)))
 
 
 @dataclass(frozen=True, slots=True)
