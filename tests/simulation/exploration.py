@@ -219,13 +219,14 @@ class Exploration(Simulation):
 
         To publish only adds messages, and when a message is delivered again is nobody else's
         concern. So it is taken at once, unless its own message may come back meanwhile.
+        What order-api answers when it has published is held against how the order stands then.
         """
         if self._may_strike(EARLY_RETURN):
             return []
         found = [
             n
             for n, step in enumerate(steps)
-            if step.operation in _SOLITARY and step.actor.function != CARETAKER
+            if step.operation in _SOLITARY and step.actor.function not in (API, CARETAKER)
         ]
         first = [steps[n].call for n in found[:1]]
         return [n for n, step in enumerate(steps) if step.call in first]
