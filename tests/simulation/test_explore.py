@@ -24,6 +24,9 @@ DIED_BEFORE = replace(
     CALM, name="died", faults=1, kinds=frozenset({"died before a call"}), at_once=1
 )
 
+LOST = replace(DIED_BEFORE, name="lost", kinds=frozenset({"applied, reply lost"}))
+"""Here order-api may publish while the order is being decided."""
+
 
 def search(
     scope: Scope, *, commuting: bool = True, remembering: bool = True
@@ -76,10 +79,7 @@ def test_the_schedules_in_which_the_shop_is_told_are_those_counted_by_hand() -> 
     assert report.schedules == 352
 
 
-SMALL = pytest.mark.parametrize("scope", [CALM, TOLD, DIED_BEFORE], ids=["calm", "told", "died"])
-
-
-@SMALL
+@pytest.mark.parametrize("scope", [CALM, TOLD, DIED_BEFORE], ids=["calm", "told", "died"])
 def test_a_state_that_was_seen_leads_to_nothing_new(scope: Scope) -> None:
     remembered, report = search(scope)
     run_to_the_end, each = search(scope, remembering=False)
@@ -88,7 +88,9 @@ def test_a_state_that_was_seen_leads_to_nothing_new(scope: Scope) -> None:
     assert remembered.ends == run_to_the_end.ends
 
 
-@SMALL
+@pytest.mark.parametrize(
+    "scope", [CALM, TOLD, DIED_BEFORE, LOST], ids=["calm", "told", "died", "lost"]
+)
 def test_steps_taken_to_commute_lead_to_the_same_in_any_order(scope: Scope) -> None:
     reduced, report = search(scope)
     whole, every = search(scope, commuting=False)
