@@ -22,8 +22,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check how each one ends
 	@$(BIN)/orderctl run
 
-test: setup lint security ## run every check and test
-	$(BIN)/pytest -n auto --dist loadfile
+test: setup lint security ## run every check, and every test but the longest
+	$(BIN)/pytest -n auto --dist loadfile -m "not long"
+
+test-long: setup ## run the tests that take their time, and that `make test` leaves out
+	$(BIN)/pytest -n auto --dist loadfile -m long
 
 test-aws: setup ## run the end-to-end tests against a deployed stack (not production): STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }
@@ -61,6 +64,10 @@ soak: setup ## send 5,000 orders (or ORDERS=N) through the local cloud while its
 cut: setup ## the same with 10,000 orders while the functions' connections are cut at random
 	@$(BIN)/python -m bench.cut $(if $(ORDERS),--orders $(ORDERS))
 
+MINUTES ?= 55
+explore: setup ## run the handlers through every schedule of bounded scopes, for at most MINUTES; SCOPES="fault pair" names some
+	@PYTHONPATH=tests $(BIN)/python -m simulation.explore --minutes $(MINUTES) $(SCOPES)
+
 model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
 	@PYTHONPATH=tests $(BIN)/python -m model
 
@@ -89,4 +96,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help notice setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage
+.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage explore

@@ -177,6 +177,7 @@ def failing(functions: LambdaClient, *names: str) -> Iterator[None]:
                 call.result()
 
 
+@pytest.mark.long
 def test_every_alarm_rings_for_its_cause_and_is_quiet_without_it(
     pipeline: PipelineUnderTest, functions: LambdaClient
 ) -> None:

@@ -79,6 +79,7 @@ def test_an_outage_pauses_payments_until_a_few_orders_succeed(
     eventually(lambda: quick.alarms.states()["payments-circuit"] == "OK", LONG)
 
 
+@pytest.mark.long
 def test_what_an_operator_holds_the_breaker_does_not_resume(
     quick: PipelineUnderTest, orderctl: Orderctl
 ) -> None:

@@ -16,6 +16,7 @@ def memory(pipeline: PipelineUnderTest, function: str) -> int:
     return functions.get_function_configuration(FunctionName=function)["MemorySize"]
 
 
+@pytest.mark.long
 def test_tries_a_memory_size_on_real_orders_and_puts_it_back(pipeline: PipelineUnderTest) -> None:
     before = memory(pipeline, "order-tracker")
     tried = tuner(pipeline, "order-tracker")

@@ -91,6 +91,7 @@ def charges(pipeline: PipelineUnderTest) -> Mapping[str, int]:
     return Counter(line["order_id"] for line in lines if line.get("message") == "charged")
 
 
+@pytest.mark.long
 def test_code_parameters_and_the_api_change_under_load(
     old: PipelineUnderTest, tmp_path: Path
 ) -> None:

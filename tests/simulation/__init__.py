@@ -12,4 +12,10 @@ faults. One thing happens at a time, so a seed replays byte for byte.
 - `workload`: who orders and cancels what; `witness` writes down what happened
 - `invariants`: what must hold; `story`: what happened, to be read
 - `simulation` runs one seed, `runner` many; `sabotages` break the handlers to test the test
+
+`explore` goes through every schedule of bounded `scopes`, with choices in the place of chance:
+
+- `choices` makes them in turn; `agenda` stands for the clock; `exploration` is one schedule
+- `explorer` is the search; `state` says when two runs go on alike; `places`, which steps commute
+- `remembered` and `memory`: what handlers do, and what they keep from one invocation to the next
 """

@@ -19,7 +19,9 @@ _THROTTLED_SECONDS: Final = (1.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class Attempt:
+    """A function's, at an event."""
+
     function: str
     event: Event
     number: int
@@ -32,12 +34,12 @@ class AsynchronousInvocations:
         self._world = world
         self._lambdas = lambdas
         self._queues = queues
-        self._parked: dict[str, _Attempt] = {}
+        self._parked: dict[str, Attempt] = {}
         self._count = 0
 
     def hand_over(self, function: str, event: Event) -> None:
         """Have a function called with an event."""
-        self._try(_Attempt(function, event, 1))
+        self._try(Attempt(function, event, 1))
 
     def parks_in(self, queue: str) -> bool:
         """Whether a queue is the on-failure destination of a function."""
@@ -49,7 +51,7 @@ class AsynchronousInvocations:
         attempt = self._parked.pop(message.id)
         self.hand_over(attempt.function, attempt.event)
 
-    def _try(self, attempt: _Attempt) -> None:
+    def _try(self, attempt: Attempt) -> None:
         self._lambdas.invoke(
             attempt.function,
             json.loads(attempt.event.envelope),
@@ -57,7 +59,7 @@ class AsynchronousInvocations:
             partial(self._ended, attempt),
         )
 
-    def _ended(self, attempt: _Attempt, end: End) -> None:
+    def _ended(self, attempt: Attempt, end: End) -> None:
         world, event = self._world, attempt.event
         if isinstance(end, Answered):
             world.story.tell(end.invocation.name, "ends")
@@ -71,17 +73,17 @@ class AsynchronousInvocations:
             end.invocation.check_excuse(orders_in(event.order_id), f"raised {end.error!r}")
         if isinstance(end, Throttled):
             wait = world.random.uniform(*_THROTTLED_SECONDS)
-            world.scheduler.after(wait, lambda: self._try(attempt))
+            world.scheduler.after(wait, partial(self._try, attempt))
             return
         spec = world.topology.functions[attempt.function]
         if attempt.number <= spec.retries:
-            again = _Attempt(attempt.function, event, attempt.number + 1)
+            again = Attempt(attempt.function, event, attempt.number + 1)
             wait = _WAITS_SECONDS[attempt.number - 1]
-            world.scheduler.after(wait, lambda: self._try(again))
+            world.scheduler.after(wait, partial(self._try, again))
             return
         self._park(attempt, spec.failure_queue)
 
-    def _park(self, attempt: _Attempt, queue: str | None) -> None:
+    def _park(self, attempt: Attempt, queue: str | None) -> None:
         event = attempt.event
         if queue is None:
             self._world.story.tell(attempt.function, f"is given up for {event.detail_type}")

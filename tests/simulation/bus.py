@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from simulation.requests import Request
@@ -99,7 +100,7 @@ class Bus:
 
     def _send(self, target: str, event: Event) -> None:
         delay = self._world.weather.delay()
-        self._world.scheduler.after(delay, lambda: self._deliver(target, event))
+        self._world.scheduler.after(delay, partial(self._deliver, target, event))
 
     def _envelope(self, id_: str, source: str, detail_type: str, detail: str) -> str:
         time = self._world.scheduler.instant().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from random import Random
 from typing import Any, Final
 
@@ -20,7 +21,10 @@ Item = dict[str, Any]
 Watcher = Callable[[str, str, Item | None, Item | None], None]
 """Is told of each change: table, key, item before, item after."""
 
-_READS: Final = {"BatchGetItem", "GetItem", "Query", "Scan"}
+Evaluated = tuple[int, dict[str, Any], dict[str, dict[str, Item]]]
+"""A status, an answer, and what is then in the tables that were written to, by table and key."""
+
+READS: Final = {"BatchGetItem", "GetItem", "Query", "Scan"}
 _OLD_READS: Final = 0.5
 """The share of reads that are old, of those that may be."""
 
@@ -44,22 +48,12 @@ class DynamoDB:
             watcher: is told of each change.
         """
         self._keys = dict(tables)
+        self._indexes = indexes
         self._random = random
         self._watcher = watcher
         self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
         self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
-        ministack.reset()
-        for table, key in tables.items():
-            _call(
-                "CreateTable",
-                {
-                    "TableName": table,
-                    "BillingMode": "PAY_PER_REQUEST",
-                    "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
-                    "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
-                    **indexes.get(table, {}),
-                },
-            )
+        self._create()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
         """Have a request take effect.
@@ -67,9 +61,9 @@ class DynamoDB:
         Raises:
             Refusal: DynamoDB refuses it.
         """
-        status, answer = _call(request.operation, request.arguments)
-        if request.operation not in _READS:
-            self._watch(request)
+        status, answer, after = self._evaluate(request)
+        for table, items in after.items():
+            self._compare(table, items)
         if status != 200:
             code = answer.pop("__type").rpartition("#")[2]
             raise Refusal(code, answer.pop("message", ""), **answer)
@@ -89,21 +83,47 @@ class DynamoDB:
         _call("PutItem", {"TableName": table, "Item": item})
         self._now[table][item[self._keys[table]]["S"]] = item
 
+    def text(self) -> str:
+        """All items, as they are and as they were before their last change."""
+        return json.dumps((self._now, self._before), sort_keys=True)
+
     def items(self, table: str) -> dict[str, Item]:
         """What is in a table, by key."""
         return self._now[table]
 
-    def _watch(self, request: Request) -> None:
-        """Look at the tables that a write names, and tell of what has changed."""
-        for table in named(request, self._keys):
-            key = self._keys[table]
-            _, answer = _call("Scan", {"TableName": table, "ConsistentRead": True})
-            before, after = self._now[table], {i[key]["S"]: i for i in answer["Items"]}
-            self._now[table] = after
-            for name in sorted(before.keys() | after.keys()):
-                if before.get(name) != after.get(name):
-                    self._before[table][name] = before.get(name)
-                    self._watcher(table, name, before.get(name), after.get(name))
+    def _create(self) -> None:
+        """Make the tables in MiniStack."""
+        ministack.reset()
+        for table, key in self._keys.items():
+            _call(
+                "CreateTable",
+                {
+                    "TableName": table,
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                    "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+                    **self._indexes.get(table, {}),
+                },
+            )
+
+    def _evaluate(self, request: Request) -> Evaluated:
+        """Have MiniStack evaluate a request, and look at the tables that a write names."""
+        status, answer = _call(request.operation, request.arguments)
+        if request.operation in READS:
+            return status, answer, {}
+        return status, answer, {table: self._scan(table) for table in named(request, self._keys)}
+
+    def _scan(self, table: str) -> dict[str, Item]:
+        _, answer = _call("Scan", {"TableName": table, "ConsistentRead": True})
+        return {item[self._keys[table]]["S"]: item for item in answer["Items"]}
+
+    def _compare(self, table: str, after: dict[str, Item]) -> None:
+        """Tell of what has changed in a table."""
+        before, self._now[table] = self._now[table], after
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) != after.get(name):
+                self._before[table][name] = before.get(name)
+                self._watcher(table, name, before.get(name), after.get(name))
 
     def _aged(self, table: str, items: list[Item], read: Mapping[str, Any]) -> list[Item]:
         """What an eventually consistent read may give instead: items as they were before."""
@@ -135,6 +155,67 @@ class DynamoDB:
             if has_left and self._random.random() < _OLD_READS:
                 items.append({key: {"S": name}})
         return {**answer, "Items": items}
+
+
+class RememberedDynamoDB(DynamoDB):
+    """The same, for runs that ask the same again and again of tables that have the same in them.
+
+    What MiniStack has evaluated once is not evaluated again: an answer follows from the request,
+    from what is in the tables, and from whether the request is the repetition of a transaction.
+    MiniStack itself is only brought to where the run is when it has to evaluate something.
+    """
+
+    memory: Final[dict[bytes, tuple[str, dict[str, dict[str, Item]]]]] = {}
+    """A status and an answer, and what is then in the tables, by what they follow from."""
+
+    def put(self, table: str, item: Item) -> None:
+        """Have an item in a table from the beginning."""
+        self._missed.append(("PutItem", {"TableName": table, "Item": item}))
+        self._now[table][item[self._keys[table]]["S"]] = item
+        self._text = ""
+
+    def text(self) -> str:
+        """See DynamoDB."""
+        self._text = self._text or super().text()
+        return self._text
+
+    def _compare(self, table: str, after: dict[str, Item]) -> None:
+        self._text = ""
+        super()._compare(table, after)
+
+    def _create(self) -> None:
+        self._text = ""
+        self._missed: list[tuple[str, Mapping[str, Any]]] = []
+        """The writes that MiniStack does not know of."""
+        self._up_to_date = False
+        self._tokens: set[str] = set()
+
+    def _evaluate(self, request: Request) -> Evaluated:
+        key = self._key(request)
+        if key in self.memory and not self._up_to_date:
+            if request.operation not in READS:
+                self._missed.append((request.operation, request.arguments))
+            text, after = self.memory[key]
+            status, answer = json.loads(text)
+            return status, answer, after
+        if not self._up_to_date:
+            self._catch_up()
+        status, answer, after = super()._evaluate(request)
+        self.memory[key] = json.dumps((status, answer)), after
+        return status, answer, after
+
+    def _key(self, request: Request) -> bytes:
+        token = request.arguments.get("ClientRequestToken", "")
+        arguments = {**request.arguments, "ClientRequestToken": token in self._tokens}
+        self._tokens.add(token)
+        facts = f"{request.operation} {json.dumps(arguments)} {self.text()}"
+        return blake2b(facts.encode(), digest_size=16).digest()
+
+    def _catch_up(self) -> None:
+        super()._create()
+        for operation, arguments in self._missed:
+            _call(operation, arguments)
+        self._up_to_date = True
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

@@ -88,7 +88,7 @@ class Watch:
         self._reserved: dict[str, dict[str, int]] = {}
         self._had: defaultdict[tuple[str, str], set[str | None]] = defaultdict(set)
         """The states that a record has had."""
-        self._settled_at: dict[str, float] = {}
+        self.settled_at: dict[str, float] = {}
         """Since when an order's payment is on record."""
         self.placed: defaultdict[str, list[Order]] = defaultdict(list)
         """The different orders that came on the bus under an id."""
@@ -111,7 +111,7 @@ class Watch:
             rule = CHARGED_ONCE if table == "payments" else STOCK
             raise Violation(rule, f"in {table} {key} went from {old} to {new}")
         if table == "payments":
-            self._settled_at.setdefault(key, self._world.scheduler.now)
+            self.settled_at.setdefault(key, self._world.scheduler.now)
         else:
             self._reserved[key] = lines(after) if new == "reserved" else {}
             if new == "rejected" and old != new:
@@ -151,7 +151,7 @@ class Watch:
             key = request.arguments["idempotency_key"]
             if key not in self._plan.orders:
                 raise Violation(CHARGED_ONCE, f"charged under {key}, which is no order")
-            if self._settled_at.get(key, began) < began:
+            if self.settled_at.get(key, began) < began:
                 raise Violation(
                     CHARGED_ONCE, f"charged without looking: {key} had its payment on record"
                 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from random import Random
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,8 +26,6 @@ _ENVIRONMENTS: Final = 2
 """How many execution environments a function has."""
 _COVERED_REFUSALS: Final = 4
 """How often the retries of one invocation bear that something is refused."""
-_MOST_SKEW_SECONDS: Final = 3.0
-"""How much a function's clock may be wrong, either way."""
 _COVERED_SECONDS: Final = 2.0
 """How late in an invocation they still do: later, its other work may leave them no time."""
 
@@ -83,6 +80,15 @@ class Invocation:
         """Whether it may raise when it fails: it gets its event again, or runs again."""
         self.orders = orders_in(event)
         """The orders that its event names."""
+        self.event = event
+        self.answers: list[Any] = []
+        """What its calls were answered so far."""
+        self.recalled: list[str] = []
+        """What its environment remembered at each of its steps, where that is written down."""
+        self.said: list[tuple[str, str, dict[str, object]]] = []
+        """What it has logged: level, message and facts."""
+        self.is_repeating = False
+        """Whether the handler does again what it did already, which is not to be heard again."""
         self.began = world.scheduler.now
         self.excused: set[str] = set()
         """The orders whose messages may fail, because of a fault or of another invocation."""
@@ -94,8 +100,7 @@ class Invocation:
         self._world = world
         self._deadline = world.scheduler.now + spec.timeout
         self._tokens = 0
-        skew = Random(self.name).uniform(-_MOST_SKEW_SECONDS, _MOST_SKEW_SECONDS)
-        self._skew = timedelta(seconds=skew)
+        self._skew = world.weather.skew(self.name)
 
     def ask(self, request: Request) -> Any:  # noqa: ANN401 - the service's answer
         """Have a request answered; called by the handler's clients."""
@@ -117,6 +122,9 @@ class Invocation:
 
     def say(self, level: str, message: str, facts: Mapping[str, object]) -> None:
         """Take a log line of the handler."""
+        if self.is_repeating:
+            return
+        self.said.append((level, message, dict(facts)))
         line = Logged(self._world.scheduler.now, self.function, level, dict(facts))
         self._world.witness.log.append(line)
         told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
@@ -195,6 +203,8 @@ class Throttled:
 
 
 End = Answered | Failed | Died | Throttled
+MakeCoroutine = Callable[[Callable[[], Any], object], Coroutine]
+"""Has a body stop at each of its calls, for an owner."""
 OnEnd = Callable[[End], None]
 Perform = Callable[[Request, Invocation], Any]
 """Has an invocation's request take effect."""
@@ -203,17 +213,26 @@ Perform = Callable[[Request, Invocation], Any]
 class Lambdas:
     """The functions of the pipeline."""
 
-    def __init__(self, world: World, rooms: Rooms, faults: Faults, perform: Perform) -> None:
-        """Take the handlers, and what answers their calls."""
+    def __init__(
+        self,
+        world: World,
+        rooms: Rooms,
+        faults: Faults,
+        perform: Perform,
+        coroutine: MakeCoroutine = Coroutine,
+    ) -> None:
+        """Take the handlers, what answers their calls, and what has them stop at each."""
+        self._coroutine = coroutine
         self._world = world
         self._rooms = rooms
         self._faults = faults
         self._perform = perform
-        self._running: list[Invocation] = []
+        self.running: list[Invocation] = []
         self._numbers = dict.fromkeys(world.topology.functions, 0)
-        self._memories: dict[str, list[dict[str, Any]]] = {
+        self.memories: dict[str, list[dict[str, Any]]] = {
             name: [{} for _ in range(_ENVIRONMENTS)] for name in world.topology.functions
         }
+        """What each execution environment of a function remembers."""
 
     def invoke(self, function: str, event: dict[str, Any], what: str, on_end: OnEnd) -> None:
         """Run a function.
@@ -233,21 +252,21 @@ class Lambdas:
         self._numbers[function] += 1
         # What the handler gets is its own: it went over the wire.
         event = json.loads(json.dumps(event))
-        memory = world.random.choice(self._memories[function])
+        memory = world.random.choice(self.memories[function])
         invocation = Invocation(world, spec, self._numbers[function], event, memory)
         world.witness.invocations += 1
         world.story.tell(invocation.name, f"begins: {what}")
-        for other in self._running:
+        for other in self.running:
             invocation.meet(other)
-        self._running.append(invocation)
+        self.running.append(invocation)
         handler = self._rooms.handlers[function]
-        invocation.coroutine = Coroutine(partial(handler, event, invocation), invocation)
+        invocation.coroutine = self._coroutine(partial(handler, event, invocation), invocation)
         world.scheduler.after(spec.timeout, partial(self._time_out, invocation, on_end))
         self._step(invocation, invocation.coroutine.start(), on_end)
 
     def end_all(self) -> None:
         """Let nothing run on when the run is over."""
-        for invocation in self._running:
+        for invocation in self.running:
             self._kill(invocation)
 
     def _step(self, invocation: Invocation, step: Step, on_end: OnEnd) -> None:
@@ -307,6 +326,7 @@ class Lambdas:
     def _resume(self, invocation: Invocation, value: object, on_end: OnEnd) -> None:
         if invocation.alive:
             assert invocation.coroutine is not None
+            invocation.answers.append(value)
             self._step(invocation, invocation.coroutine.resume(value), on_end)
 
     def _time_out(self, invocation: Invocation, on_end: OnEnd) -> None:
@@ -326,4 +346,4 @@ class Lambdas:
 
     def _end(self, invocation: Invocation) -> None:
         invocation.alive = False
-        self._running.remove(invocation)
+        self.running.remove(invocation)

@@ -372,9 +372,10 @@ class EventSource:
 
     def wake(self, seconds: float) -> None:
         """Look for messages in that many seconds, or somewhat later."""
-        self._world.scheduler.after(seconds + self._world.weather.poll(), self._poll)
+        self._world.scheduler.after(seconds + self._world.weather.poll(), self.poll)
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Hand some of the visible messages to the function, if there are any."""
         if self.state in ("Disabled", "Enabling"):
             return
         batch = self._queue.receive(self._world.random.randint(1, self._function.batch_size))

@@ -33,7 +33,7 @@ class Schedule:
         for minute in range(int(seconds // _MINUTE)):
             for function in _MAY_RAISE:
                 when = minute * _MINUTE + self._world.random.uniform(0, _MINUTE)
-                self._world.scheduler.after(when, partial(self._call, function))
+                self._world.scheduler.after(when, partial(self.call, function))
 
     def go_on_until(self, is_done: Callable[[], bool]) -> None:
         """Have them called, and let everything come to rest in between, until that holds."""
@@ -43,11 +43,12 @@ class Schedule:
                 return
             scheduler.run(scheduler.now + wait)
             for function in _MAY_RAISE:
-                self._call(function)
+                self.call(function)
             scheduler.run()
             wait = min(wait * 1.2, _LONGEST_WAIT)
 
-    def _call(self, function: str) -> None:
+    def call(self, function: str) -> None:
+        """Call a function now, unless it is not called, or called twice."""
         weather = self._world.weather
         if weather.strikes(NOT_CALLED):
             self._world.story.tell(function, "is not called")

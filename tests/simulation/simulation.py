@@ -12,10 +12,11 @@ from simulation.asynchronous import AsynchronousInvocations
 from simulation.bus import Bus, Event
 from simulation.card_processor import CardProcessor
 from simulation.circuit import CONSUMER, Circuit
+from simulation.coroutines import Coroutine
 from simulation.dynamodb import DynamoDB, Item
 from simulation.faults import FAULTS, Faults
 from simulation.invariants import AtRest, Watch
-from simulation.lambdas import Invocation, Lambdas
+from simulation.lambdas import Invocation, Lambdas, MakeCoroutine
 from simulation.queues import MOST_REDRIVES, EventSource, Message, Queues
 from simulation.requests import CARD_PROCESSOR, Request
 from simulation.rooms import API, Rooms
@@ -56,9 +57,12 @@ class Result:
 
 def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
     """Run one seed."""
-    simulation = _Simulation(Random(seed), topology, rooms, replays=seed % _REPLAYED == 0)
+    random = Random(seed)
+    plan = Plan.draw(random)
+    replays = seed % _REPLAYED == 0
+    world = _draw_world(random, plan, topology)
+    simulation = Simulation(world, plan, rooms, replays=replays)
     violation = simulation.run()
-    world = simulation.world
     return Result(
         seed=seed,
         violation=str(violation) if violation else None,
@@ -70,33 +74,63 @@ def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
     )
 
 
-class _Simulation:
-    def __init__(self, random: Random, topology: Topology, rooms: Rooms, *, replays: bool) -> None:
+def _draw_world(random: Random, plan: Plan, topology: Topology) -> World:
+    scheduler = Scheduler()
+    rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
+    calls = [(API, "events")]
+    calls += [(name, "dynamodb") for name, f in topology.functions.items() if f.queue]
+    return World(
+        random=random,
+        scheduler=scheduler,
+        weather=Weather(
+            random,
+            rates,
+            ramp_ups(random, _targets(topology), plan.seconds),
+            denials(random, calls, plan.seconds),
+            outages(random, plan.seconds),
+        ),
+        story=Story(scheduler),
+        witness=Witness(),
+        topology=topology,
+    )
+
+
+def _targets(topology: Topology) -> list[str]:
+    """The tables and the bus, which may have to ramp up."""
+    return [*topology.tables, topology.bus]
+
+
+class Simulation:
+    """The pipeline in a world, from the first call to the books."""
+
+    def __init__(
+        self,
+        world: World,
+        plan: Plan,
+        rooms: Rooms,
+        database: type[DynamoDB] = DynamoDB,
+        coroutine: MakeCoroutine = Coroutine,
+        *,
+        replays: bool = False,
+    ) -> None:
+        """Begin.
+
+        Args:
+            world: where it plays.
+            plan: what it plays.
+            rooms: the handlers.
+            database: what answers for DynamoDB.
+            coroutine: what has handlers stop at each of their calls.
+            replays: whether every event is replayed when all is over.
+        """
+        topology = world.topology
+        self.world = world
+        self.plan = plan
         self._replays = replays
         self._delivered: list[Message] = []
         """What the consumers' queues got from the bus."""
-        scheduler = Scheduler()
-        rates = DELIVERY | {fault.name: fault.rate for fault in FAULTS}
-        self.plan = Plan.draw(random)
-        targets = [*topology.tables, topology.bus]
-        calls = [(API, "events")]
-        calls += [(name, "dynamodb") for name, f in topology.functions.items() if f.queue]
-        self.world = world = World(
-            random=random,
-            scheduler=scheduler,
-            weather=Weather(
-                random,
-                rates,
-                ramp_ups(random, targets, self.plan.seconds),
-                denials(random, calls, self.plan.seconds),
-                outages(random, self.plan.seconds),
-            ),
-            story=Story(scheduler),
-            witness=Witness(),
-            topology=topology,
-        )
         self._watch = Watch(world, self.plan)
-        self._tables = DynamoDB(topology.tables, topology.indexes, random, self._changed)
+        self._tables = database(topology.tables, topology.indexes, world.random, self._changed)
         for sku, available in self.plan.stock.items():
             number = {"N": str(available)}
             stock = {"sku": {"S": sku}, "available": number, "put_in": number}
@@ -106,7 +140,9 @@ class _Simulation:
         self._bus = Bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
-        self._lambdas = Lambdas(world, rooms, Faults(world, targets), self._perform)
+        self._lambdas = Lambdas(
+            world, rooms, Faults(world, _targets(topology)), self._perform, coroutine
+        )
         self._asynchronous = AsynchronousInvocations(world, self._lambdas, self._queues)
         for function in topology.functions.values():
             if function.queue:
@@ -126,10 +162,7 @@ class _Simulation:
         """Let it all happen, and check it."""
         scheduler = self.world.scheduler
         try:
-            self._workload.begin()
-            self._schedule.begin(self.plan.seconds)
-            self._circuit.begin(self.plan.seconds)
-            scheduler.run(self.plan.seconds)
+            self._play()
             self.world.story.tell("the weather", "is calm from here on")
             self.world.weather.calm = True
             scheduler.run()
@@ -153,6 +186,13 @@ class _Simulation:
         finally:
             self._lambdas.end_all()
         return None
+
+    def _play(self) -> None:
+        """Let happen what has faults in it."""
+        self._workload.begin()
+        self._schedule.begin(self.plan.seconds)
+        self._circuit.begin(self.plan.seconds)
+        self.world.scheduler.run(self.plan.seconds)
 
     def _check(self) -> None:
         AtRest(

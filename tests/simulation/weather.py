@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import Final
 
@@ -37,6 +38,7 @@ DELIVERY: Final = {
 
 _SEVERITIES: Final = (0.0, 0.3, 1.0, 1.0, 1.0, 2.5)
 _ABSENT: Final = 0.35
+_MOST_SKEW_SECONDS: Final = 3.0
 """The share of seeds in which a kind of fault is absent: a rare one shows best without others."""
 
 
@@ -184,6 +186,11 @@ class Weather:
     def is_outage(self, now: float) -> bool:
         """Whether the card processor answers nobody now."""
         return any(outage.begins <= now < outage.ends for outage in self._outages)
+
+    def skew(self, invocation: str) -> timedelta:
+        """How wrong an invocation's clock is; the same whenever it is asked."""
+        seconds = Random(invocation).uniform(-_MOST_SKEW_SECONDS, _MOST_SKEW_SECONDS)
+        return timedelta(seconds=seconds)
 
     def latency(self) -> float:
         """How long a call takes when nothing is wrong."""

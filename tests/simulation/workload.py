@@ -181,6 +181,11 @@ class Workload:
                 body = random.choice(order.strangers()).body()
                 self._at(when, partial(self._publish, "order.placed", body))
 
+    def ask(self, method: str, order_id: str, tries: int) -> None:
+        """Have an order's client call the API, so often at most."""
+        body = self._plan.orders[order_id].body() if method == "POST" else ""
+        self._at(0, partial(self._call, method, order_id, body, tries=tries))
+
     def look_at(self, order_id: str) -> None:
         """Ask the API how an order stands."""
         self._call("GET", order_id, "", tries=1)

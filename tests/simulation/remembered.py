@@ -1,0 +1,118 @@
+"""Handlers that are not run again where it is known what they do.
+
+A handler goes by its event, by the answers to its calls, and by the time. What one did is
+remembered; when it would do the same again, it is not run. It is brought to where the run is when
+something new is to be known of it, and then has to ask again what it asked before. It goes by what
+its execution environment remembers, too, and may change that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final
+
+from simulation.coroutines import Asked, Coroutine, Step
+from simulation.lambdas import Invocation
+from simulation.state import shown, told
+
+_Deed = tuple[Step, tuple[tuple[str, str, dict[str, object]], ...], dict[str, Any]]
+"""What a handler did up to its next question or its end.
+
+With what it logged meanwhile, and what its environment remembered then.
+"""
+
+_deeds: Final[dict[int, tuple[object, dict[bytes, _Deed]]]] = {}
+"""By the id of a handler: the handler, and what it did by all that it went by."""
+
+
+class UnsteadyError(Exception):
+    """A handler did something else than before, though it had the same to go by."""
+
+
+class RememberedCoroutine(Coroutine):
+    """A call of a function, which is run only where it is not known what it does."""
+
+    def __init__(self, body: Callable[[], Any], owner: object) -> None:
+        """See Coroutine."""
+        super().__init__(body, owner)
+        assert isinstance(owner, Invocation)
+        self._invocation = owner
+        assert isinstance(body, partial)
+        _, self._known = _deeds.setdefault(id(body.func), (body.func, {}))
+        self._key = _hash(b"", f"{owner.name} {owner.instant()} {owner.event}")
+        self._answers: list[Any] = []
+        self._deeds: list[Step] = []
+        self._memories: list[dict[str, Any]] = []
+        """What was remembered before each of them."""
+        self._runs_behind = 0
+        """How many of these the handler has not done in this run."""
+        self._is_running = False
+
+    def start(self) -> Step:
+        """See Coroutine."""
+        return self._go_on()
+
+    def resume(self, answer: Any) -> Step:  # noqa: ANN401 - whatever the question was
+        """See Coroutine."""
+        self._answers.append(answer)
+        self._key = _hash(self._key, told(answer))
+        return self._go_on()
+
+    def kill(self) -> None:
+        """See Coroutine."""
+        if self._is_running:
+            super().kill()
+            self._is_running = False
+
+    def _go_on(self) -> Step:
+        self._memories.append(deepcopy(self._invocation.memory))
+        recalled = shown(self._memories[-1])
+        self._invocation.recalled.append(recalled)
+        self._key = _hash(self._key, recalled)
+        known = self._known.get(self._key)
+        if known is None:
+            known = self._known[self._key] = self._find_out()
+        else:
+            self._runs_behind += 1
+            for line in known[1]:
+                self._invocation.say(*line)
+            self._remember(known[2])
+        step, *_ = known
+        self._deeds.append(step)
+        if not isinstance(step, Asked):
+            self.kill()
+        return step
+
+    def _find_out(self) -> _Deed:
+        """Have the handler do what is known, and then what is not."""
+        self._invocation.is_repeating = True
+        now = deepcopy(self._invocation.memory)
+        for number in range(len(self._deeds) - self._runs_behind, len(self._deeds)):
+            self._remember(self._memories[number])
+            if shown(self._turn_to(number)) != shown(self._deeds[number]):
+                raise UnsteadyError(f"{self._invocation.name} {self._deeds[number]}")
+        self._remember(now)
+        self._invocation.is_repeating = False
+        self._runs_behind = 0
+        heard = len(self._invocation.said)
+        step = self._turn_to(len(self._deeds))
+        said = tuple(self._invocation.said[heard:])
+        return deepcopy(step), said, deepcopy(self._invocation.memory)
+
+    def _remember(self, memory: dict[str, Any]) -> None:
+        """Have the environment remember that, and nothing else."""
+        if memory or self._invocation.memory:
+            self._invocation.memory.clear()
+            self._invocation.memory.update(deepcopy(memory))
+
+    def _turn_to(self, number: int) -> Step:
+        step = super().resume(self._answers[number - 1]) if number else super().start()
+        self._is_running = isinstance(step, Asked)
+        return step
+
+
+def _hash(before: bytes, text: str) -> bytes:
+    return blake2b(before + text.encode(), digest_size=16).digest()

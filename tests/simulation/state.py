@@ -1,0 +1,191 @@
+"""What decides the future of a run, as a text: two runs with the same text go on in the same ways.
+
+Time is left out, as nothing goes by it here; where facts have an order that matters, they stand in
+it. Ids are numbered anew, as nothing depends on what an id is: of two equal messages it does not
+matter which is which, but it matters that there are two, and who holds which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from hashlib import blake2b
+from itertools import count
+from random import Random
+from typing import Any, Final
+
+from simulation.agenda import ANSWER, name_of
+from simulation.lambdas import Invocation, Lambdas
+from simulation.queues import Message, Queues
+from simulation.scheduler import Action
+from simulation.template import Topology
+from simulation.witness import Witness
+from simulation.workload import Plan
+from simulation.world import World
+
+_MOST_KNOWN_TEXTS: Final = 10_000
+_SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues)
+
+
+class Ids:
+    """The ids that a run gives: they are told apart, and nothing else."""
+
+    def __init__(self, topology: Topology) -> None:
+        names = sorted({"event", *topology.queues, *topology.functions}, key=len, reverse=True)
+        pattern = re.compile(rf"\b((?:{'|'.join(names)})[-#]\d+(?:[-~]\d+)*)")
+        self._parts = lru_cache(_MOST_KNOWN_TEXTS)(pattern.split)
+        """What stands between ids and the ids, by turns. Most facts of a state are known."""
+
+    def strip(self, text: str) -> str:
+        """The text without them."""
+        return "_".join(self._parts(text)[::2])
+
+    def renumber(self, facts: Iterable[str]) -> str:
+        """All facts in one text, with ids that follow from it alone."""
+        numbers: dict[str, str] = {}
+        fresh = count(1)
+
+        def renumbered(fact: str) -> str:
+            parts = list(self._parts(fact))
+            for place in range(1, len(parts), 2):
+                if parts[place] not in numbers:
+                    numbers[parts[place]] = f"@{next(fresh)}"
+                parts[place] = numbers[parts[place]]
+            return "".join(parts)
+
+        ordered = sorted(facts, key=lambda fact: (self.strip(fact), fact))
+        return "\n".join(sorted(map(renumbered, ordered)))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The parts of a run that its future can depend on."""
+
+    world: World
+    plan: Plan
+    parts: tuple[object, ...]
+    """Whatever keeps something, but for what follows."""
+    tables: str
+    queues: Iterable[Any]
+    running: Iterable[Invocation]
+    settled_at: Mapping[str, float]
+    pending: Iterable[Action]
+    """What happens next, and what is withheld."""
+    memories: Mapping[str, list[dict[str, Any]]]
+    """Of the functions' execution environments."""
+    others: tuple[object, ...]
+
+    def digest(self, ids: Ids) -> bytes:
+        """The state's name."""
+        return blake2b(ids.renumber(self.facts()).encode(), digest_size=12).digest()
+
+    def facts(self) -> Iterator[str]:
+        """Everything that decides how a run can go on, in no order."""
+        yield f"others {shown(self.others)} {shown(self.memories)}"
+        yield f"tables {self.tables}"
+        for part in self.parts:
+            kept = {name: value for name, value in vars(part).items() if _differs(value)}
+            yield f"{type(part).__name__} {shown(kept)}"
+        yield from self._witnessed(self.world.witness)
+        for queue in self.queues:
+            for message in queue.messages:
+                yield f"queue {queue.spec.name} {self._message(message)}"
+        for invocation in self.running:
+            environments = self.memories[invocation.function]
+            place = next(n for n, it in enumerate(environments) if it is invocation.memory)
+            yield f"environment of {invocation.name} {place}"
+            known = [key for key, at in self.settled_at.items() if at < invocation.began]
+            yield f"known to {invocation.name} {sorted(known)}"
+        for action in self.pending:
+            yield shown(action)
+
+    def _message(self, message: Message) -> str:
+        hidden = message.visible_at > self.world.scheduler.now
+        return (
+            f"{message.receipt} {message.what} {message.body} {hidden} {message.redrives} "
+            f"{message.sent_back} {round(message.sent_at)} {self._logged(message)}"
+        )
+
+    def _logged(self, message: Message) -> dict[str, object]:
+        """What consumers logged last of an order since a message was sent, for the caretaker."""
+        return {
+            line.function: line.facts.get("reason")
+            for line in self.world.witness.log
+            if line.level == "WARNING"
+            and line.facts.get("order_id") in message.orders
+            and line.seconds >= message.sent_at
+        }
+
+    def _witnessed(self, witness: Witness) -> Iterator[str]:
+        """What the invariants look at, as they do: as a set, or in its order."""
+        yield from {
+            f"published {event.publisher} {event.detail_type} {event.detail}"
+            for event in witness.published
+        }
+        yield from {f"handled {h.queue} {h.detail_type} {h.order_id}" for h in witness.handled}
+        for key in self.plan.orders:
+            updates = [
+                (update.group, update.status, update.version, round(update.seconds))
+                for update in witness.updates
+                if update.order_id == key
+            ]
+            had = witness.states("orders", "status").get(key, []) if witness.answers else []
+            answers = [
+                (
+                    *(answer.method, answer.request, answer.status, answer.body),
+                    round(answer.seconds),
+                    [(status, round(at)) for at, status in had if at <= answer.seconds],
+                )
+                for answer in witness.answers
+                if answer.order_id == key
+            ]
+            yield f"told {key} {updates} {answers}"
+
+
+def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
+    """A value, as far as the future depends on it."""
+    match value:
+        case partial() if name_of(value) == ANSWER and value.args[0].alive:
+            invocation, _, _, on_end = value.args  # what it asks follows from what it was answered
+            return f"{_invocation(invocation)} {shown(on_end)}"
+        case partial():
+            arguments = ", ".join(map(shown, (*value.args, *value.keywords.values())))
+            return f"{name_of(value)}({arguments})"
+        case Message():
+            return value.receipt
+        case Invocation():
+            return _invocation(value)
+        case list() | tuple():
+            return f"[{', '.join(map(shown, value))}]"
+        case set() | frozenset():
+            return f"{{{', '.join(sorted(map(shown, value)))}}}"
+        case dict():
+            pairs = sorted(f"{key}: {shown(of)}" for key, of in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case float():
+            return str(round(value))  # a time: of its ticks nothing depends
+        case Exception():
+            return f"{type(value).__name__} {value} {getattr(value, 'response', '')}"
+        case _ if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
+            return str(value.__qualname__)
+    return repr(value)
+
+
+def told(answer: object) -> str:
+    """What a call was answered."""
+    return shown(answer) if isinstance(answer, Exception) else repr(answer)
+
+
+def _differs(value: object) -> bool:
+    return not isinstance(value, _SAME_IN_ALL) and not callable(value)
+
+
+def _invocation(invocation: Invocation) -> str:
+    return (
+        f"{invocation.name} {invocation.alive} {invocation.event} "
+        f"{' '.join(map(told, invocation.answers))} {' '.join(invocation.recalled)} "
+        f"{sorted(invocation.excused & invocation.orders)} {invocation.calls} "
+        f"{invocation.ramp_ups}"
+    )
