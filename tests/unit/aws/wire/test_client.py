@@ -122,7 +122,9 @@ class TestTheClock:
         assert self.dates(wire) == pytest.approx([0, seconds, seconds], abs=5)
         assert waited == []
 
-    @pytest.mark.parametrize("date", [formatdate(usegmt=True), "yesterday", ""])
+    @pytest.mark.parametrize(
+        "date", [formatdate(usegmt=True), "yesterday", ""], ids=["now", "no date", "none"]
+    )
     def test_that_goes_right_is_not_the_reason(self, date: str, waited: list[float]) -> None:
         answer = Answer(403, {"date": date}, b'{"__type":"a#InvalidSignatureException"}')
         client, wire = dynamodb(answer)
