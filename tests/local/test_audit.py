@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from orders.aws.order_table import unfinished_shard
 from support.command_line import Orderctl
 from support.pipeline import PipelineUnderTest, eventually
@@ -222,6 +224,7 @@ def test_the_schedule_finds_the_same_and_rings_until_the_books_balance(
         pipeline.events.disable_rule(Name="audit-continuation")
 
 
+@pytest.mark.long
 def test_an_audit_that_does_not_end_within_a_day_rings(pipeline: PipelineUnderTest) -> None:
     functions = pipeline.cloud.session().client("lambda")
     table = pipeline.stack.outputs["AuditTableName"]

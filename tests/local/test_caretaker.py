@@ -73,6 +73,7 @@ def test_what_was_parked_for_a_passing_reason_comes_back_by_itself(
     assert soon.alarms.states()["payments-dlq"] == "OK", "nobody was needed"
 
 
+@pytest.mark.long
 def test_what_was_denied_waits_for_a_person_and_its_order_ends_without_it(
     soon: PipelineUnderTest,
 ) -> None:

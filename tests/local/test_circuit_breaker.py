@@ -42,6 +42,7 @@ def mapping(pipeline: PipelineUnderTest) -> str:
     return pipeline.consumer("payments").state()
 
 
+@pytest.mark.long
 def test_an_outage_pauses_payments_until_a_few_orders_succeed(
     quick: PipelineUnderTest, orderctl: Orderctl
 ) -> None:

@@ -140,6 +140,7 @@ def tables_in(said: str) -> set[str]:
     return set(listed[1].split(", "))
 
 
+@pytest.mark.long
 def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     cloud: LocalCloud, orderctl: Orderctl
 ) -> None:

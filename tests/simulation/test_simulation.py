@@ -14,7 +14,7 @@ from simulation.rooms import Sabotage, load
 from simulation.sabotages import SABOTAGES, likely_seeds
 from simulation.template import topology
 
-SEEDS = 300
+SEEDS = 150
 CHUNKS = 5
 TESTS = Path(__file__).parents[1]
 

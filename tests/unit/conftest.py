@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orders.aws import clients, patience
+from orders.aws import patience
+from orders.aws.clients import CLIENTS
 from orders.aws.sqs import Retry
 from orders.aws.wire import client as lean
 from orders.payments.tries import Tries
@@ -30,7 +31,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-@pytest.fixture(params=clients.CLIENTS)
+@pytest.fixture(
+    params=[
+        kind if kind == "lean" else pytest.param(kind, marks=pytest.mark.long) for kind in CLIENTS
+    ]
+)
 def client_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which clients the functions have: every test that needs AWS runs with each."""
     kind: str = request.param

@@ -6,9 +6,9 @@ from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 from .account import Account, wait_for
 
-MESSAGES = 1000
+MESSAGES = 400
 # Messages that only lie there: the longer a queue, the longer it takes to filter it.
-BALLAST = 4000
+BALLAST = 1000
 FORWARD = """
     import boto3
 
