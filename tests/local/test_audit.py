@@ -258,6 +258,7 @@ def test_what_a_waiting_message_will_put_right_is_not_judged(
     assert audited(orderctl, order_id, sku) == {}
 
 
+@pytest.mark.long
 def test_while_orders_flow_nothing_is_found_that_is_not_so(
     pipeline: PipelineUnderTest, orderctl: Orderctl
 ) -> None:

@@ -149,6 +149,7 @@ def test_nothing_to_change_is_no_error(one: Stack) -> None:
     assert after.outputs == before.outputs
 
 
+@pytest.mark.long
 def test_failure_names_its_first_cause_and_can_be_mended(one: Stack) -> None:
     with pytest.raises(StackError) as caught:
         one.deploy(BROKEN)
