@@ -87,7 +87,10 @@ def _workers(server: int) -> Iterator[tuple[str, psutil.Process]]:
         with contextlib.suppress(psutil.Error):
             for argument in process.cmdline():
                 if _WORKER in argument:
-                    yield argument.partition(_WORKER)[2].partition("/")[0], process
+                    yield (
+                        argument.partition(_WORKER)[2].partition("/")[0].rpartition("-")[0],
+                        process,
+                    )
 
 
 def _send(pipeline: Pipeline, count: int, rate: float) -> Result:
