@@ -17,7 +17,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -280,37 +280,30 @@ class DynamoDB:
                 responses.append({})
         return {"Responses": responses}
 
-    def get_paginator(self, _operation: str) -> DynamoDB:
-        """The paginator of ``Query``."""
-        return self
-
-    def paginate(self, **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
-        """The orders of a key of the index that were placed before a time."""
+    def query(self, **arguments: Any) -> Any:  # noqa: ANN401
+        """The orders of a key of the index that were placed before a time, as a page."""
         values = arguments["ExpressionAttributeValues"]
         before = values[":time"]["S"]
-        found: list[str] = []
+        begin = arguments.get("ExclusiveStartKey", {"placed_at": {"S": ""}})["placed_at"]["S"]
+        found: list[tuple[str, str]] = []
         for order_id, placed_at in self.unfinished.get(values[":shard"]["S"], {}).items():
             if placed_at >= before:
                 break
-            found.append(order_id)
+            if placed_at > begin:
+                found.append((order_id, placed_at))
         if arguments.get("Select") == "COUNT":
-            yield {"Count": len(found)}
-            return
-        for start in range(0, len(found), 100):
-            page = found[start : start + 100]
-            yield {"Items": [{"order_id": {"S": order_id}} for order_id in page]}
+            return {"Count": len(found)}
+        page = found[: arguments["Limit"]]
+        last = {"LastEvaluatedKey": {"placed_at": {"S": page[-1][1]}}} if page != found else {}
+        return {"Items": [{"order_id": {"S": order_id}} for order_id, _ in page], **last}
 
 
 class Logs:
     """The client of CloudWatch Logs: a charge that failed is a passing reason, as is no reason."""
 
-    def get_paginator(self, _operation: str) -> Logs:
-        """The paginator of ``FilterLogEvents``."""
-        return self
-
-    def paginate(self, **_arguments: object) -> Iterator[Any]:
+    def filter_log_events(self, **_arguments: object) -> Any:  # noqa: ANN401
         """Nothing."""
-        yield {"events": []}
+        return {"events": []}
 
 
 class Context:
