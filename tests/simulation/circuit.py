@@ -23,8 +23,9 @@ _TABLE: Final = "circuits"
 _OPERATOR: Final = "operator"
 _ON_ITS_WAY_SECONDS: Final = 15
 """How long after an operator's note a call may take effect that was decided before it."""
-_SETTLED_SECONDS: Final = 240
-"""How long after an operator's note the consumer may be switched on by such a call."""
+_MOST_SEEN_ON: Final = 4
+"""In how many runs the circuit breaker may see what is on hold switched on by such a call: one run
+makes it right, and may die before."""
 
 
 class Circuit:
@@ -38,6 +39,8 @@ class Circuit:
         self._circuits = Circuits(_Direct(tables), _TABLE)  # type: ignore[arg-type]
         self._held_since: float | None = None
         self._by_hand = False
+        self._seen_on = 0
+        """How often the circuit breaker has seen it switched on since it is on hold."""
         self._is_free = True
         """Whether no operator is about to do anything."""
         self._operating = False
@@ -61,6 +64,8 @@ class Circuit:
         arguments = request.arguments
         match request.operation:
             case "GetEventSourceMapping":
+                if self._is_held_for(_ON_ITS_WAY_SECONDS) and self._source.state != "Disabled":
+                    self._seen_on += 1
                 return {"State": self._source.state}
             case "UpdateEventSourceMapping":
                 if arguments["Enabled"] and self._is_held_for(_ON_ITS_WAY_SECONDS):
@@ -139,12 +144,12 @@ class Circuit:
         self._world.story.tell(_OPERATOR, f"pauses {CONSUMER}{' by hand' * self._by_hand}")
         if not self._by_hand:
             self._note(partial(self._circuits.hold, CONSUMER))
-        self._held_since = self._world.scheduler.now
+        self._held_since, self._seen_on = self._world.scheduler.now, 0
         self._switch(on=False)
 
     def _resume(self) -> None:
         self._world.story.tell(_OPERATOR, f"resumes {CONSUMER}")
-        if self._is_held_for(_SETTLED_SECONDS) and self._source.state != "Disabled":
+        if self._seen_on > _MOST_SEEN_ON and self._source.state != "Disabled":
             raise Violation(OPERATOR, f"{CONSUMER} is on hold, and {self._source.state}")
         self._held_since, self._is_free = None, True
         if not self._by_hand:
