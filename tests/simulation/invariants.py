@@ -371,8 +371,8 @@ class AtRest:
             if (change.table, change.key) == ("orders", key) and change.before is None
         ]
         record = self.tables.items("orders").get(key, {})
-        if "amount" not in record:
-            return
+        if "amount" not in record or not all(update.version for update in updates):
+            return  # told before it was on record: what follows is told anew
         since = recorded[0]
         told = [update for update in updates if since <= update.seconds < since + _FRESH_SECONDS]
         for (status, version), times in Counter((u.status, u.version) for u in told).items():

@@ -69,7 +69,8 @@ class Notifications:
         order_id, told = event.detail.order_id, None
         order = self.orders.get(order_id)
         while (updates := order_updates(order, event)) and updates[-1] != told:
-            fresh = is_fresh(order, utc_ago)
+            # What was told here before it, too, may have come after what others told.
+            fresh = told is None and is_fresh(order, utc_ago)
             *before, told = updates
             for update in before:
                 self._publish(update)

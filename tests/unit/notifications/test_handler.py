@@ -142,6 +142,24 @@ def test_an_old_order_that_moves_on_meanwhile_is_told_again(
     ]
 
 
+def test_what_was_told_before_the_record_does_not_come_last(
+    handler: Notifications,
+    sns: SNSClient,
+    published: list[dict[str, str]],
+    table: OrderTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others may have told all of it meanwhile, so that the topic would drop how it stands."""
+    monkeypatch.setattr(module, "utc_now", lambda: "now")
+    on_publishing(sns, lambda: table.create(order(PLACED, CANCELLED, age=1)))
+    handler(order_placed("a"), Context())
+    assert published == [
+        message("placed", 0),
+        message("placed", 1),
+        message("cancelled", 2, ":now", reason="no funds"),
+    ]
+
+
 def on_publishing(sns: SNSClient, what: Callable[[], object]) -> None:
     """Have something happen with the first update."""
     pending = [what]
