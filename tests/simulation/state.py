@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class Ids:
     """The ids that a run gives: they are told apart, and nothing else."""
 
     def __init__(self, topology: Topology) -> None:
-        names = sorted({"event", *topology.queues, *topology.functions}, key=len, reverse=True)
+        names = sorted({*topology.queues, *topology.functions}, key=len, reverse=True)
         pattern = re.compile(rf"\b((?:{'|'.join(names)})[-#]\d+(?:[-~]\d+)*)")
         self._parts = lru_cache(_MOST_KNOWN_TEXTS)(pattern.split)
         """What stands between ids and the ids, by turns. Most facts of a state are known."""
@@ -46,6 +46,9 @@ class Ids:
         """All facts in one text, with ids that follow from it alone."""
         numbers: dict[str, str] = {}
         fresh = count(1)
+        ordered = sorted((self.strip(fact), fact) for fact in facts)
+        if any(one[0] == other[0] for one, other in pairwise(ordered)):
+            ordered = self._sorted_by_use(ordered)
 
         def renumbered(fact: str) -> str:
             parts = list(self._parts(fact))
@@ -55,8 +58,17 @@ class Ids:
                 parts[place] = numbers[parts[place]]
             return "".join(parts)
 
-        ordered = sorted(facts, key=lambda fact: (self.strip(fact), fact))
-        return "\n".join(sorted(map(renumbered, ordered)))
+        return "\n".join(sorted(renumbered(fact) for _, fact in ordered))
+
+    def _sorted_by_use(self, facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Facts that differ in ids only in an order of what else these ids stand in."""
+        uses: dict[str, list[tuple[str, int]]] = {}
+        for text, fact in facts:
+            for place, id_ in enumerate(self._parts(fact)[1::2]):
+                uses.setdefault(id_, []).append((text, place))
+        return sorted(
+            facts, key=lambda f: (f[0], [sorted(uses[i]) for i in self._parts(f[1])[1::2]], f[1])
+        )
 
 
 @dataclass(frozen=True, slots=True)

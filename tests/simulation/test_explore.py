@@ -139,7 +139,7 @@ def test_the_search_has_every_end_that_a_random_schedule_has(scope: Scope) -> No
 
 @pytest.mark.parametrize("faults", [0, 1])
 def test_nothing_breaks_with_a_fault_at_any_call(faults: int) -> None:
-    """An UnexpectedEventError says what is missing in `places.CAUSES`."""
+    """An UnforeseenError says what is missing in `places.CAUSES`."""
     search(replace(scope("single"), faults=faults))
 
 
