@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import count, pairwise
@@ -17,6 +18,7 @@ from random import Random
 from typing import Any, Final
 
 from simulation.agenda import ANSWER, name_of
+from simulation.invariants import is_cancel
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import Message, Queues
 from simulation.scheduler import Action
@@ -136,7 +138,9 @@ class Snapshot:
             f"published {event.publisher} {event.detail_type} {event.detail}"
             for event in witness.published
         }
-        yield from {f"handled {h.queue} {h.detail_type} {h.order_id}" for h in witness.handled}
+        yield from {
+            f"handled {h.detail_type} {h.order_id}" for h in witness.handled if is_cancel(h)
+        }
         for key in self.plan.orders:
             updates = [
                 (update.group, update.status, update.version, round(update.seconds))
@@ -158,6 +162,8 @@ class Snapshot:
 
 def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
     """A value, as far as the future depends on it."""
+    if isinstance(value, str | int | Decimal) or value is None:
+        return repr(value)
     match value:
         case partial() if name_of(value) == ANSWER and value.args[0].alive:
             invocation, _, _, on_end = value.args  # what it asks follows from what it was answered
