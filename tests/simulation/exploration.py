@@ -156,7 +156,7 @@ class Exploration(Simulation):
         """A copy of a run, with another schedule that begins in the same way.
 
         Args:
-            copy: of the run, made in its `enter`.
+            copy: of the run, in a state that it had just entered.
             choices: the schedule's.
         """
         run: Exploration = copy.thing()
@@ -230,8 +230,8 @@ class Exploration(Simulation):
             steps = list(self._steps())
             if not steps:
                 return None
-        self._choices.enter(self._describe, self._copied)
-        number = self._choices.choose_step(partial(self._worth_taking, steps))
+        self._choices.enter(self._describe)
+        number = self._choices.choose_step(partial(self._worth_taking, steps), self._copied)
         return steps[number] if steps else next(islice(self._steps(), number, None))
 
     def _just_begun(self) -> list[Step]:
