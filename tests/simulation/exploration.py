@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, permutations
+from itertools import permutations
 from math import inf
 from typing import Any, Final
 
@@ -218,6 +218,7 @@ class Exploration(Simulation):
                 self._caretaker_left,
                 self.agenda.standing,
                 self._ground.memory.kept(),
+                [(request, fault.name) for request, fault in self._faults.lasting],
             ),
         )
 
@@ -225,14 +226,11 @@ class Exploration(Simulation):
 
     def _next_step(self) -> Step | None:
         """Choose; None if nothing can happen any more."""
-        steps: list[Step] = []
-        if not self._choices.is_repeating:
-            steps = list(self._steps())
-            if not steps:
-                return None
-        self._choices.enter(self._describe)
-        number = self._choices.choose_step(partial(self._worth_taking, steps), self._copied)
-        return steps[number] if steps else next(islice(self._steps(), number, None))
+        steps = list(self._steps())
+        if not steps:
+            return None
+        worth_taking = partial(self._worth_taking, steps)
+        return steps[self._choices.choose_step(worth_taking, self._describe, self._copied)]
 
     def _just_begun(self) -> list[Step]:
         """The first call of what has just begun: that it began earlier makes no difference."""

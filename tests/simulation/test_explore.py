@@ -128,7 +128,7 @@ class Wanderer(Choices):
     def choose(self, ways: int) -> int:
         return self._random.randrange(ways)
 
-    def choose_step(self, find: Callable[[], Sequence[int]], copy: object = None) -> int:
+    def choose_step(self, find: Callable[[], Sequence[int]], describe: object, copy: object) -> int:
         return self._random.choice(find())
 
     def enter(self, describe: object) -> None:
