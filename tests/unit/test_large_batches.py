@@ -165,7 +165,7 @@ def test_an_order_s_message_sees_what_an_earlier_part_did(
 def test_many_failed_messages_are_delayed_with_calls_of_ten(
     dynamodb: DynamoDBClient, tap: TappedBus, retry: Retry, tries: Tries
 ) -> None:
-    processor = Moody(0, 0, {f"o{n}" for n in range(0, 150, 2)})
+    processor = Moody(0, 0, fails={f"o{n}" for n in range(0, 150, 2)})
     handler = PaymentsProcessor(Ledger(dynamodb, "payments"), processor, tap.bus, retry, tries)
     sizes: list[int] = []
     line(retry.client()).before(

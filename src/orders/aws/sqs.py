@@ -87,7 +87,9 @@ class Batch(Generic[EventT]):
     _states: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def read(cls, records: list[dict[str, Any]], decode: Callable[[str], EventT]) -> Batch[EventT]:
+    def read(
+        cls, records: Sequence[dict[str, Any]], decode: Callable[[str], EventT]
+    ) -> Batch[EventT]:
         """Decode the records of an SQS event; what cannot be read has failed already.
 
         Args:
