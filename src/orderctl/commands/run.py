@@ -87,7 +87,7 @@ def run(
 
     Args:
         orders: How many orders to send.
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
 
     Raises:
         OrderctlError: A check failed; the screen shows which.

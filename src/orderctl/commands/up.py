@@ -32,7 +32,7 @@ def up(
 
     Args:
         port: The port to listen on. [default: 4566, or the next free port]
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
         detach: Leave it running and return when it is ready.
     """
     given = parse_parameters(param)
