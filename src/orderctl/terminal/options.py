@@ -66,7 +66,7 @@ def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
     Raises:
         UsageError: a value is not of the form KEY=VALUE, or a file cannot be read.
     """
-    given = {}
+    given: dict[str, str] = {}
     for pair in pairs:
         if pair.startswith("@"):
             given |= _parameters_in(Path(pair[1:]))
