@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from orders.aws.errors import AwsError
 from orders.aws.items import UnreadableRecordError, to_item
+from orders.aws.parts import parts
 from orders.aws.patience import UNPROCESSED, try_all
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ T = TypeVar("T")
 
 CONFLICT: Final = "somebody else wrote first"
 """Why a write was not made whose condition did not hold."""
+_STATEMENTS_A_CALL: Final = 25
+"""As many as ``BatchExecuteStatement`` takes."""
+_KEYS_A_CALL: Final = 100
+"""As many as ``BatchGetItem`` takes."""
 _CONFLICT_CODES: Final = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 
 
@@ -104,15 +109,15 @@ def change_state(table: str, before: StateRecord | None, now: StateRecord) -> St
 def write_all(
     client: DynamoDBClient, statements: Mapping[str, Statement], context: Context
 ) -> dict[str, str]:
-    """Make conditional writes in one call, at one write unit each.
+    """Make conditional writes with as few calls as possible, at one write unit each.
 
-    The call answers 200 with failures inside, one answer a statement and in their order. What was
+    A call answers 200 with failures inside, one answer a statement and in their order. What was
     refused for a transient reason is tried again. The write may have been made all the same: then
     the next try meets it, and the answer is CONFLICT.
 
     Args:
         client: a DynamoDB client.
-        statements: at most 25, by order id, no two for one item.
+        statements: by order id, no two for one item.
         context: the invocation's.
 
     Returns:
@@ -122,6 +127,9 @@ def write_all(
         return {}
 
     def attempt(some: Sequence[Statement]) -> list[str | None]:
+        return [code for call in parts(some, _STATEMENTS_A_CALL) for code in execute(call)]
+
+    def execute(some: Sequence[Statement]) -> list[str | None]:
         try:
             answer = client.batch_execute_statement(
                 Statements=[{"Statement": s.text, "Parameters": s.parameters} for s in some]
@@ -145,12 +153,12 @@ def read_all(
     read: Callable[[Item], T],
     context: Context,
 ) -> tuple[dict[str, T], dict[str, str]]:
-    """Read records by order id in one call, as they are now.
+    """Read records by order id, as they are now, with as few calls as possible.
 
     Args:
         client: a DynamoDB client.
         table: a table whose key is ``order_id``.
-        order_ids: at most 100, each once.
+        order_ids: each once.
         read: makes a record of an item, or raises UnreadableRecordError.
         context: the invocation's. While there is time DynamoDB is asked again for what it left out.
 
@@ -160,6 +168,9 @@ def read_all(
     items: list[Item] = []
 
     def attempt(some: Sequence[str]) -> list[str | None]:
+        return [code for call in parts(some, _KEYS_A_CALL) for code in get(call)]
+
+    def get(some: Sequence[str]) -> list[str | None]:
         keys = [{"order_id": {"S": order_id}} for order_id in some]
         try:
             answer = client.batch_get_item(

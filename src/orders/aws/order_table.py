@@ -85,10 +85,10 @@ class OrderTable:
     def find(
         self, order_ids: Sequence[str], context: Context
     ) -> tuple[dict[str, Order], dict[str, str]]:
-        """Read orders, with one call.
+        """Read orders.
 
         Args:
-            order_ids: at most 100, each once.
+            order_ids: each once.
             context: the invocation's, for what is to be tried again.
 
         Returns:
@@ -197,7 +197,7 @@ class OrderTable:
         return None
 
     def write(self, orders: Sequence[Order], context: Context) -> dict[str, str]:
-        """Write orders, with one call, each only if nobody wrote it since it was read.
+        """Write orders, each only if nobody wrote it since it was read.
 
         Args:
             orders: as they are to be.
