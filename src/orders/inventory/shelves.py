@@ -19,9 +19,6 @@ Change = tuple[Reservation | None, Reservation]
 Shuffle = Callable[[Sequence[str]], Sequence[str]]
 """Puts shelves in a random order."""
 
-_UNSEEN = 1 << 62
-"""A SKU that nobody has looked at is taken from its first shelf, as if that had everything."""
-
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -49,8 +46,8 @@ class Plan:
     """What can be done at once. An order that is in neither has to wait for what comes first."""
 
     moves: list[Move]
-    short: dict[str, dict[str, int | None]]
-    """By order, of which SKUs there is too little for it alone, and how much; None: unknown SKU."""
+    short: set[str]
+    """The orders for which there seems to be too little, even if nobody else took any."""
 
 
 def arrange(changes: Sequence[Change], stock: Mapping[str, Levels], shuffle: Shuffle) -> Plan:
@@ -61,13 +58,13 @@ def arrange(changes: Sequence[Change], stock: Mapping[str, Levels], shuffle: Shu
 
     Args:
         changes: what is to be written; no order twice.
-        stock: what there is, by SKU. One that is not in it was not looked at.
+        stock: what there is, by SKU. One that is not in it has to be looked at.
         shuffle: shelves that will do equally well are taken at random, so that transactions
             seldom meet.
     """
     moves = [_put_back(change, stock) for change in changes if change[1].state != "reserved"]
     returned = {sku_of(shelf) for move in moves for shelf in move.put_back}
-    short: dict[str, dict[str, int | None]] = {}
+    short: set[str] = set()
     left = _in_order(changes, stock, shuffle)
     for change in changes:
         _, now = change
@@ -77,8 +74,8 @@ def arrange(changes: Sequence[Change], stock: Mapping[str, Levels], shuffle: Shu
             moves.append(Move(_noted(change, taken), taken=taken))
         elif not now.lines:
             moves.append(Move(change))
-        elif too_little := _too_little(now.lines, stock, returned):
-            short[now.order_id] = too_little
+        elif _seems_short(now.lines, stock, returned):
+            short.add(now.order_id)
     return Plan(moves, short)
 
 
@@ -96,7 +93,7 @@ def _in_order(
                 wanted[line.sku] += line.quantity
     left: dict[str, dict[str, int]] = {}
     for sku, quantity in wanted.items():
-        levels = stock.get(sku, {sku: _UNSEEN})
+        levels = stock.get(sku, {})
         if len(levels) > 1:
             fullest = sorted(shuffle(list(levels)), key=lambda shelf: -min(levels[shelf], quantity))
             left[sku] = {shelf: levels[shelf] for shelf in fullest}
@@ -133,14 +130,28 @@ def _portions(quantity: int, shelves: Mapping[str, int]) -> dict[str, int]:
     return {}
 
 
-def _too_little(
+def _seems_short(
     lines: Sequence[OrderLine], stock: Mapping[str, Levels], returned: set[str]
-) -> dict[str, int | None]:
-    """Of which SKUs there is too little for an order, even if nobody else took any."""
+) -> bool:
+    """Whether an order does not fit by itself, and not because it waits for what is returned."""
+    unseen = any(line.sku not in stock for line in lines)
+    return unseen or bool(find_shortage(lines, stock).keys() - returned)
+
+
+def find_shortage(lines: Sequence[OrderLine], stock: Mapping[str, Levels]) -> dict[str, int | None]:
+    """Of which SKUs there is too little for an order, even if nobody else took any.
+
+    Args:
+        lines: the order's.
+        stock: what there is, by SKU. One that is not in it is not judged.
+
+    Returns:
+        By SKU what there is on all shelves together; None for a SKU that is not known.
+    """
     short: dict[str, int | None] = {}
     for line in lines:
         levels = stock.get(line.sku)
-        if levels is None or line.sku in returned:
+        if levels is None:
             continue
         there = sum(max(level, 0) for level in levels.values())
         if there < line.quantity:
@@ -163,6 +174,5 @@ def _put_back(change: Change, stock: Mapping[str, Levels]) -> Move:
 def _noted(change: Change, taken: Mapping[str, int]) -> Change:
     """The reservation with where its lines were taken from, unless it is the first shelves."""
     before, now = change
-    if all(shelf == sku_of(shelf) for shelf in taken):
-        return change
-    return before, msgspec.structs.replace(now, taken=dict(taken))
+    noted = None if all(shelf == sku_of(shelf) for shelf in taken) else dict(taken)
+    return change if noted == now.taken else (before, msgspec.structs.replace(now, taken=noted))
