@@ -100,11 +100,11 @@ class Movement:
             why = ""
             for line in now.lines:
                 if line.sku in self.stock.unreadable:
-                    why = f"cannot be read ({line.sku}: {self.stock.unreadable[line.sku]})"
+                    why = f"{line.sku}: {self.stock.unreadable[line.sku]}"
                 elif before and self.stock.levels.get(line.sku) == {}:
-                    why = f"is not there to put {line.sku} back to"
+                    why = f"{line.sku}: there is no stock item to put it back to"
             if why:
-                self._refuse([change], f"a stock item that {why}")
+                self._refuse([change], why)
             else:
                 readable.append(change)
         self.ready = readable
