@@ -76,6 +76,7 @@ class Faults:
         Args:
             request: the call.
             function: whose call it is.
+            orders: those it works on, any of which a call may be for that names none.
             perform: has it take effect.
             retries_cover_it: whether the function has tries and time left for a refusal.
         """
