@@ -16,6 +16,7 @@ from orderctl.localcloud.gaps.awslambda import (
     mappings,
     permissions,
     updates,
+    workers,
 )
 from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
@@ -54,6 +55,7 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        workers,
         deletions,
         early_validation,
         leading_keys,
