@@ -43,6 +43,10 @@ _signer: contextvars.ContextVar[Signer | None] = contextvars.ContextVar("signer"
 _failure: contextvars.ContextVar[SignatureError | None] = contextvars.ContextVar(
     "signature_failure", default=None
 )
+# What the request's signer was resolved to.
+_resolved: contextvars.ContextVar[dict[tuple[object, ...], PrincipalInfo | AuthError]] = (
+    contextvars.ContextVar("resolved")
+)
 
 
 def set_verified(signer: Signer | None, failure: SignatureError | None = None) -> None:
@@ -54,6 +58,7 @@ def set_verified(signer: Signer | None, failure: SignatureError | None = None) -
     """
     _signer.set(signer)
     _failure.set(failure)
+    _resolved.set({})
 
 
 def verified_key() -> str:
@@ -72,8 +77,11 @@ def install() -> None:
     def resolve_verified(access_key_id: str, *request: object) -> PrincipalInfo | AuthError:
         if refusal := _refusal(access_key_id):
             return refusal
-        principal: PrincipalInfo | AuthError = resolve(access_key_id, *request)
-        return principal
+        # A request is judged by what its caller may do when it comes, and asks for that often.
+        resolved, asked = _resolved.get(), (access_key_id, *request)
+        if asked not in resolved:
+            resolved[asked] = resolve(access_key_id, *request)
+        return resolved[asked]
 
     def identify_verified(access_key_id: str) -> dict[str, Any] | None:
         if _refusal(access_key_id):
