@@ -18,9 +18,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator
+from typing import Any, cast
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 
@@ -110,7 +112,7 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
     server = _Server(
         uvicorn.Config(
             build_app(instance),
-            http="httptools",
+            http=_Protocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -141,6 +143,45 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
         finally:
             logging.disable()  # threads would log that the event loop is gone
             lambda_runtime.reset()  # again, for processes that were started in the meantime
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP whose responses leave in one piece, so that their readers wake up once.
+
+    uvicorn writes head and body one after the other, each at once.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Write to the new connection through a buffer."""
+        super().connection_made(cast(asyncio.Transport, _Buffered(transport, self.loop)))
+
+
+class _Buffered:
+    """A transport that writes what came in one turn of the event loop together."""
+
+    def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = loop
+        self._waiting: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Close when everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.write(b"".join(self._waiting))
+        self._waiting.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        return getattr(self._transport, name)
 
 
 class _Server(uvicorn.Server):

@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import select
-import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +64,7 @@ def _marked(script: str, place: str) -> str:
 class _Output:
     """What a process has written since it was asked, read as it comes."""
 
-    process: subprocess.Popen[str]
+    process: Any  # a Popen; MiniStack has no types
     log: bytearray
     _answer: bytearray = field(default_factory=bytearray)
 
@@ -76,8 +75,6 @@ class _Output:
             TimeoutError: It was not there at the deadline.
             _DiedError: The process ended.
         """
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
         buffers = {
             self.process.stdout.fileno(): self._answer,
             self.process.stderr.fileno(): self.log,
@@ -113,8 +110,10 @@ def _response(answer: bytearray) -> dict[str, Any] | None:
     return None
 
 
-class _Worker(lambda_runtime.Worker):
+class _Worker(lambda_runtime.Worker):  # type: ignore[misc]
     """MiniStack's process for a Python function, with one invocation at a time."""
+
+    _proc: Any
 
     def __init__(self, *of: object) -> None:
         super().__init__(*of)
@@ -172,7 +171,6 @@ class _Worker(lambda_runtime.Worker):
     def _ask(output: _Output, envelope: dict[str, Any], timeout: float) -> dict[str, Any]:
         """Send an invocation to the process and wait for its end."""
         deadline = time.monotonic() + timeout
-        assert output.process.stdin is not None
         output.process.stdin.write(json.dumps(envelope) + "\n")
         output.process.stdin.flush()
         return output.wait(deadline)
