@@ -295,7 +295,8 @@ class RememberedDynamoDB(DynamoDB):
 
     def put(self, table: str, item: Item) -> None:
         """Have an item in a table from the beginning."""
-        self._missed.append(("PutItem", {"TableName": table, "Item": item}))
+        arguments = {"TableName": table, "Item": item}
+        self._written.append(Request("dynamodb", "PutItem", arguments))
         self._now[table][item[self._keys[table]]["S"]] = item
         self._text = ""
 
@@ -310,21 +311,23 @@ class RememberedDynamoDB(DynamoDB):
 
     def _create(self) -> None:
         self._text = ""
-        self._missed: list[tuple[str, Mapping[str, Any]]] = []
-        """The writes that MiniStack does not know of."""
+        self._written: list[Request] = []
+        """All writes so far."""
         self._up_to_date = False
+        """Whether MiniStack knows of them."""
         self._tokens: set[str] = set()
 
     def _evaluate(self, request: Request) -> Evaluated:
         key = self._key(request)
-        if key in self.memory and not self._up_to_date:
-            if request.operation not in READS:
-                self._missed.append((request.operation, request.arguments))
+        is_known = key in self.memory and not self._up_to_date
+        if not is_known and not self._up_to_date:
+            self._catch_up()
+        if request.operation not in READS:
+            self._written.append(request)
+        if is_known:
             text, after = self.memory[key]
             status, answer = json.loads(text)
             return status, answer, after
-        if not self._up_to_date:
-            self._catch_up()
         status, answer, after = super()._evaluate(request)
         self.memory[key] = json.dumps((status, answer)), after
         return status, answer, after
@@ -338,9 +341,13 @@ class RememberedDynamoDB(DynamoDB):
 
     def _catch_up(self) -> None:
         super()._create()
-        for operation, arguments in self._missed:
-            _call(operation, arguments)
+        for request in self._written:
+            _call(request.operation, request.arguments)
         self._up_to_date = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has of it: MiniStack is not copied."""
+        return {**vars(self), "_up_to_date": False}
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
