@@ -271,7 +271,10 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
             for load in _LOADS
         },
         "by_fill": {
-            fill: {v: _total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS}
+            fill: {
+                **{v: _total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS},
+                FLOOR: _total(bill.floor(rate=_LOAD, fill=fill)),
+            }
             for fill in _FILLS
         },
         "by_duplicates": {

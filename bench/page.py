@@ -28,6 +28,7 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
     for name, rows in (
         ("circumstances", _circumstances(recorded["measured"])),
         ("dollars", _dollars(recorded["costs"]["by_rate"])),
+        ("fill", _fill(recorded["costs"]["by_fill"])),
         ("functions", _functions(recorded)),
         ("local", _local(recorded["local"])),
     ):
@@ -67,6 +68,16 @@ def _dollars(rates: Mapping[str, Any]) -> Iterator[Row]:
     least = [sum(found[FLOOR].values()) for found in rates.values() for _ in BILLED]
     shares = (sum(bill.values()) / floor for bill, floor in zip(bills, least, strict=True))
     yield ("of the floor", *(f"{share:.2f}" for share in shares))
+
+
+def _fill(fills: Mapping[str, Any]) -> Iterator[Row]:
+    yield from _header("messages in a batch", *BILLED, "ours of the floor")
+    for fill, found in fills.items():
+        yield (
+            fill,
+            *(f"{found[version]:.2f}" for version in BILLED),
+            f"{found[OURS] / found[FLOOR]:.2f}",
+        )
 
 
 def _functions(results: Mapping[str, Any]) -> Iterator[Row]:

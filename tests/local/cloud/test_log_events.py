@@ -1,4 +1,5 @@
 import json
+from typing import Literal
 
 from .account import Account, wait_for
 
@@ -32,7 +33,9 @@ def test_an_exception_is_logged_once(account: Account, name: str) -> None:
     assert lines(account, name).count("ValueError: no") == 1
 
 
-def system_events(account: Account, name: str, level: str) -> list[tuple[str, str | None]]:
+def system_events(
+    account: Account, name: str, level: Literal["INFO", "WARN"]
+) -> list[tuple[str, str | None]]:
     """What Lambda itself logs of two invocations, the second of which fails."""
     account.function(name, "def handler(event, context): print({}[event] if event else 'fine')")
     account.functions.update_function_configuration(
