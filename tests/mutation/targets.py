@@ -39,7 +39,12 @@ TARGETS: Final = {
     "orders.order_api.responses": ("unit/order_api",),
     "orders.order_api.validation": ("unit/order_api/test_validation.py", "unit/order_api"),
     "orders.order_api.handler": ("unit/order_api/test_handler.py", "unit/order_api"),
-    "orders.order": ("unit/tracker/test_decisions.py", "unit/aws/test_items.py", "unit/order_api"),
+    "orders.order": (
+        "unit/test_order.py",
+        "unit/tracker/test_decisions.py",
+        "unit/aws/test_items.py",
+        "unit/order_api",
+    ),
     "orders.audit.decisions": ("unit/audit/test_decisions.py",),
     "orders.audit.history": ("unit/audit/test_history.py",),
     "orders.aws.sqs": ("unit/aws/test_sqs.py", "unit/tracker/test_handler.py", "unit/payments"),
