@@ -35,10 +35,19 @@ TARGETS: Final = {
     "orders.circuit_breaker.handler": ("unit/circuit_breaker/test_handler.py",),
     "orders.notifications.decisions": ("unit/notifications",),
     "orders.notifications.handler": ("unit/notifications",),
-    "orders.order_api.caller": ("unit/order_api/test_caller.py", "unit/order_api"),
-    "orders.order_api.responses": ("unit/order_api",),
-    "orders.order_api.validation": ("unit/order_api/test_validation.py", "unit/order_api"),
-    "orders.order_api.handler": ("unit/order_api/test_handler.py", "unit/order_api"),
+    "orders.order_api.caller": ("unit/order_api/test_caller.py",),
+    "orders.order_api.responses": (
+        "unit/order_api/test_handler.py",
+        "unit/order_api/test_caller.py",
+    ),
+    "orders.order_api.validation": (
+        "unit/order_api/test_validation.py",
+        "unit/order_api/test_handler.py",
+    ),
+    "orders.order_api.handler": (
+        "unit/order_api/test_handler.py",
+        "unit/order_api/test_caller.py",
+    ),
     "orders.order": (
         "unit/test_order.py",
         "unit/tracker/test_decisions.py",

@@ -218,7 +218,8 @@ class TestNamesTheField:
         assert str(raised.value) == (
             f"amount: is required: {rule}; "
             "currency: must be an ISO 4217 code of three capital letters, such as USD; "
-            f"unknown field: is not a known field; known: {', '.join(OrderPlaced.__struct_fields__)}"
+            "unknown field: is not a known field; known: "
+            + ", ".join(OrderPlaced.__struct_fields__)
         )
         with pytest.raises(InvalidOrderError, match=r"^must be a JSON object$"):
             parse_order("1", "made")
