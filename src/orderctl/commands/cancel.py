@@ -43,7 +43,7 @@ def cancel(
         OrderctlError: It was not cancelled, or that was not decided in time.
     """
     check_order_id(order_id)
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         status = pipeline.api.cancel(order_id).status
         order: dict[str, Any] = {}
         if status == HTTPStatus.ACCEPTED:

@@ -174,7 +174,10 @@ def facts_of(each: Parked) -> dict[str, Any]:
 
 
 def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
-    with connect(target) as pipeline, _receive_one(pipeline, names, message_id) as (queue, message):
+    with (
+        connect(target, changes=True) as pipeline,
+        _receive_one(pipeline, names, message_id) as (queue, message),
+    ):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
@@ -216,7 +219,7 @@ def purge(
         OrderctlError: There is no such queue or message, it was not confirmed, or not everything
             could be deleted.
     """
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         if message_id is not None:
             with _receive_one(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
@@ -361,7 +364,7 @@ def redrive(
     if message_id is not None:
         _redrive_message(names, message_id, as_json, target)
         return
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         results = [
             (queue.name, _redrive(queue, quiet=as_json))
             for queue in _choose_queues(pipeline, names)

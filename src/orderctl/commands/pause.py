@@ -49,7 +49,7 @@ def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target =
 
 
 def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         consumer = pipeline.consumer(name)
         with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
             changed = consumer.switch(on=on)

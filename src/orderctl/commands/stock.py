@@ -187,7 +187,7 @@ def _change(
     """Change one SKU after the other, and print each one's old and new quantity."""
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         for sku in skus:
             try:
                 before, now = change(pipeline, sku)

@@ -56,7 +56,7 @@ def tune(
     Raises:
         OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         question = (
             f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
             f"memory of {function} meanwhile?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -46,7 +45,7 @@ def updates(
     if follow and peek:
         raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connect(target) as pipeline:
+    with connect(target, changes=not peek) as pipeline:
         queue = pipeline.updates
         if peek:
             _peek(queue, printer)
@@ -108,7 +107,7 @@ class Printer:
                 console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
-        sys.stdout.flush()  # print before the messages are deleted
+        console.flush()  # print before the messages are deleted
         self.shown += len(read)
         return [message for message, _ in read]
 
