@@ -15,12 +15,17 @@ from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Lines
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20
 
 
+_JSON = Lines(OrderUpdate)
+
+
 @app.command(group=ORDERS, help_epilogue="Example: orderctl updates --follow")
+@_JSON.of_command
 def updates(
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
@@ -103,8 +108,7 @@ class Printer:
             else:
                 read.append((message, update))
         if self._as_json:
-            for message, _ in read:
-                console.json_as_written(msgspec.json.format(message.body, indent=-1))
+            _JSON.show(update for _, update in read)
         else:
             self._print([update for _, update in read])
         console.flush()  # print before the messages are deleted
