@@ -11,6 +11,7 @@ from orderctl.pipeline.api import ApiClient
 from orderctl.pipeline.consumers import Consumer
 from orderctl.pipeline.dead_letters import DeadLetters
 from orderctl.pipeline.functions import Functions
+from orderctl.pipeline.order_list import OrderList
 from orderctl.pipeline.orders import Orders
 from orderctl.pipeline.queues import Queue
 from orderctl.pipeline.replay import Archive
@@ -70,6 +71,11 @@ class Pipeline:
     def orders(self) -> Orders:
         """The tables of orders, payments and reservations."""
         return Orders(self._dynamodb, self.stack.outputs)
+
+    @cached_property
+    def order_list(self) -> OrderList:
+        """The orders by time and by how they ended, in pages."""
+        return OrderList(self._dynamodb, self.orders, self.stack)
 
     @cached_property
     def stock(self) -> Stock:
