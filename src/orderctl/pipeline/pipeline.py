@@ -10,6 +10,7 @@ from orderctl.pipeline.alarms import Alarms
 from orderctl.pipeline.api import ApiClient
 from orderctl.pipeline.consumers import Consumer
 from orderctl.pipeline.dead_letters import DeadLetters
+from orderctl.pipeline.feed import Feeds
 from orderctl.pipeline.functions import Functions
 from orderctl.pipeline.order_list import OrderList
 from orderctl.pipeline.orders import Orders
@@ -127,6 +128,11 @@ class Pipeline:
         """The alarms."""
         topic = self.stack.outputs["PipelineAlarmsTopicArn"]
         return Alarms(self.session.client("cloudwatch"), topic)
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        """The events of the bus, as they pass."""
+        return Feeds(self.session, self.stack)
 
     @cached_property
     def archive(self) -> Archive:
