@@ -207,8 +207,7 @@ def _table(name: str) -> CreateTableInputTypeDef:
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{"AttributeName": KEYS[name], "KeyType": "HASH"}],
         "AttributeDefinitions": [
-            {"AttributeName": attribute, "AttributeType": "S"}
-            for attribute in attributes
+            {"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes
         ],
     }
     if indexes:

@@ -463,6 +463,12 @@ def check_distinct_skus(lines: tuple[OrderLine, ...]) -> None:
         raise ValueError("items must not name a SKU twice")
 
 
+def money(amount: Decimal, currency: str) -> str:
+    """A sum as a person reads it: ``12.50 USD``; with more decimals only where it has more."""
+    text = f"{amount:.2f}"
+    return f"{text if Decimal(text) == amount else amount} {currency}"
+
+
 def fit(text: str, max_length: int) -> str:
     """Make a text from elsewhere fit the contract: valid Unicode, cut to a length.
 
