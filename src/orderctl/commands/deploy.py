@@ -88,8 +88,10 @@ def deploy(
     if prefix is not None:
         given = {**given, _PREFIX: prefix}
     template.check(given)
-    where = choose_account(target, local=target.local)
-    name = target.stack or f"{prefix or ''}{deploying.DEFAULT_NAME}"
+    where = choose_account(target, deploys=True)
+    name = target.stack or (
+        where.context.stack if prefix is None else f"{prefix}{deploying.DEFAULT_NAME}"
+    )
     if where.local:
         given = with_user_pool(where.session, name, given)
     check_can_ask(yes=yes or plan_only)

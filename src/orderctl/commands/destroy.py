@@ -40,8 +40,8 @@ def destroy(*, delete_tables: bool = False, yes: Yes = False, target: Target = T
         OrderctlError: It was not confirmed, there is no such stack, or something could not be
             deleted.
     """
-    where = choose_account(target, local=target.local)
-    name = target.stack_name
+    where = choose_account(target, deploys=True)
+    name = where.context.stack
     check_can_ask(yes=yes)
     show_account(where, name)
     destruction = Destruction(where.session, name, poll_seconds(where))

@@ -6,8 +6,9 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from cyclopts import App, Parameter, validators
 from rich.text import Text
@@ -31,6 +32,7 @@ from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
+from orderctl.terminal.results import Lines
 
 _NOTHING = "-"
 _ALARM_STYLES = {"OK": "green", "ALARM": "bold red"}
@@ -55,12 +57,84 @@ MessageId = Annotated[
 ]
 
 
+class Listed(msgspec.Struct, kw_only=True):
+    """A dead-letter queue.
+
+    Attributes:
+        queue: Its name.
+        messages: How many are parked in it.
+        oldest_age_seconds: The age of the oldest; null without any, or without a metric yet.
+        alarm: The state of its alarm.
+    """
+
+    queue: str
+    messages: int
+    oldest_age_seconds: int | None
+    alarm: str | None
+
+
+class Shown(msgspec.Struct, kw_only=True):
+    """A parked message.
+
+    Attributes:
+        queue: The dead-letter queue that it is in.
+        message_id: Its id.
+        order_id: The order that it is about; null when it does not say.
+        event: The event that it tells.
+        sent_at: When it was sent.
+        reason: Why it is parked.
+        failed_at: When it failed; null when that is not known.
+        attributes: Its attributes.
+        body: Its body.
+    """
+
+    queue: str
+    message_id: str
+    order_id: str | None
+    event: str
+    sent_at: str
+    reason: str
+    failed_at: str | None
+    attributes: dict[str, str]
+    body: str
+
+
+class Purged(msgspec.Struct, kw_only=True):
+    """A dead-letter queue of which messages were deleted.
+
+    Attributes:
+        queue: Its name.
+        deleted: How many messages were deleted.
+    """
+
+    queue: str
+    deleted: int
+
+
+class Redriven(msgspec.Struct, kw_only=True):
+    """A dead-letter queue whose messages were sent back.
+
+    Attributes:
+        queue: Its name.
+        moved: How many were moved, by the name of the queue or function.
+        failures: Why others were not; they are still parked.
+    """
+
+    queue: str
+    moved: dict[str, int]
+    failures: list[str]
+
+
+_LISTED, _SHOWN, _PURGED, _REDRIVEN = Lines(Listed), Lines(Shown), Lines(Purged), Lines(Redriven)
+
+
 @dlq.command(name="list", help_epilogue="Example: orderctl dlq list")
+@_LISTED.of_command
 def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
     """List the dead-letter queues, each with its messages, the age of the oldest, and its alarm.
 
     Args:
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
     """
     with connect(target) as pipeline:
@@ -71,16 +145,14 @@ def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
             age = pipeline.dead_letters.oldest_age(queue.name) if depth else None
             rows.append((queue.name, depth, age, alarms.get(queue.name)))
     if as_json:
-        console.json_document(
-            [
-                {
-                    "queue": name,
-                    "messages": depth,
-                    "oldest_age_seconds": None if age is None else int(age.total_seconds()),
-                    "alarm": alarm,
-                }
-                for name, depth, age, alarm in rows
-            ]
+        _LISTED.show(
+            Listed(
+                queue=name,
+                messages=depth,
+                oldest_age_seconds=None if age is None else int(age.total_seconds()),
+                alarm=alarm,
+            )
+            for name, depth, age, alarm in rows
         )
         return
     console.table(
@@ -103,6 +175,7 @@ def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
     help_epilogue="Examples:\n\norderctl dlq show payments-dlq\n\n"
     "orderctl dlq show --json > parked.json",
 )
+@_SHOWN.of_command
 def show(
     names: tuple[str, ...] = (),
     /,
@@ -134,7 +207,7 @@ def show(
             if len(messages) >= limit and (more := queue.depth() - limit) > 0:
                 console.note(f"{queue.name} has {more} more. Raise --limit to see them.")
     if as_json:
-        console.json_document([facts_of(each) for each in found])
+        _SHOWN.show(facts_of(each) for each in found)
     elif not found:
         console.out().print(_nothing_in(names))
     else:
@@ -158,29 +231,32 @@ def show(
         )
 
 
-def facts_of(each: Parked) -> dict[str, Any]:
+def facts_of(each: Parked) -> Shown:
     """A parked message for a script."""
-    return {
-        "queue": each.queue,
-        "message_id": each.message.id,
-        "order_id": each.order_id,
-        "event": each.event,
-        "sent_at": format_time(each.message.sent_at),
-        "reason": each.reason.text,
-        "failed_at": each.reason.at,
-        "attributes": dict(each.message.attributes),
-        "body": each.message.body,
-    }
+    return Shown(
+        queue=each.queue,
+        message_id=each.message.id,
+        order_id=each.order_id,
+        event=each.event,
+        sent_at=format_time(each.message.sent_at),
+        reason=each.reason.text,
+        failed_at=each.reason.at,
+        attributes=dict(each.message.attributes),
+        body=each.message.body,
+    )
 
 
 def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
-    with connect(target) as pipeline, _receive_one(pipeline, names, message_id) as (queue, message):
+    with (
+        connect(target, changes=True) as pipeline,
+        _receive_one(pipeline, names, message_id) as (queue, message),
+    ):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
             raise OrderctlError(f"{message.id} was not moved. {reason(error)}") from error
     if as_json:
-        console.json_document([{"queue": queue.name, "moved": {where: 1}, "failures": []}])
+        _REDRIVEN.show([Redriven(queue=queue.name, moved={where: 1}, failures=[])])
     else:
         console.out().print(
             Text.assemble(("✓ ", "green"), f"{queue.name}: moved {message.id} to {where}")
@@ -191,6 +267,7 @@ def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, targe
     help_epilogue="Examples:\n\norderctl dlq purge inventory-dlq\n\n"
     "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
 )
+@_PURGED.of_command
 def purge(
     names: Annotated[tuple[str, ...], Parameter(required=True)],
     /,
@@ -209,14 +286,14 @@ def purge(
         names: Which queues.
         message_id: Only this message: its id, or the start of it.
         yes: Do not ask.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
         OrderctlError: There is no such queue or message, it was not confirmed, or not everything
             could be deleted.
     """
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         if message_id is not None:
             with _receive_one(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
@@ -228,9 +305,7 @@ def purge(
                 _ask(queues, _first(queues), yes)
             deleted = {queue.name: _purge(queue, quiet=as_json) for queue in queues}
     if as_json:
-        console.json_document(
-            [{"queue": name, "deleted": count} for name, count in deleted.items()]
-        )
+        _PURGED.show(Purged(queue=name, deleted=count) for name, count in deleted.items())
     elif not deleted:
         console.out().print(_nothing_in(names))
     else:
@@ -337,6 +412,7 @@ def _nothing_in(names: Sequence[str]) -> str:
     help_epilogue="Examples:\n\norderctl dlq redrive payments-dlq\n\n"
     "orderctl dlq redrive --message 3f2a81c0",
 )
+@_REDRIVEN.of_command
 def redrive(
     names: tuple[str, ...] = (),
     /,
@@ -352,7 +428,7 @@ def redrive(
     Args:
         names: Which queues. [default: all]
         message_id: Only this message: its id, or the start of it.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -361,18 +437,16 @@ def redrive(
     if message_id is not None:
         _redrive_message(names, message_id, as_json, target)
         return
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         results = [
             (queue.name, _redrive(queue, quiet=as_json))
             for queue in _choose_queues(pipeline, names)
             if queue.depth()
         ]
     if as_json:
-        console.json_document(
-            [
-                {"queue": name, "moved": result.moved, "failures": result.failures}
-                for name, result in results
-            ]
+        _REDRIVEN.show(
+            Redriven(queue=name, moved=dict(result.moved), failures=result.failures)
+            for name, result in results
         )
     elif not results:
         console.out().print(_nothing_in(names))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -88,7 +87,7 @@ def _print(lines: Iterable[LogLine], as_json: bool) -> None:
         else:
             for part in format_line(line):
                 console.out().print(part)
-    sys.stdout.flush()
+    console.flush()
 
 
 def json_fields(line: LogLine) -> dict[str, Any]:

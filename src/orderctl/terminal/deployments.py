@@ -12,7 +12,7 @@ from orderctl.deploying.package import Target as Machine
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.terminal import console
-from orderctl.terminal.connection import Account, explain_errors
+from orderctl.terminal.connection import Account, Identity
 
 _VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "imported"}
 _POLL_SECONDS = 2.0
@@ -69,23 +69,15 @@ def launch(
         step.detail = f"{progress.done} resources"
 
 
-def show_account(where: Account, stack_name: str) -> None:
-    """Print the account and region of a stack before anything happens to it.
+def show_account(where: Account, stack_name: str) -> Identity:
+    """Say where a stack is, and as whom, before anything happens to it.
 
     Raises:
-        OrderctlError: The credentials do not work.
+        OrderctlError: The credentials do not work, or are of another account than the context's.
     """
-    with explain_errors():
-        identity = where.session.client("sts").get_caller_identity()
-    cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
-    console.summary(
-        [
-            ("Account", f"{identity['Account']}, {where.session.region_name}, on {cloud}"),
-            ("As", identity["Arn"]),
-            ("Stack", stack_name),
-        ]
-    )
-    console.out().print()
+    identity = where.whoami()
+    console.place(f"{where.place(stack_name, identity)}\nas {identity.arn}")
+    return identity
 
 
 def poll_seconds(where: Account) -> float:
