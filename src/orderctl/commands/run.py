@@ -24,6 +24,7 @@ from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
 from orderctl.terminal.options import Json, Params, parse_parameters
+from orderctl.terminal.order_texts import amount
 from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
@@ -299,7 +300,7 @@ class _Run:
             items = order.body.get("items", [])
             table.add_row(
                 order.id,
-                f"{order.body['amount']:.2f}",
+                amount(order.body),
                 ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
                 *map(_style, (order.answer, order.payment, order.reservation, order.status)),
             )
@@ -332,6 +333,7 @@ def describe_payment(payment: Mapping[str, Any]) -> str:
 def _make_order(number: int) -> dict[str, Any]:
     """An order like those of the test scenarios; every second one asks for stock."""
     order: dict[str, Any] = {"order_id": f"order-{number}", "amount": random.randrange(1000)}  # noqa: S311
+    order["currency"] = "USD"
     if number % 2 == 0:
         order["items"] = [
             {"sku": sku, "quantity": random.randint(1, 3)}  # noqa: S311

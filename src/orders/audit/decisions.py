@@ -17,7 +17,7 @@ import msgspec
 
 from orders import order
 from orders.card_books import Booked
-from orders.events import OrderLine, is_time
+from orders.events import OrderLine, is_time, money
 
 STOCK_PASSES: Final = 4
 """How often the stock is added up at most."""
@@ -354,7 +354,8 @@ def _differences(
     ):
         yield (
             Kind.CHARGE_DIFFERS,
-            f"{_money(payment)} {payment.state}, ordered for {order_.amount} {order_.currency}",
+            f"{_money(payment)} {payment.state}, "
+            f"ordered for {money(order_.amount, order_.currency or '')}",
         )
     if (
         reservation
@@ -392,7 +393,7 @@ def _state(record: Payment | Reservation | None) -> str:
 
 
 def _money(payment: Payment) -> str:
-    return "an amount" if payment.amount is None else f"{payment.amount} {payment.currency}"
+    return "an amount" if payment.amount is None else money(payment.amount, payment.currency or "")
 
 
 def _held(reservation: Reservation) -> str:
