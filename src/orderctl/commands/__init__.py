@@ -2,6 +2,12 @@
 
 A new command is a new file here: it imports `app` and a group, and is found without being listed.
 What several commands need is in `orderctl.terminal`; commands do not import each other.
+
+- Which stack: a parameter `target: Target`, and `connect(target)`, or `connect(target,
+  changes=True)` for a command that changes something. That checks the account, and says first
+  "on local: …" or "on AWS: …" on standard error. See `terminal/connection.py`.
+- --json: a parameter `as_json: Json`, and a shape that the command declares and prints. See
+  `terminal/results.py`. `console.note` and errors are JSON then, too, by themselves.
 """
 
 import importlib

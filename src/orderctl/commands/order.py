@@ -8,7 +8,7 @@ from typing import Any
 
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import reading, tokens
+from orderctl.pipeline import causes, reading, tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
@@ -74,6 +74,6 @@ def show(order: Mapping[str, Any]) -> None:
         ("time", "event", "reason"),
         [
             [reading.to_text(step.get(name) or "") for name in ("at", "type", "reason")]
-            for step in reading.maps(order.get("history"))
+            for step in causes.in_order(reading.maps(order.get("history")))
         ],
     )

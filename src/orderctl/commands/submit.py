@@ -215,7 +215,7 @@ def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
     """Send orders; after Ctrl-C, show what was done so far."""
     result = Result(sending.rate)
     at_once = _AT_ONCE_FOR_A_RATE if sending.rate else _AT_ONCE
-    with connect(sending.target) as pipeline:
+    with connect(sending.target, changes=True) as pipeline:
         sender = Sender(pipeline.api_client(at_once).post, at_once)
         try:
             with _progress(count, shown=count > 1 and not sending.as_json) as advance:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
@@ -16,12 +15,17 @@ from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Lines
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20
 
 
+_JSON = Lines(OrderUpdate)
+
+
 @app.command(group=ORDERS, help_epilogue="Example: orderctl updates --follow")
+@_JSON.of_command
 def updates(
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
@@ -46,7 +50,7 @@ def updates(
     if follow and peek:
         raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connect(target) as pipeline:
+    with connect(target, changes=not peek) as pipeline:
         queue = pipeline.updates
         if peek:
             _peek(queue, printer)
@@ -104,11 +108,11 @@ class Printer:
             else:
                 read.append((message, update))
         if self._as_json:
-            for message, _ in read:
+            for message, _ in read:  # as it came: who wrote it may know more fields
                 console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
-        sys.stdout.flush()  # print before the messages are deleted
+        console.flush()  # print before the messages are deleted
         self.shown += len(read)
         return [message for message, _ in read]
 
