@@ -13,13 +13,14 @@ from orderctl import paths
 from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.terminal import console
-from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate
+from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate, Time
 
 DIRECTORY = paths.ROOT / "docs" / "schemas"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The prefix of the schemas' ids. Nobody can own this domain, and nothing is fetched from it.
 _ID = "https://orders.example/schemas/"
+_AT = "when it was published, to the millisecond; EventBridge's own time has whole seconds"
 
 
 @app.command(help_epilogue="Example: orderctl schemas --check")
@@ -72,12 +73,19 @@ def text(schema: Mapping[str, Any]) -> str:
 def build_schemas() -> dict[str, dict[str, Any]]:
     """Build every schema, by its name: of each event's detail, the order update, the API's body."""
     found = {
-        detail_type: _document(detail_type, detail_type, detail, f"Source: `{source}`.")
+        detail_type: _event(detail_type, detail, f"Source: `{source}`.")
         for detail, (source, detail_type) in ROUTING.items()
     }
     found["order-update"] = _document("order-update", "order update", OrderUpdate)
     found["place-order"] = _place_order()
     return found
+
+
+def _event(detail_type: str, detail: type[msgspec.Struct], remark: str) -> dict[str, Any]:
+    """The detail of an event: what its kind says, and the time that is published with it."""
+    schema = _document(detail_type, detail_type, detail, remark)
+    at = {**msgspec.json.schema(Time), "description": _AT}
+    return {**schema, "properties": {**schema["properties"], "at": at}}
 
 
 def _place_order() -> dict[str, Any]:

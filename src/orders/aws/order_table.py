@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from orders.aws.dynamodb import CONFLICT, Statement, insert, read_all, update, write_all
 from orders.aws.errors import AwsError
 from orders.aws.items import Item, from_values, to_item, values_of
-from orders.order import Order, Repeats
+from orders.order import Order, Repeats, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
 
 UNFINISHED_SHARDS: Final = 8
-"""Over how many keys the index of unfinished orders is spread, so that none gets hot."""
+"""Over how many keys the indexes are spread, so that none gets hot."""
+_DATE_LENGTH: Final = len("2026-11-29")
 _CONSTANT: Final = ("order_id", "placed_at")
 """The attributes of a record that are never changed; nor is what was ordered."""
 _KEYS_A_PAGE: Final = 100
@@ -50,6 +51,8 @@ class OrderTable:
 
     client: DynamoDBClient
     table: str
+    lists_ended: bool = True
+    """Whether an order that has ended is in the index ``ended``, which costs a write unit."""
 
     def create(self, order: Order) -> None:
         """Write an order's first record.
@@ -62,7 +65,7 @@ class OrderTable:
         try:
             self.client.put_item(
                 TableName=self.table,
-                Item=_item(order),
+                Item=self._item(order),
                 ConditionExpression="attribute_not_exists(order_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -211,14 +214,28 @@ class OrderTable:
 
     def _statement(self, order: Order) -> Statement:
         if order.version == 0:
-            return insert(self.table, _item(order))
+            return insert(self.table, self._item(order))
         return update(
             self.table,
             ("order_id", order.order_id),
-            {name: value for name, value in _record(order).items() if name not in _CONSTANT},
+            {n: value for n, value in self._record(order).items() if n not in _CONSTANT},
             removed=["unfinished"] if order.is_finished else (),
             condition=("version", {"N": str(order.version)}),
         )
+
+    def _item(self, order: Order) -> Item:
+        """The item to be written: what was ordered stands beside how the order stands."""
+        return {**(to_item(order.ordered) if order.ordered else {}), **self._record(order)}
+
+    def _record(self, order: Order) -> Item:
+        """How the order stands: with the next version, and its place in one of the indexes."""
+        item = to_item(replace(order, ordered=None, version=order.version + 1))
+        shard = unfinished_shard(order.order_id)
+        if not order.is_finished:
+            item["unfinished"] = {"S": shard}
+        elif self.lists_ended:
+            item["ended"] = {"S": ended_key(order.status, order.placed_at, shard)}
+        return item
 
 
 def unfinished_shard(order_id: str) -> str:
@@ -226,17 +243,15 @@ def unfinished_shard(order_id: str) -> str:
     return str(zlib.crc32(order_id.encode()) % UNFINISHED_SHARDS)
 
 
-def _item(order: Order) -> Item:
-    """The item to be written: what was ordered stands beside how the order stands."""
-    return {**(to_item(order.ordered) if order.ordered else {}), **_record(order)}
+def ended_key(status: Status, placed_at: str, shard: str) -> str:
+    """The key under which the index ``ended`` holds the orders of a day that ended alike.
 
-
-def _record(order: Order) -> Item:
-    """How the order stands: with the next version, and in the index while unfinished."""
-    item = to_item(replace(order, ordered=None, version=order.version + 1))
-    if not order.is_finished:
-        item["unfinished"] = {"S": unfinished_shard(order.order_id)}
-    return item
+    Args:
+        status: how they ended.
+        placed_at: a time of the day on which they were placed; only its date matters.
+        shard: as ``unfinished_shard`` has it, so that no key gets hot.
+    """
+    return f"{status}/{placed_at[:_DATE_LENGTH]}/{shard}"
 
 
 def _order(item: Item) -> Order:
