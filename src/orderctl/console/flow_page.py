@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from urllib.parse import quote
 
 import htpy as h
 from htpy import Element, Node
@@ -12,14 +13,51 @@ from htpy import Element, Node
 from orderctl.console import picture
 from orderctl.console.collector import WINDOW, Snapshot
 from orderctl.console.texts import clock, count, per_minute, short
+from orderctl.pipeline import reading
+from orderctl.pipeline.feed import SeenEvent
 from orderctl.pipeline.health import Depth, Health, StepHealth
+from orders.events import is_order_id
 
 
-def page(snapshot: Snapshot) -> Node:
-    """The whole page; console.js replaces what is in #flow as it changes."""
+def page(snapshot: Snapshot, events: Iterable[SeenEvent], *, follows: bool) -> Node:
+    """The whole page; console.js replaces what is in #flow and #passed as it changes.
+
+    Args:
+        snapshot: the state of the pipeline.
+        events: those that have passed, newest first.
+        follows: whether events are followed at all.
+    """
     return [
         h.h1(".unseen")["Flow"],
         h.section("#flow", aria_label="The pipeline now")[live(snapshot)],
+        h.section(".passed", aria_labelledby="passing")[
+            h.h2("#passing")["Passing by"],
+            h.div("#passed")[passed(events)]
+            if follows
+            else h.p(".muted")[
+                "This console only reads. To see events pass, which takes a rule and a queue of "
+                "its own while you look, start it with --allow-changes."
+            ],
+        ],
+    ]
+
+
+def passed(events: Iterable[SeenEvent]) -> Node:
+    """The events that have passed, newest first."""
+    rows = [_event(event) for event in events]
+    return h.ol(".events")[rows] if rows else h.p(".muted")["No event has passed yet."]
+
+
+def _event(event: SeenEvent) -> Element:
+    order = event.order_id
+    shown: Node = "-"
+    if order is not None:
+        shown = h.a(href=f"/orders/{quote(order, safe='')}")[order] if is_order_id(order) else order
+    return h.li[
+        h.span(".time")[clock(event.at) if event.at else reading.UNREADABLE],
+        h.span(".type")[event.type],
+        h.span[shown],
+        event.replay and h.span(".tag")["replayed"],
     ]
 
 
@@ -60,7 +98,11 @@ def _facts(health: Health) -> Iterator[tuple[str, str, str]]:
     steps = {step.name: step for step in health.steps}
     oldest = f", oldest {short(health.oldest_unfinished)}" if health.oldest_unfinished else ""
     yield "orders not finished", f"{count(health.unfinished)}{oldest}", ""
-    for step, label in (("order-api", "placed"), ("tracker", "confirmed"), ("tracker", "cancelled")):
+    for step, label in (
+        ("order-api", "placed"),
+        ("tracker", "confirmed"),
+        ("tracker", "cancelled"),
+    ):
         if step in steps:
             yield label, per_minute(steps[step].counts.get(label, 0), health.window), ""
     parked = sum(_depth(step.parked) for step in health.steps)

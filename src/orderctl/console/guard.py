@@ -92,7 +92,7 @@ class Guard:
             return self._let_in(scope, given)
         if not self._is_from_here(scope["method"], headers):
             return _refuse(HTTPStatus.FORBIDDEN, "This request comes from another site.")
-        if not _same(self._session_of(headers), self._key.session):
+        if not same(self._session_of(headers), self._key.session):
             return _refuse(
                 HTTPStatus.FORBIDDEN,
                 "Open the console with the whole address that orderctl printed; it has a secret.",
@@ -105,7 +105,7 @@ class Guard:
 
     def _let_in(self, scope: Scope, given: str) -> Response:
         """Trade the token for a cookie, and take it out of the address."""
-        if not _same(given, self._key.token):
+        if not same(given, self._key.token):
             return _refuse(
                 HTTPStatus.FORBIDDEN,
                 "This is not this console's address: each start of the console makes a new one.",
@@ -138,7 +138,8 @@ class Guard:
         return morsel.value if morsel else ""
 
 
-def _same(given: str, expected: str) -> bool:
+def same(given: str, expected: str) -> bool:
+    """Whether a secret is the expected one, in a time that does not tell how much of it is."""
     return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
 
 

@@ -1,109 +1,165 @@
-"""The page of the orders."""
+"""The page of the orders: filtered by what is in its address, and in pages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import htpy as h
 from htpy import Element, Node
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
 
 from orderctl.console.collector import Pipelines
-from orderctl.console.texts import count, short
+from orderctl.console.texts import short
+from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
+from orderctl.pipeline.order_list import STATUSES, Page, Wanted
 from orderctl.terminal.order_texts import amount, items
+from orders.events import is_order_id
 
 A_PAGE: Final = 50
-_AGES: Final = {"": "any age", "1": "over a minute", "10": "over 10 minutes", "60": "over an hour"}
+_SINCE: Final = {"1h": "last hour", "1d": "last day", "7d": "last 7 days", "30d": "last 30 days"}
+_MINIMUM: Final = {
+    "": "any age",
+    "1m": "over 1 minute",
+    "10m": "over 10 minutes",
+    "1h": "over 1 hour",
+}
+_LENGTHS: Final = {
+    "": timedelta(0),
+    "1m": timedelta(minutes=1),
+    "10m": timedelta(minutes=10),
+    "1h": timedelta(hours=1),
+    "1d": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+_LONGEST_TEXT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the address asks for."""
+    """What the address asks for; what makes no sense in it is left out."""
 
-    text: str = ""
+    status: str = ""
+    since: str = "1d"
+    age: str = ""
     sku: str = ""
     reason: str = ""
-    older_minutes: str = ""
-    page: int = 1
+    text: str = ""
+    after: str = ""
+    """Where the page starts."""
 
     @classmethod
     def of(cls, query: QueryParams) -> Filters:
-        """Read them from an address; what makes no sense is left out."""
-        page = query.get("page", "")
-        age = query.get("age", "")
+        """Read them from an address."""
+
+        def text(name: str) -> str:
+            return query.get(name, "").strip()[:_LONGEST_TEXT]
+
+        def one_of(name: str, known: Mapping[str, str], default: str) -> str:
+            given = query.get(name, default)
+            return given if given in known else default
+
         return cls(
-            text=query.get("text", "").strip(),
-            sku=query.get("sku", "").strip(),
-            reason=query.get("reason", "").strip(),
-            older_minutes=age if age in _AGES else "",
-            page=int(page) if page.isascii() and page.isdigit() and len(page) < 6 and int(page) else 1,
+            status=one_of("status", dict.fromkeys(STATUSES, ""), ""),
+            since=one_of("since", _SINCE, "1d"),
+            age=one_of("age", _MINIMUM, ""),
+            sku=text("sku"),
+            reason=text("reason"),
+            text=text("text"),
+            after=text("after"),
         )
 
-    def address(self, page: int) -> str:
-        """The address of a page of the same orders."""
+    @property
+    def address(self) -> str:
+        """The address that asks for this."""
         given = {
-            "text": self.text,
+            "status": self.status,
+            "since": "" if self.since == "1d" else self.since,
+            "age": self.age,
             "sku": self.sku,
             "reason": self.reason,
-            "age": self.older_minutes,
-            "page": str(page) if page > 1 else "",
+            "text": self.text,
+            "after": self.after,
         }
         query = urlencode({name: value for name, value in given.items() if value})
         return f"/orders?{query}" if query else "/orders"
 
-    def match(self, order: Mapping[str, Any]) -> bool:
-        """Whether an order is asked for, apart from its age."""
-        lines = reading.maps(order.get("items"))
-        return (
-            self.text.lower() in " ".join(map(reading.to_text, order.values())).lower()
-            and self.reason.lower() in reading.to_text(order.get("reason", "")).lower()
-            and (not self.sku or any(line.get("sku") == self.sku for line in lines))
+    def wanted(self, now: datetime) -> Wanted:
+        """The same for the list of orders."""
+        return Wanted(
+            since=now - _LENGTHS[self.since],
+            until=now - _LENGTHS[self.age],
+            statuses=tuple(each for each in STATUSES if self.status in ("", each)),
+            sku=self.sku or None,
+            reason=self.reason or None,
         )
 
 
-def page(pipelines: Pipelines, request: Request) -> Node:
-    """The orders that the address asks for."""
-    filters = Filters.of(request.query_params)
-    now = datetime.now(UTC)
-    older = timedelta(minutes=int(filters.older_minutes or 0))
+def look(pipelines: Pipelines, filters: Filters, now: datetime) -> Page:
+    """The orders that are asked for. A text is an order id, or a part of what a page shows.
+
+    Raises:
+        OrderctlError: the stack does not list its orders, or the address starts at no page.
+    """
     with pipelines.borrow() as pipeline:
-        found = [o for o in pipeline.orders.unfinished(now - older) if filters.match(o)]
-        if filters.text and not any(order["order_id"] == filters.text for order in found):
-            found += pipeline.orders.find([filters.text]).values()
-    first = (filters.page - 1) * A_PAGE
+        if is_order_id(filters.text) and (
+            found := pipeline.orders.find([filters.text]).get(filters.text)
+        ):
+            return Page((found,), None)
+        try:
+            page = pipeline.order_list.page(filters.wanted(now), A_PAGE, filters.after or None)
+        except ValueError as error:
+            raise OrderctlError(f"after: {error}.") from None
+    if not filters.text:
+        return page
+    return Page(tuple(o for o in page.orders if _has(o, filters.text)), page.next)
+
+
+def _has(order: Mapping[str, Any], text: str) -> bool:
+    return any(text.lower() in reading.to_text(value).lower() for value in order.values())
+
+
+def page(filters: Filters, found: Page, now: datetime) -> Node:
+    """The form with the filters, and the orders."""
     return [
-        h.h1["Orders that are not finished"],
+        h.h1["Orders"],
         _form(filters),
-        h.section("#orders", aria_live="polite")[
-            h.p(".muted")[
-                f"{count(len(found))} orders. An order that has ended is found by its whole id."
+        h.section("#orders")[
+            _table(found.orders, now)
+            if found.orders
+            else h.p(".notice")[
+                "There are none here, but there are more pages."
+                if found.next
+                else "There are none."
             ],
-            _table(found[first : first + A_PAGE], now) if found else h.p["There are none."],
-            _pager(filters, len(found)),
+            _pager(filters, found),
         ],
     ]
 
 
 def _form(filters: Filters) -> Element:
-    return h.form(".filters", action="/orders", role="search")[
-        _field("text", "Text or order id", filters.text),
+    return h.form(
+        ".filters",
+        action="/orders",
+        role="search",
+        data_hx_get="/orders",
+        data_hx_trigger="input changed delay:400ms, change, submit",
+        data_hx_target="#orders",
+        data_hx_select="#orders",
+        data_hx_swap="outerHTML",
+        data_hx_push_url="true",
+    )[
+        _choice("status", "Status", {"": "any", **{s: s for s in STATUSES}}, filters.status),
+        _choice("since", "Placed in the", _SINCE, filters.since),
+        _choice("age", "Age", _MINIMUM, filters.age),
         _field("sku", "SKU", filters.sku),
         _field("reason", "Reason", filters.reason),
-        h.label[
-            "Age",
-            h.select(name="age")[
-                [
-                    h.option(value=value, selected=value == filters.older_minutes)[label]
-                    for value, label in _AGES.items()
-                ]
-            ],
-        ],
+        _field("text", "Order id or text", filters.text),
         h.button(type="submit")["Show"],
     ]
 
@@ -111,6 +167,15 @@ def _form(filters: Filters) -> Element:
 def _field(name: str, label: str, value: str) -> Element:
     return h.label[
         label, h.input(name=name, value=value, type="search", autocomplete="off", maxlength="200")
+    ]
+
+
+def _choice(name: str, label: str, choices: Mapping[str, str], chosen: str) -> Element:
+    return h.label[
+        label,
+        h.select(name=name)[
+            [h.option(value=v, selected=v == chosen)[says] for v, says in choices.items()]
+        ],
     ]
 
 
@@ -142,16 +207,13 @@ def _row(order: Mapping[str, Any], now: datetime) -> Element:
 def status(order: Mapping[str, Any]) -> Element:
     """An order's status, in its colour."""
     said = reading.to_text(order.get("status", reading.UNREADABLE))
-    known = said if said in ("placed", "confirmed", "cancelled") else "unknown"
-    return h.span(f".status.{known}")[said]
+    return h.span(class_=["status", said if said in STATUSES else "unknown"])[said]
 
 
-def _pager(filters: Filters, total: int) -> Node:
-    last = max((total + A_PAGE - 1) // A_PAGE, 1)
-    if last == 1:
+def _pager(filters: Filters, found: Page) -> Node:
+    if not (filters.after or found.next):
         return None
     return h.nav(".pager", aria_label="Pages of orders")[
-        filters.page > 1 and h.a(href=filters.address(filters.page - 1), rel="prev")["Earlier"],
-        h.span[f"Page {filters.page} of {last}"],
-        filters.page < last and h.a(href=filters.address(filters.page + 1), rel="next")["Later"],
+        filters.after and h.a(href=replace(filters, after="").address)["Newest"],
+        found.next and h.a(href=replace(filters, after=found.next).address, rel="next")["Older"],
     ]

@@ -70,7 +70,8 @@ def draw(flow: Flow, health: Health | None, ringing: Mapping[str, Sequence[str]]
         step.name: _Card(step, states.get(step.name), ringing.get(step.name, ()), health)
         for step in (*flow.steps, *flow.keepers, *filter(None, [flow.bus]))
     }
-    return [_Wide(flow, cards).picture(), _Narrow(flow, cards).picture()]
+    layouts = (_Wide(flow, cards), _Narrow(flow, cards))
+    return [[layout.picture(), layout.dots()] for layout in layouts]
 
 
 def paths(flow: Flow) -> dict[str, dict[str, list[str]]]:
@@ -225,6 +226,15 @@ class _Layout:
     def rail(self) -> Node:
         raise NotImplementedError
 
+    def dots(self) -> Element:
+        """Where console.js draws what moves; new numbers leave it as it is."""
+        return h.svg(
+            f"#dots-{self.name}.dots.{self.name}",
+            viewBox=f"0 0 {self.width} {self.height}",
+            aria_hidden="true",
+            hx_morph_skip=True,
+        )
+
     def picture(self) -> Element:
         flow = self.flow
         arrow = f"arrow-{self.name}"
@@ -324,9 +334,7 @@ class _Wide(_Layout):
     def rail(self) -> Node:
         card = self.cards.get(self.flow.bus.name) if self.flow.bus else None
         x, y = self._LEFT, self._RAIL_Y
-        return _draw_rail(
-            card, _Box(x, y, self.width - x - 4, self._RAIL_HEIGHT), f"M4 {self._TOP}V{y}"
-        )
+        return _draw_rail(card, _Box(x, y, self.width - x - 4, self._RAIL_HEIGHT))
 
 
 class _Narrow(_Layout):
@@ -375,10 +383,10 @@ class _Narrow(_Layout):
         card = self.cards.get(self.flow.bus.name) if self.flow.bus else None
         head = _Box(self._RAIL_X, 4, self.width - self._RAIL_X - 4, 34)
         down = f"M{self._rail_middle} {head.bottom - 4}V{self._rail_end}"
-        return [h.path(".rail-down", d=down), _draw_rail(card, head, "")]
+        return [h.path(".rail-down", d=down), _draw_rail(card, head)]
 
 
-def _draw_rail(card: _Card | None, box: _Box, _from: str) -> Node:
+def _draw_rail(card: _Card | None, box: _Box) -> Node:
     parked = next(iter(card.rows), None) if card else None
     middle = box.y + 22
     return h.g(class_=["rail", card.tone if card else ""])[
@@ -399,9 +407,9 @@ def _draw_card(card: _Card, box: _Box) -> Element:
         h.rect(".box", x=box.x, y=box.y, width=box.width, height=box.height, rx="10"),
         h.text(".name", x=box.x + _PADDING, y=box.y + 26)[card.step.name],
         chip
-        and h.text(
-            class_=["chip", tone], x=box.right - _PADDING, y=box.y + 26, text_anchor="end"
-        )[chip],
+        and h.text(class_=["chip", tone], x=box.right - _PADDING, y=box.y + 26, text_anchor="end")[
+            chip
+        ],
         _draw_bar(card, box) if card.step.queue else None,
         [_draw_row(row, number, box) for number, row in enumerate(card.rows)],
     ]
@@ -426,5 +434,7 @@ def _draw_row(row: _Row, number: int, box: _Box) -> Node:
     y = box.y + _HEADER + 14 + number * _ROW
     return [
         h.text(".label", x=box.x + _PADDING, y=y)[row.label],
-        h.text(class_=["value", row.tone], x=box.right - _PADDING, y=y, text_anchor="end")[row.value],
+        h.text(class_=["value", row.tone], x=box.right - _PADDING, y=y, text_anchor="end")[
+            row.value
+        ],
     ]

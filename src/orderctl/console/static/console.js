@@ -28,7 +28,8 @@ function connect() {
     act(message.data);
   };
   source.addEventListener("beat", hear(() => {}));
-  source.addEventListener("flow", hear(showFlow));
+  source.addEventListener("flow", hear((html) => show("flow", html)));
+  source.addEventListener("passed", hear((html) => show("passed", html)));
   source.addEventListener("events", hear((data) => animate(JSON.parse(data))));
   source.onerror = () => {
     lost();
@@ -46,8 +47,8 @@ setInterval(() => {
   if (Date.now() - heard > SILENCE_MS) lost();
 }, 1000);
 
-function showFlow(html) {
-  const target = document.getElementById("flow");
+function show(id, html) {
+  const target = document.getElementById(id);
   if (target) htmx.swap({ text: html, target, swap: "innerMorph" });
 }
 
@@ -58,27 +59,27 @@ const moving = new Set();
 function animate(counts) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const stage = document.querySelector(".stage");
-  const picture = stage && [...stage.querySelectorAll(".picture")].find((each) => each.clientWidth);
-  if (!picture) return;
-  const paths = JSON.parse(stage.dataset.paths)[picture.id.replace("picture-", "")];
+  const layer = stage && [...stage.querySelectorAll(".dots")].find((each) => each.clientWidth);
+  if (!layer) return;
+  const paths = JSON.parse(stage.dataset.paths)[layer.id.replace("dots-", "")];
   for (const [type, count] of Object.entries(counts)) {
     for (const d of paths[type] ?? []) {
       const dots = Math.min(count, 12);
       for (let number = 0; number < dots; number++) {
-        setTimeout(() => send(picture, d, count / dots), (number / dots) * 1000);
+        setTimeout(() => send(layer, d, count / dots), (number / dots) * 1000);
       }
     }
   }
 }
 
-function send(picture, d, weight) {
-  if (moving.size >= DOTS_AT_ONCE || !picture.isConnected || document.hidden) return;
+function send(layer, d, weight) {
+  if (moving.size >= DOTS_AT_ONCE || !layer.isConnected || document.hidden) return;
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", d);
   const dot = document.createElementNS(SVG, "circle");
   dot.setAttribute("class", "dot");
   dot.setAttribute("r", String(Math.min(3.5 + Math.log2(weight), 8)));
-  layer(picture).append(dot);
+  layer.append(dot);
   moving.add(dot);
   const length = path.getTotalLength();
   const start = performance.now();
@@ -95,21 +96,6 @@ function send(picture, d, weight) {
     requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
-}
-
-// The dots lie over the picture, so that new numbers do not take them away.
-function layer(picture) {
-  const id = `${picture.id}-dots`;
-  let found = document.getElementById(id);
-  if (!found) {
-    found = document.createElementNS(SVG, "svg");
-    found.id = id;
-    found.setAttribute("class", "dots");
-    found.setAttribute("aria-hidden", "true");
-    document.getElementById("flow").after(found);
-  }
-  found.setAttribute("viewBox", picture.getAttribute("viewBox"));
-  return found;
 }
 
 connect();

@@ -57,7 +57,9 @@ def test_the_address_has_the_token_and_nothing_else_has_it() -> None:
     assert len({KEY.token, KEY.session, KEY.form_token, Key().token}) == 4
 
 
-@pytest.mark.parametrize("path", ["/", "/orders", "/static/console.css", "/live", "/?token=", "/?token=x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/orders", "/static/console.css", "/live", "/?token=", "/?token=x"]
+)
 def test_a_stranger_gets_nothing(stranger: TestClient, path: str) -> None:
     answer = stranger.get(path)
 
@@ -74,7 +76,15 @@ def test_a_wrong_cookie_is_refused(cookie: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", "", f"localhost.evil:{PORT}"]
+    "host",
+    [
+        "evil.example",
+        f"evil.example:{PORT}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "",
+        f"localhost.evil:{PORT}",
+    ],
 )
 def test_only_this_machine_by_name_is_answered(insider: TestClient, host: str) -> None:
     assert insider.get("/", headers={"host": host}).status_code == 421
