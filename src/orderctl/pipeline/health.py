@@ -91,7 +91,7 @@ class Health:
 
 
 @dataclass(slots=True)
-class _Metrics:
+class Metrics:
     """Metrics that are fetched together: a call takes the same time for one and for hundreds."""
 
     queries: list[tuple[str, str, tuple[str, str], str]] = field(default_factory=list)
@@ -144,16 +144,16 @@ def _query(
     }
 
 
-def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
-    """Read the state of the pipeline.
+def read_metrics(pipeline: Pipeline, now: datetime, window: timedelta) -> Metrics:
+    """Read the metrics of all steps; on AWS each of them costs money.
 
     Args:
         pipeline: the pipeline.
         now: the present time.
         window: how far back to count.
     """
-    metrics = _Metrics()
-    functions = {s.name: pipeline.stack.physical_id(s.function) for s in STEPS if s.function}
+    metrics = Metrics()
+    functions = _functions(pipeline)
     for step in STEPS:
         for queue in _queues(pipeline, step):
             metrics.add("AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), "Maximum")
@@ -164,6 +164,22 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
             for metric, _ in step.counts:
                 metrics.add(_NAMESPACE, metric, ("service", name), "Sum")
     metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
+    return metrics
+
+
+def look(
+    pipeline: Pipeline, now: datetime, window: timedelta, metrics: Metrics | None = None
+) -> Health:
+    """Read the state of the pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        now: the present time.
+        window: how far back to count.
+        metrics: what `read_metrics` has read before; read now by default.
+    """
+    metrics = metrics or read_metrics(pipeline, now, window)
+    functions = _functions(pipeline)
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
@@ -177,8 +193,13 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
     )
 
 
+def _functions(pipeline: Pipeline) -> dict[str, str]:
+    """The name of each step's function."""
+    return {step.name: pipeline.stack.physical_id(step.function) for step in STEPS if step.function}
+
+
 def _step(
-    pipeline: Pipeline, step: Step, function: str | None, metrics: _Metrics, now: datetime
+    pipeline: Pipeline, step: Step, function: str | None, metrics: Metrics, now: datetime
 ) -> StepHealth:
     totals = {metric: metrics.total(function or "", metric) for metric in _TOTALS}
     counts = {label: metrics.total(function or "", metric) for metric, label in step.counts}
@@ -204,7 +225,7 @@ def _circuit(pipeline: Pipeline, step: Step) -> Circuit | None:
         return None
 
 
-def _depth(pipeline: Pipeline, logical_id: str, metrics: _Metrics, now: datetime) -> Depth | None:
+def _depth(pipeline: Pipeline, logical_id: str, metrics: Metrics, now: datetime) -> Depth | None:
     if not logical_id:
         return None
     queue = pipeline.queue(logical_id)
