@@ -165,7 +165,7 @@ def _schemas() -> dict[str, Any]:
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "order_id": order_id,
+        "order_id": {"type": "string", "description": "As it was asked for."},
     }
     fault = {
         "field": {"type": "string", "description": "Such as items[0].sku; empty for the whole."},

@@ -18,6 +18,7 @@ ORDER_UPDATE: Final = "order-update"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 # The prefix of the schemas' ids. Nobody can own this domain, and nothing is fetched from it.
 _ID: Final = f"https://orders.example/schemas/v{VERSION}/"
+_SURROGATES: Final = r"\ud800-\udfff"
 
 
 def build_schemas() -> dict[str, dict[str, Any]]:
@@ -70,10 +71,17 @@ def _document(
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """A schema as our JSON is: decimals are numbers, and descriptions have no Python markup."""
+    """A schema as our JSON is: decimals are numbers, and descriptions have no Python markup.
+
+    No JSON in UTF-8 has a lone surrogate, and the regular expressions of many languages cannot name
+    one.
+    """
     match schema:
         case {"type": "string", "format": "decimal", **rest}:
             return _plain({"type": "number", **rest})
+        case {"pattern": str(pattern), **rest} if _SURROGATES in pattern:
+            others = pattern.replace(_SURROGATES, "")
+            return _plain(rest if "[^]" in others else {**rest, "pattern": others})
         case dict():
             return {name: _plain(value) for name, value in schema.items()}
         case list():
@@ -93,7 +101,7 @@ def inline(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
             `#/components/schemas/`.
     """
     kept = {k: v for k, v in schema.items() if k not in {"$schema", "$id", "$defs"}}
-    return _moved(kept, place)
+    return {name: _moved(value, place) for name, value in kept.items()}
 
 
 def _moved(schema: Any, place: str) -> Any:  # noqa: ANN401 - any JSON value
