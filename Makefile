@@ -55,8 +55,8 @@ format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 SEEDS ?= 2000
-simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
-	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
+simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one, SABOTAGE="…" breaks them first
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS)) $(if $(SABOTAGE),--sabotage "$(SABOTAGE)")
 
 notice: setup ## find a seed of the simulation that notices each sabotage, so that the tests look there first
 	@PYTHONPATH=tests $(BIN)/python -m simulation --notice
