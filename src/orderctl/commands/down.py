@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from orderctl import paths
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
@@ -26,7 +26,7 @@ class Stopped(msgspec.Struct, kw_only=True):
 _JSON = Document(Stopped)
 
 
-@app.command(help_epilogue="Example: orderctl down")
+@app.command(group=START, sort_key=4, help_epilogue="Example: orderctl down")
 @_JSON.of_command
 def down(*, as_json: Json = False) -> None:
     """Stop the local cloud.

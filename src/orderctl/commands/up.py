@@ -11,7 +11,7 @@ import msgspec
 from cyclopts import Parameter, validators
 
 from orderctl import deploying, paths
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
@@ -42,7 +42,9 @@ class Started(msgspec.Struct, kw_only=True):
 _JSON = Document(Started)
 
 
-@app.command(help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5")
+@app.command(
+    group=START, sort_key=2, help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5"
+)
 @_JSON.of_command
 def up(
     *,
