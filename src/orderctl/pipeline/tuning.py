@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import statistics
 import time
-import tomllib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +16,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.capacity import bill
 from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
-
-PRICES = paths.ROOT / "bench" / "prices.toml"
 
 _REPORT = re.compile(
     r"REPORT RequestId: \S+\s+Duration: (?P<duration>\d{1,12}(?:\.\d+)?) ms\s+"
@@ -173,6 +170,6 @@ def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> boo
 
 
 def prices() -> dict[str, float]:
-    """Lambda's prices, from the table in bench/."""
-    table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
+    """Lambda's prices."""
+    table: dict[str, dict[str, float]] = bill.prices()
     return table["lambda"]
