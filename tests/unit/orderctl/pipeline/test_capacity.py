@@ -137,7 +137,8 @@ def test_each_part_is_asked_for_what_an_order_takes_times_the_rate() -> None:
         "CloudWatch Logs": (1_000 * (1 + 0.1 + 0.1 + 0.2 + 2), 5_000),
     }
     for name, (demand, limit) in demands.items():
-        assert (of[name].demand, of[name].limit) == (pytest.approx(demand), limit), name
+        assert of[name].demand == pytest.approx(demand), name
+        assert of[name].limit == limit, name
 
 
 def test_executions_are_what_comes_times_how_long_it_takes() -> None:
