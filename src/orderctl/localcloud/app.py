@@ -4,7 +4,7 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import front_door, seams
+from orderctl.localcloud import front_door, seams, threads
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 from orderctl.localcloud.gaps import logs, sns
 from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
@@ -59,6 +59,7 @@ def build_app(instance: str) -> App:
         schedules,
         updates,
         workers,
+        threads,
         deletions,
         early_validation,
         leading_keys,
