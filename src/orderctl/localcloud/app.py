@@ -20,18 +20,19 @@ from orderctl.localcloud.gaps.awslambda import (
 )
 from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
-from orderctl.localcloud.gaps.dynamodb import expressions
+from orderctl.localcloud.gaps.dynamodb import conflicts, expressions
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
 
 
-def build_app(instance: str) -> App:
+def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
     """Compose the local cloud.
 
     Args:
         instance: Returned by the health check, so that a caller can recognize its own server.
+        transaction_seconds: How long a transaction of DynamoDB holds its items.
     """
     seams.check_version()
     for supplement in (
@@ -65,6 +66,7 @@ def build_app(instance: str) -> App:
         leading_keys,
     ):
         supplement.install()
+    conflicts.install(transaction_seconds)
     queues.install()  # last: it also moves the others' replacements to the event loop
     aws: App = ministack_app.app
     for module in (invoke_method, message_moves):

@@ -44,7 +44,7 @@ def main() -> None:
     try:
         _set_environment(arguments.port, temporary)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+            runner.run(_serve(arguments))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -61,6 +61,12 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The local cloud, on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--instance", required=True, help="returned by the health check")
+    parser.add_argument(
+        "--transaction-ms",
+        type=float,
+        default=0.0,
+        help="how long a transaction of DynamoDB holds its items",
+    )
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="exit when standard input closes"
     )
@@ -103,7 +109,7 @@ def _set_environment(port: int, temporary: str) -> None:
     tempfile.tempdir = None  # so that it is read again
 
 
-async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
+async def _serve(arguments: argparse.Namespace) -> None:
     # Imported only now: these modules read the environment when they are loaded.
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
@@ -111,7 +117,7 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
 
     server = _Server(
         uvicorn.Config(
-            build_app(instance),
+            build_app(arguments.instance, arguments.transaction_ms / 1000),
             http=_Protocol,
             ws="none",
             lifespan="on",
@@ -125,10 +131,10 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
             reset_contextvars=True,  # no request sees who sent the one before
         )
     )
-    stop = _stop_event(exit_with_parent)
+    stop = _stop_event(arguments.exit_with_parent)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+        listener.bind((LOOPBACK, arguments.port))
         serving = asyncio.create_task(server.serve([listener]))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
