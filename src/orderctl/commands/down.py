@@ -16,5 +16,7 @@ def down() -> None:
     stopped = lifecycle.stop(StateDirectory(paths.state_directory()))
     if stopped:
         console.out().print(f"Stopped the local cloud at {stopped.endpoint}.")
+        if stopped.keep:
+            console.note(f"What was in it is kept: `{paths.orderctl()} up --keep` goes on with it.")
     else:
         console.out().print("No local cloud is running.")
