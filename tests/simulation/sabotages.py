@@ -185,8 +185,8 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: forget what did not fit beside the others",
         _MOVING,
-        "        self.ready = [change for change in self.ready if change[1].order_id not in moving]\n",
-        "        self.ready = []\n",
+        "[change for change in self.ready if change[1].order_id not in moving]",
+        "[]",
     ),
     Sabotage(
         "inventory: fail the whole batch for what one of it met",
@@ -211,11 +211,10 @@ SABOTAGES: Final = (
     Sabotage(
         "shelves: turn away who does not fit beside the others",
         _MOVING,
-        "        self.ready = [change for change in self.ready if change[1].order_id not in moving]\n",
-        "        self.rejected += [\n"
-        "            (was, reject(now, {})) for was, now in self.ready if now.order_id not in moving\n"
-        "        ]\n"
-        "        self.ready = []\n",
+        "[change for change in self.ready if change[1].order_id not in moving]",
+        "[c for c in self.ready if c[1].order_id not in moving]\n"
+        "        self.rejected += [(before, reject(now, {})) for before, now in self.ready]\n"
+        "        self.ready = []",
     ),
     Sabotage(
         "shelves: take a whole line of each when it is split",
@@ -250,8 +249,8 @@ SABOTAGES: Final = (
     Sabotage(
         "shelves: look at the first one only",
         _RESERVATIONS,
-        "            (source, key) for sku, n in counts.items() if n > 1 for key in shelf_keys(sku, n)[1:]\n",
-        "            (source, key) for sku, n in counts.items() if n > 9 for key in shelf_keys(sku, n)[1:]\n",
+        "for sku, n in counts.items() if n > 1 for key in",
+        "for sku, n in counts.items() if n > 9 for key in",
     ),
     # The tracker
     Sabotage(
