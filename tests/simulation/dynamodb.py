@@ -47,7 +47,7 @@ class Holding:
         """How many writes met a transaction."""
 
     def find(self, targets: Iterable[tuple[str, str]], token: str) -> set[tuple[str, str]]:
-        """Which of these items another transaction holds; a repetition of the same does not meet it."""
+        """Which of these items another transaction holds; its own repetition does not meet it."""
         met = set()
         for target in targets:
             until, holder = self._until.get(target, (0.0, ""))
@@ -160,7 +160,7 @@ class DynamoDB:
         return {"Responses": [conflict if is_met else next(made) for is_met in met]}
 
     def _conflict(self, request: Request, met: Sequence[bool]) -> Refusal:
-        """Why a transaction is cancelled that meets another: what of it does, and what else is wrong."""
+        """Why a transaction is cancelled of which some actions have met another one."""
         codes = [
             HELD if is_met else self._reason(action)
             for action, is_met in zip(request.arguments["TransactItems"], met, strict=True)
