@@ -24,10 +24,11 @@ from orderctl.pipeline.dead_letters import (
     order_id_in,
     reason,
 )
-from orderctl.pipeline.names import did_you_mean
+from orderctl.pipeline.names import find_step
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, QueueError
+from orderctl.pipeline.steps import BY_DEAD_LETTER_QUEUE
 from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
@@ -36,7 +37,6 @@ from orderctl.terminal.results import Lines
 
 _NOTHING = "-"
 _ALARM_STYLES = {"OK": "green", "ALARM": "bold red"}
-_FIFO = ".fifo"
 _SHORT_ID = 8
 _SHORTEST_ID = 4
 _ORDERS_IN_A_QUESTION = 5
@@ -49,6 +49,7 @@ dlq = App(
 )
 app.command(dlq)
 
+Names = Annotated[tuple[str, ...], Parameter(completer=lambda _context: _steps())]
 MessageId = Annotated[
     str | None,
     Parameter(
@@ -130,17 +131,18 @@ _LISTED, _SHOWN, _PURGED, _REDRIVEN = Lines(Listed), Lines(Shown), Lines(Purged)
 
 @dlq.command(name="list", help_epilogue="Example: orderctl dlq list")
 @_LISTED.of_command
-def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
+def list_queues(names: Names = (), /, *, as_json: Json = False, target: Target = Target()) -> None:
     """List the dead-letter queues, each with its messages, the age of the oldest, and its alarm.
 
     Args:
+        names: Which steps, such as payments. [default: all]
         as_json: Print one JSON object per line.
         target: Which stack.
     """
     with connect(target) as pipeline:
         alarms = pipeline.alarms.of_queues()
         rows = []
-        for queue in pipeline.dead_letters.queues():
+        for queue in _choose_queues(pipeline, names):
             depth = queue.depth()
             age = pipeline.dead_letters.oldest_age(queue.name) if depth else None
             rows.append((queue.name, depth, age, alarms.get(queue.name)))
@@ -172,12 +174,12 @@ def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq show payments-dlq\n\n"
+    help_epilogue="Examples:\n\norderctl dlq show payments\n\n"
     "orderctl dlq show --json > parked.json",
 )
 @_SHOWN.of_command
 def show(
-    names: tuple[str, ...] = (),
+    names: Names = (),
     /,
     *,
     limit: Annotated[int, Parameter(metavar="N", validator=validators.Number(gte=1))] = 100,
@@ -190,7 +192,7 @@ def show(
     lost: a dead-letter queue does not park its messages any further.
 
     Args:
-        names: Which queues. [default: all]
+        names: Which steps, such as payments. [default: all]
         limit: The most messages to show from each queue.
         as_json: Print JSON instead, with the messages' bodies.
         target: Which stack.
@@ -264,12 +266,14 @@ def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, targe
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq purge inventory-dlq\n\n"
-    "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
+    help_epilogue="Examples:\n\norderctl dlq purge inventory\n\n"
+    "orderctl dlq purge payments --message 3f2a81c0 --yes",
 )
 @_PURGED.of_command
 def purge(
-    names: Annotated[tuple[str, ...], Parameter(required=True)],
+    names: Annotated[
+        tuple[str, ...], Parameter(required=True, completer=lambda _context: _steps())
+    ],
     /,
     *,
     message_id: MessageId = None,
@@ -283,7 +287,7 @@ def purge(
     charge is deleted does not end. To keep a copy, use `dlq show --json` first.
 
     Args:
-        names: Which queues.
+        names: Which steps, such as payments.
         message_id: Only this message: its id, or the start of it.
         yes: Do not ask.
         as_json: Print one JSON object per line.
@@ -399,9 +403,19 @@ def _choose_queues(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQ
     Raises:
         OrderctlError: there is no queue of that name.
     """
-    queues = {queue.name: queue for queue in pipeline.dead_letters.queues()}
-    chosen = [find(name, list(queues), pipeline.stack.prefix) for name in names] or queues
-    return [queues[name] for name in dict.fromkeys(chosen)]
+    queues = {queue.step.name: queue for queue in pipeline.dead_letters.queues()}
+    chosen = [
+        find_step(
+            name, BY_DEAD_LETTER_QUEUE.values(), pipeline.stack, what="step with dead letters"
+        ).name
+        for name in names
+    ]
+    return [queues[name] for name in dict.fromkeys(chosen or queues)]
+
+
+def _steps() -> list[str]:
+    """The steps with a dead-letter queue."""
+    return [step.name for step in BY_DEAD_LETTER_QUEUE.values()]
 
 
 def _nothing_in(names: Sequence[str]) -> str:
@@ -409,12 +423,12 @@ def _nothing_in(names: Sequence[str]) -> str:
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq redrive payments-dlq\n\n"
+    help_epilogue="Examples:\n\norderctl dlq redrive payments\n\n"
     "orderctl dlq redrive --message 3f2a81c0",
 )
 @_REDRIVEN.of_command
 def redrive(
-    names: tuple[str, ...] = (),
+    names: Names = (),
     /,
     *,
     message_id: MessageId = None,
@@ -426,7 +440,7 @@ def redrive(
     Redriving more than once does no harm: every effect happens once.
 
     Args:
-        names: Which queues. [default: all]
+        names: Which steps, such as payments. [default: all]
         message_id: Only this message: its id, or the start of it.
         as_json: Print one JSON object per line.
         target: Which stack.
@@ -453,29 +467,6 @@ def redrive(
     failures = [f"{name}: {why}" for name, result in results for why in result.failures]
     if failures:
         raise OrderctlError("\n  ".join(["Not everything was moved.", *failures]))
-
-
-def find(name: str, known: Sequence[str], prefix: str) -> str:
-    """Find a queue by its name, with or without the stack's prefix and `.fifo`.
-
-    Args:
-        name: The name as it was typed.
-        known: The queues' names.
-        prefix: The stack's prefix.
-
-    Raises:
-        OrderctlError: There is no such queue.
-    """
-    short = {queue.removeprefix(prefix).removesuffix(_FIFO): queue for queue in known}
-    typed = name.removesuffix(_FIFO)
-    for candidate in (typed, typed.removeprefix(prefix)):
-        if candidate in short:
-            return short[candidate]
-    hint = did_you_mean(name, known)
-    raise OrderctlError(
-        f"There is no dead-letter queue {name}.{hint} "
-        f"The dead-letter queues are: {', '.join(known)}"
-    )
 
 
 def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> RedriveResult:

@@ -9,13 +9,14 @@ from cyclopts import Parameter
 
 from orderctl import paths
 from orderctl.commands import OPERATING, app
+from orderctl.pipeline.names import find_step
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orderctl.terminal.results import Document
 
-ConsumerName = Annotated[str, Parameter(choices=tuple(CONSUMERS))]
+ConsumerName = Annotated[str, Parameter(completer=lambda _context: tuple(CONSUMERS))]
 
 
 class Switched(msgspec.Struct, kw_only=True):
@@ -48,7 +49,7 @@ def pause(consumer: ConsumerName, /, *, as_json: Json = False, target: Target = 
     status` shows paused consumers.
 
     Args:
-        consumer: Which consumer.
+        consumer: Which consumer: payments, inventory or tracker.
         as_json: Print JSON instead.
         target: Which stack.
     """
@@ -64,19 +65,20 @@ def resume(consumer: ConsumerName, /, *, as_json: Json = False, target: Target =
     failing.
 
     Args:
-        consumer: Which consumer.
+        consumer: Which consumer: payments, inventory or tracker.
         as_json: Print JSON instead.
         target: Which stack.
     """
     _switch(consumer, on=True, as_json=as_json, target=target)
 
 
-def _switch(name: str, *, on: bool, as_json: bool, target: Target) -> None:
+def _switch(typed: str, *, on: bool, as_json: bool, target: Target) -> None:
     with connect(target, changes=True) as pipeline:
-        consumer = pipeline.consumer(name)
+        step = find_step(typed, CONSUMERS.values(), pipeline.stack, what="consumer")
+        name, consumer = step.name, pipeline.consumer(step.name)
         with console.waiting(f"{'Resuming' if on else 'Pausing'} {name}", shown=not as_json):
             changed = consumer.switch(on=on)
-        queue = pipeline.queue(CONSUMERS[name].queue)
+        queue = pipeline.queue(step.queue)
         waiting = queue.depth()
     if as_json:
         _JSON.show(

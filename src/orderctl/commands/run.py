@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
@@ -22,8 +23,9 @@ from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parse_parameters
+from orderctl.terminal.options import Json, Params, parse_parameters
 from orderctl.terminal.order_texts import amount
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _STOCK = {"mug": 100, "tea": 100}
@@ -76,19 +78,71 @@ class _Order:
         return (self.status, payment, reservation) == ("confirmed", "charged", "reserved")
 
 
+class Sent(msgspec.Struct, kw_only=True):
+    """An order of the run.
+
+    Attributes:
+        order_id: Its id.
+        http_status: The API's answer.
+        payment: How its payment ended.
+        inventory: How its reservation ended.
+        status: How it ended.
+        updates: The updates that the shop received of it.
+    """
+
+    order_id: str
+    http_status: int
+    payment: str
+    inventory: str
+    status: str
+    updates: list[str]
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """Something that must hold at the end.
+
+    Attributes:
+        holds: Whether it does.
+        what: What it is, in words.
+    """
+
+    holds: bool
+    what: str
+
+
+class Ran(msgspec.Struct, kw_only=True):
+    """The run: its orders, and what was checked at its end.
+
+    Attributes:
+        orders: The orders, in the order in which they were sent.
+        checks: What was checked.
+        seconds: How long it took from the first order until all had ended.
+    """
+
+    orders: list[Sent]
+    checks: list[Check]
+    seconds: float
+
+
+_JSON = Document(Ran)
+
+
 @app.command(help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
+@_JSON.of_command
 def run(
     *,
     orders: Annotated[
         int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=100))
     ] = 10,
     param: Params = (),
+    as_json: Json = False,
 ) -> None:
     """Start the whole pipeline, send orders, and show and check how each one ends.
 
     Args:
         orders: How many orders to send.
         param: A parameter of the template; repeatable.
+        as_json: Print JSON instead, at the end.
 
     Raises:
         OrderctlError: A check failed; the screen shows which.
@@ -99,7 +153,12 @@ def run(
     with ExitStack() as running:
         cloud = LocalCloud()
         launch(cloud, running, template, given)
-        _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders).carry_out()
+        ran = _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders)
+        result = ran.carry_out()
+    if as_json:
+        _JSON.show(result)
+    if not all(check.holds for check in result.checks):
+        raise OrderctlError("Some checks failed: see the lines marked ✗.")
 
 
 class _Run:
@@ -108,9 +167,10 @@ class _Run:
     def __init__(self, pipeline: Pipeline, count: int) -> None:
         self._pipeline = pipeline
         self._orders = [_Order(_make_order(number)) for number in range(1, count + 1)]
-        self._failed = False
+        self._checks: list[Check] = []
 
-    def carry_out(self) -> None:
+    def carry_out(self) -> Ran:
+        """Send the orders, wait for their ends, and check what is left."""
         for sku, available in _STOCK.items():
             self._pipeline.stock.put(sku, available)
         started = time.monotonic()
@@ -125,8 +185,21 @@ class _Run:
             if self._pipeline.dead_letters.depths()["payments-dlq"]:
                 self._redrive_payments()
         self._check(took)
-        if self._failed:
-            raise OrderctlError("Some checks failed: see the lines marked ✗.")
+        return Ran(
+            orders=[
+                Sent(
+                    order_id=order.id,
+                    http_status=int(order.answer),
+                    payment=order.payment,
+                    inventory=order.reservation,
+                    status=order.status,
+                    updates=list(order.updates),
+                )
+                for order in self._orders
+            ],
+            checks=self._checks,
+            seconds=round(took, 1),
+        )
 
     def _watch(self, refresh: Callable[[], None]) -> None:
         """Wait until every order has ended or is parked."""
@@ -215,7 +288,7 @@ class _Run:
         wait_until(true, patience_seconds=_ALARM_PATIENCE_SECONDS, poll_seconds=_REFRESH_SECONDS)
 
     def _say(self, holds: bool, what: str) -> None:
-        self._failed |= not holds
+        self._checks.append(Check(holds=holds, what=what))
         mark = ("✓ ", "green") if holds else ("✗ ", "bold red")
         console.out().print(Text.assemble(mark, what))
 

@@ -1,4 +1,4 @@
-"""`orderctl schemas`: writes the contract as JSON Schemas, for other languages than Python."""
+"""`orderctl schemas`: writes the contract as JSON Schemas, and the reference of the JSON output."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from orderctl import paths
-from orderctl.commands import app
+from orderctl.commands import app, load
 from orderctl.errors import OrderctlError
-from orderctl.terminal import console
+from orderctl.terminal import console, json_reference
 from orders.events import CURRENCIES, ROUTING, OrderPlaced, OrderUpdate, Time
 
 DIRECTORY = paths.ROOT / "docs" / "schemas"
+REFERENCE = paths.ROOT / "docs" / "json.md"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The prefix of the schemas' ids. Nobody can own this domain, and nothing is fetched from it.
@@ -25,7 +26,7 @@ _AT = "when it was published, to the millisecond; EventBridge's own time has who
 
 @app.command(help_epilogue="Example: orderctl schemas --check")
 def schemas(*, check: bool = False) -> None:
-    """Write the JSON Schemas of the events and of the API's body to docs/schemas.
+    """Write the JSON Schemas of events and of the API's body, and docs/json.md, in a checkout.
 
     Args:
         check: Only check whether they are up to date.
@@ -33,14 +34,16 @@ def schemas(*, check: bool = False) -> None:
     Raises:
         OrderctlError: With --check, some are out of date.
     """
+    if not DIRECTORY.parent.is_dir():
+        raise OrderctlError("This is not a checkout of the project, so there are no docs to write.")
     texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
     outdated = find_outdated(texts, DIRECTORY)
+    reference = json_reference.write(load())
+    is_new = not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != reference
     where = paths.display_path(DIRECTORY)
-    if check and outdated:
-        raise OrderctlError(
-            f"Out of date with src/orders/events.py: {', '.join(outdated)} in {where}. "
-            "Run: make schemas"
-        )
+    if check and (outdated or is_new):
+        files = [f"{where}/{name}" for name in outdated] + [paths.display_path(REFERENCE)] * is_new
+        raise OrderctlError(f"Out of date with the code: {', '.join(files)}. Run: make schemas")
     if not check:
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         for name in outdated:
@@ -48,8 +51,10 @@ def schemas(*, check: bool = False) -> None:
                 (DIRECTORY / name).write_text(texts[name])
             else:
                 (DIRECTORY / name).unlink()
+        REFERENCE.write_text(reference, encoding="utf-8")
     changed = f", {len(outdated)} of them changed" if outdated else ""
     console.out().print(f"{len(texts)} schemas in {where} are up to date{changed}.")
+    console.out().print(f"{paths.display_path(REFERENCE)} is up to date, too.")
 
 
 def find_outdated(texts: Mapping[str, str], directory: Path) -> list[str]:

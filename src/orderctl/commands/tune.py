@@ -10,6 +10,7 @@ from cyclopts import Parameter, validators
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.names import find_step
 from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.tuning import Trial, Tuner
 from orderctl.terminal import console
@@ -18,7 +19,7 @@ from orderctl.terminal.options import Json, Target, Yes
 from orderctl.terminal.results import Lines
 
 # The functions that orders pass through.
-_FUNCTIONS = tuple(step.function_name for step in STEPS if step.function and step.counts)
+_STEPS = tuple(step for step in STEPS if step.function and step.counts)
 SMALLEST, LARGEST = 128, 10_240
 
 
@@ -51,11 +52,11 @@ _JSON = Lines(Tried)
 
 @app.command(
     group=OPERATING,
-    help_epilogue="Example: orderctl tune payments-processor --memory 128 --memory 256",
+    help_epilogue="Example: orderctl tune payments --memory 128 --memory 256",
 )
 @_JSON.of_command
 def tune(
-    function: Annotated[str, Parameter(choices=_FUNCTIONS, show_choices=False)],
+    function: Annotated[str, Parameter(completer=lambda _context: [step.name for step in _STEPS])],
     /,
     *,
     memory: Annotated[
@@ -75,7 +76,7 @@ def tune(
     function gets its old size back. On the local cloud more memory makes nothing faster.
 
     Args:
-        function: A function, such as payments-processor.
+        function: A step with a function, such as payments.
         memory: A size to try, in MB; repeatable.
         orders: How many orders to send with each size.
         yes: Do not ask.
@@ -86,13 +87,14 @@ def tune(
         OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
     with connect(target, changes=True) as pipeline:
+        step = find_step(function, _STEPS, pipeline.stack, what="step")
         question = (
             f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
-            f"memory of {function} meanwhile?"
+            f"memory of {step.function_name} meanwhile?"
         )
         if not yes and not console.confirm(question, on_stderr=True):
             raise OrderctlError("Nothing was changed.")
-        tuner = Tuner(pipeline, pipeline.stack.prefix + function)
+        tuner = Tuner(pipeline, pipeline.stack.physical_id(step.function))
         with tuner.restored():
             trials = [_run_trial(tuner, size, orders, as_json) for size in memory]
     if as_json:

@@ -108,7 +108,8 @@ class Printer:
             else:
                 read.append((message, update))
         if self._as_json:
-            _JSON.show(update for _, update in read)
+            for message, _ in read:  # as it came: who wrote it may know more fields
+                console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
         console.flush()  # print before the messages are deleted

@@ -48,6 +48,11 @@ class Account:
         """The address at which the AWS APIs are called."""
         return self.session.client("cloudformation").meta.endpoint_url
 
+    @property
+    def profile(self) -> str | None:
+        """The profile that was named by an option, a context or AWS_PROFILE."""
+        return self.context.profile or os.environ.get("AWS_PROFILE") or None
+
     def whoami(self) -> Identity:
         """Ask whose credentials these are, and refuse those of another account than expected.
 
@@ -81,7 +86,7 @@ class Account:
             f"stack {stack}",
             f"account {identity.account}" if identity else "",
             str(self.session.region_name),
-            f"profile {self.session.profile_name}" if _names_a_profile(self.session) else "",
+            f"profile {self.profile}" if self.profile else "",
         ]
         return f"{cloud}: {', '.join(filter(None, facts))}"
 
@@ -182,10 +187,6 @@ def _endpoints(core: BotocoreSession) -> Iterator[tuple[str, str]]:
     for service, its in services.items():
         if isinstance(its, dict) and (url := its.get("endpoint_url")):
             yield f"endpoint_url for {service} of the profile {profile}", url
-
-
-def _names_a_profile(session: boto3.Session) -> bool:
-    return session.profile_name != "default" or "AWS_PROFILE" in os.environ
 
 
 @contextmanager

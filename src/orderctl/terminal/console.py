@@ -103,9 +103,11 @@ def begin(*, as_json: bool) -> None:
     """Begin a command.
 
     Args:
-        as_json: Whether --json was given: then notes and errors are JSON, too, one object a line.
+        as_json: Whether --json was given: then only the result is printed on standard output, and
+            notes and errors are JSON, too, one object a line.
     """
     _Mode.json, _Mode.changes = as_json, False
+    out().quiet = as_json
 
 
 def place(text: str) -> None:
@@ -294,8 +296,8 @@ def confirm(question: str, *, on_stderr: bool = False) -> bool:
 
 
 def prompt(question: str) -> str:
-    """Ask for a word; no input gives an empty one."""
-    return _ask(f"{question}: ", out())
+    """Ask for a word on standard error; no input gives an empty one."""
+    return _ask(f"{question}: ", err())
 
 
 def _ask(question: str, terminal: Console) -> str:
@@ -389,9 +391,8 @@ class Step:
         self._status = status
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Show the progress: as a bar in a terminal, as a line elsewhere."""
+        """Show the progress as a bar in a terminal; elsewhere a step is one line, at its end."""
         if self._status is None:
-            out().print(Text(f"  {done:>3}/{total} {what}"))
             return
         filled = _BAR_WIDTH * done // max(total, 1)
         bar = Text.assemble(("━" * filled, "cyan"), ("━" * (_BAR_WIDTH - filled), "dim"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, get_args
@@ -25,13 +26,17 @@ Since = Annotated[str, Parameter(metavar="TIME")]
 Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE")]
 
 
+def _context_names() -> Sequence[str]:
+    return contexts.names()
+
+
 @Parameter(name="*", group=Group("Which stack", sort_key=100))
 @dataclass(frozen=True, slots=True)
 class Target:
     """Which stack a command works on; `connection.choose_account` finds the way to it."""
 
     context: Annotated[
-        str | None, Parameter(metavar="NAME", completer=lambda _context: contexts.names())
+        str | None, Parameter(metavar="NAME", completer=lambda _context: _context_names())
     ] = None
     """A context, as `orderctl context list` names it. [env var: ORDERCTL_CONTEXT]"""
     stack: Annotated[str | None, Parameter(metavar="NAME")] = None
