@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
