@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -13,9 +14,11 @@ from orderctl.deploying import Destruction
 from orderctl.deploying.destruction import Resource
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.state import StateDirectory
+from orderctl.pipeline import Pipeline
+from orderctl.pipeline.stack import NoStackError
 from orderctl.terminal import console
 from orderctl.terminal.confirming import check_can_ask
-from orderctl.terminal.connection import choose_account
+from orderctl.terminal.connection import Account, choose_account, explain_errors
 from orderctl.terminal.deployments import (
     Progress,
     forget,
@@ -84,6 +87,7 @@ def destroy(
         console.step(f"Destroying {name}", f"Destroyed {name}") as step,
     ):
         progress = Progress(step)
+        _remove_feeds(where, name)
         destruction.execute(progress)
         step.detail = f"{progress.done} resources"
     tables = [each for each in destruction.retained if each.is_table and delete_tables]
@@ -103,6 +107,14 @@ def destroy(
                 kept=[each.physical_id for each in destruction.retained if each not in tables],
             )
         )
+
+
+def _remove_feeds(where: Account, name: str) -> None:
+    """Remove the rules that follow the bus: CloudFormation does not delete a bus that has any."""
+    with explain_errors(), suppress(NoStackError):
+        pipeline = Pipeline(where.session, name)
+        pipeline.feeds.remove_left(followed_too=True)
+        pipeline.update_feeds.remove_left(followed_too=True)
 
 
 def _show(destruction: Destruction, delete_tables: bool) -> None:

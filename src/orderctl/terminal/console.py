@@ -322,9 +322,17 @@ def bar(*columns: ProgressColumn) -> Progress:
 
 def summary(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values in two columns."""
+    for line in summary_lines(rows):
+        out().print(line)
+
+
+def summary_lines(rows: Sequence[tuple[str, str]]) -> list[Text]:
+    """Names and values in two columns, line by line."""
     width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        out().print(Text.assemble("  ", (f"{name:<{width}}", "bold"), "   ", text(value)))
+    return [
+        Text.assemble("  ", (f"{name:<{width}}", "bold"), "   ", text(value))
+        for name, value in rows
+    ]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
