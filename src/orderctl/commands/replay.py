@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from cyclopts import Parameter
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
@@ -19,6 +20,7 @@ from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, parse_moment
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _POLL_SECONDS = 0.5
@@ -27,12 +29,36 @@ _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
 Show = Callable[[Progress], None]
 
 
+class Replayed(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """A replay.
+
+    Attributes:
+        replay: Its name.
+        from_: The time of its first event.
+        to: The time before which its last event is.
+        rules: The rules that get the events.
+        state: Its state, such as COMPLETED; STARTING when nobody waits for its end.
+        last_replayed: The time of the event that was replayed last; null before the first.
+    """
+
+    replay: str
+    from_: str
+    to: str
+    rules: list[str]
+    state: str
+    last_replayed: str | None
+
+
+_JSON = Document(Replayed)
+
+
 @app.command(
     group=OPERATING,
     help_epilogue="Examples:\n\n"
     "orderctl replay --from -2h --to -10m\n\n"
     "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed",
 )
+@_JSON.of_command
 def replay(
     *,
     from_: Annotated[str, Parameter(name="--from", metavar="TIME", allow_leading_hyphen=True)],
@@ -96,16 +122,16 @@ def replay(
             )
         progress = _watch(archive, name, start, end, quiet=as_json) if wait else None
     if as_json:
-        last = progress and progress.last_replayed
-        console.json_document(
-            {
-                "replay": name,
-                "from": format_time(start),
-                "to": format_time(end),
-                "rules": chosen,
-                "state": progress.state if progress else "STARTING",
-                "last_replayed": last and format_time(last),
-            }
+        last = progress.last_replayed if progress else None
+        _JSON.show(
+            Replayed(
+                replay=name,
+                from_=format_time(start),
+                to=format_time(end),
+                rules=chosen,
+                state=progress.state if progress else "STARTING",
+                last_replayed=format_time(last) if last else None,
+            )
         )
     if progress and progress.state != "COMPLETED":
         raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
