@@ -51,7 +51,7 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "logs": [["payments-processor"], ["payments-processor", "--json"], [HOSTILE]],
     "pause": [[HOSTILE]],
     "resume": [[HOSTILE]],
-    "replay": [["--from", HOSTILE], ["--from", "-2m", "--rule", HOSTILE]],
+    "replay": [["--from", HOSTILE], ["--from", "-2m", "--yes", "--rule", HOSTILE]],
     "tune": [[HOSTILE]],
     "dlq list": [[], ["--json"]],
     "dlq show": [[], ["--json"], [HOSTILE]],

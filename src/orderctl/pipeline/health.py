@@ -78,6 +78,8 @@ class Health:
     oldest_unfinished: timedelta | None
     alarms: Mapping[str, str]
     """The state of each, by its name."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What each means, and which section of docs/operations.md says what to do."""
 
     @property
     def ringing(self) -> list[str]:
@@ -164,6 +166,7 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
             for metric, _ in step.counts:
                 metrics.add(_NAMESPACE, metric, ("service", name), "Sum")
     metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
+    alarms = pipeline.alarms.all()
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
@@ -173,7 +176,8 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
         ),
         unfinished=unfinished,
         oldest_unfinished=now - oldest if oldest else None,
-        alarms=pipeline.alarms.states(),
+        alarms={name: alarm.state for name, alarm in alarms.items()},
+        advice={name: alarm.description for name, alarm in alarms.items()},
     )
 
 
