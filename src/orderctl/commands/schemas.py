@@ -34,7 +34,7 @@ def schemas(*, check: bool = False) -> None:
     Raises:
         OrderctlError: With --check, some are out of date.
     """
-    if not DIRECTORY.parent.is_dir():
+    if not paths.IS_CHECKOUT:
         raise OrderctlError("This is not a checkout of the project, so there are no docs to write.")
     texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
     outdated = find_outdated(texts, DIRECTORY)

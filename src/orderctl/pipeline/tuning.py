@@ -24,7 +24,6 @@ from orderctl.waiting import wait_until
 if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
 
-PRICES = paths.ROOT / "bench" / "prices.toml"
 
 _REPORT = re.compile(
     r"REPORT RequestId: \S+\s+Duration: (?P<duration>\d{1,12}(?:\.\d+)?) ms\s+"
@@ -174,5 +173,5 @@ def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> boo
 
 def prices() -> dict[str, float]:
     """Lambda's prices, from the table in bench/."""
-    table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
+    table: dict[str, dict[str, float]] = tomllib.loads(paths.PRICES.read_text())
     return table["lambda"]

@@ -26,8 +26,11 @@ Since = Annotated[str, Parameter(metavar="TIME")]
 Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE")]
 
 
-def _context_names() -> Sequence[str]:
+def _context_names(_context: object) -> Sequence[str]:
     return contexts.names()
+
+
+ContextName = Annotated[str | None, Parameter(metavar="NAME", completer=_context_names)]
 
 
 @Parameter(name="*", group=Group("Which stack", sort_key=100))
@@ -35,9 +38,7 @@ def _context_names() -> Sequence[str]:
 class Target:
     """Which stack a command works on; `connection.choose_account` finds the way to it."""
 
-    context: Annotated[
-        str | None, Parameter(metavar="NAME", completer=lambda _context: _context_names())
-    ] = None
+    context: ContextName = None
     """A context, as `orderctl context list` names it. [env var: ORDERCTL_CONTEXT]"""
     stack: Annotated[str | None, Parameter(metavar="NAME")] = None
     """The stack, on AWS unless --local is given. [env var: ORDERCTL_STACK]"""
