@@ -78,6 +78,8 @@ class Health:
     oldest_unfinished: timedelta | None
     alarms: Mapping[str, str]
     """The state of each, by its name."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What each means, and which section of docs/operations.md says what to do."""
 
     @property
     def ringing(self) -> list[str]:
@@ -180,6 +182,7 @@ def look(
     """
     metrics = metrics or read_metrics(pipeline, now, window)
     functions = _functions(pipeline)
+    alarms = pipeline.alarms.all()
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
@@ -189,7 +192,8 @@ def look(
         ),
         unfinished=unfinished,
         oldest_unfinished=now - oldest if oldest else None,
-        alarms=pipeline.alarms.states(),
+        alarms={name: alarm.state for name, alarm in alarms.items()},
+        advice={name: alarm.description for name, alarm in alarms.items()},
     )
 
 
