@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.setting import ON_THE_WAY, OURS, VERSIONS, Function
+from bench.setting import FLOOR, ON_THE_WAY, OURS, VERSIONS, Function
 from bench.warm import BATCHES
 from orderctl.deploying import Template
 
@@ -69,6 +69,11 @@ def _custom(lines: Sequence[Sequence[Any]]) -> set[str]:
     return names
 
 
+def is_reported() -> bool:
+    """Whether Lambda itself logs each invocation, as the template has it by default."""
+    return bool(Template.load().parameters["SystemLogLevel"]["Default"] == "INFO")
+
+
 def watching_month(table: Mapping[str, Any]) -> float:
     """Dollars a month for custom metrics, alarms and dashboards, whatever the load."""
     priced = table["cloudwatch"]
@@ -88,6 +93,8 @@ class Bill:
     memory: Mapping[str, int]
     watching_month: float
     """Dollars a month for metrics, alarms and dashboards."""
+    reported: bool
+    """Whether Lambda logs the start and the report of each of our invocations."""
 
     def per_million(
         self, version: str, *, rate: float, fill: float, duplicates: float = 0.0
@@ -113,6 +120,38 @@ class Bill:
         bill["CloudWatch metrics, alarms and dashboard"] = self.watching_month / month
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
+    def floor(self, *, rate: float, fill: float) -> dict[str, float]:
+        """Dollars per million orders that the flow costs at the least, by service.
+
+        That is one write unit for an order in each function that has a table, one event for each
+        fact, one update for each status, and no log lines but Lambda's own. Nothing is read, and a
+        function does nothing but wait for its calls. Without metrics, alarms and dashboards.
+        """
+        bill: dict[str, float] = {}
+        for function in ON_THE_WAY:
+            used = self._least(function, fill)
+            for service, dollars in self._dollars(function, used).items():
+                bill[service] = bill.get(service, 0.0) + dollars
+        bill["API Gateway"] = self.prices["api_gateway"]["request"]
+        bill["SQS"] += self._idle(rate)
+        return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
+
+    def _least(self, function: Function, fill: float) -> dict[str, float]:
+        """What an order uses of a function at the least."""
+        ours = self._used(function, OURS, "first", fill)
+        writes, events = (min(ours[key], 1.0) for key in ("write_units", "events"))
+        calls = (writes + events) / (fill if function.in_batches else 1)
+        return {
+            **dict.fromkeys(ours, 0.0),
+            "invocations": ours["invocations"],
+            "reports": ours["invocations"],
+            "write_units": writes,
+            "events": events,
+            "published": ours["delivered"],
+            "delivered": ours["delivered"],
+            "calls": calls + ours["delivered"],
+        }
+
     def per_month(self, version: str, *, rate: float, fill: float) -> float:
         """Dollars a month at a constant rate of orders per second."""
         millions = rate * self.prices["assumptions"]["seconds_per_month"] / MILLION
@@ -135,6 +174,9 @@ class Bill:
         """
         measured = self.warm[function.name][version]
         at = {batch: _numbers(measured, name, batch) for batch in measured["counts"]}
+        for numbers in at.values():
+            is_reported = self.reported or version != OURS
+            numbers["reports"] = numbers["invocations"] * is_reported
         one = at[BATCHES[0]]
         if not function.in_batches:
             return one
@@ -149,7 +191,7 @@ class Bill:
         logged = (
             used["logged_bytes"]
             + used["logged_lines"] * assumed["log_line_overhead_bytes"]
-            + used["invocations"]
+            + used["reports"]
             * (
                 assumed["platform_log_bytes"]
                 + assumed["platform_log_lines"] * assumed["log_line_overhead_bytes"]
@@ -212,13 +254,16 @@ def _numbers(measured: Mapping[str, Any], name: str, batch: int) -> dict[str, fl
 def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
     """The bills: at some rates, and how they grow."""
     table = prices()
-    bill = Bill(warm, table, memory_sizes(), watching_month(table))
+    bill = Bill(warm, table, memory_sizes(), watching_month(table), is_reported())
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
     return {
         "prices_as_of": table["as_of"],
         "memory_megabytes": dict(bill.memory),
         "by_rate": {
-            rate: {v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS}
+            rate: {
+                **{v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS},
+                FLOOR: bill.floor(rate=rate, fill=fill),
+            }
             for rate, fill in fills.items()
         },
         "by_load": {
@@ -226,7 +271,10 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
             for load in _LOADS
         },
         "by_fill": {
-            fill: {v: _total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS}
+            fill: {
+                **{v: _total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS},
+                FLOOR: _total(bill.floor(rate=_LOAD, fill=fill)),
+            }
             for fill in _FILLS
         },
         "by_duplicates": {

@@ -115,9 +115,7 @@ def _index_writes(table: str, was: dict[str, Any] | None, now: dict[str, Any] | 
 def _entry_writes(
     index: tuple[str, ...], was: dict[str, Any] | None, now: dict[str, Any] | None
 ) -> int:
-    entries = [
-        tuple((item or {}).get(name, {}).get("S") for name in index) for item in (was, now)
-    ]
+    entries = [tuple((item or {}).get(name, {}).get("S") for name in index) for item in (was, now)]
     before, after = (entry if all(entry) else None for entry in entries)
     if before == after:
         return 0

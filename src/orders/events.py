@@ -73,7 +73,12 @@ Amount = Annotated[
     Decimal,
     Meta(
         description="a number from 0 to 9,999,999,999.99 with at most 2 decimals",
-        extra_json_schema={"type": "number", "format": "decimal", "minimum": 0},
+        extra_json_schema={
+            "type": "number",
+            "format": "decimal",
+            "minimum": 0,
+            "maximum": 9999999999.99,
+        },
     ),
 ]
 Currency = Annotated[
@@ -461,6 +466,12 @@ def check_distinct_skus(lines: tuple[OrderLine, ...]) -> None:
     """Raise ValueError when a SKU stands in more than one line."""
     if len({line.sku for line in lines}) != len(lines):
         raise ValueError("items must not name a SKU twice")
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """A sum as a person reads it: ``12.50 USD``; with more decimals only where it has more."""
+    text = f"{amount:.2f}"
+    return f"{text if Decimal(text) == amount else amount} {currency}"
 
 
 def fit(text: str, max_length: int) -> str:

@@ -36,9 +36,10 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "schemas": [[HOSTILE]],  # without it files would be written
     "submit": [["--amount", "1", "--customer", HOSTILE], ["--amount", "1", "--item", HOSTILE]],
     "order": [[ORDER], [ORDER, "--json"], [HOSTILE]],
-    "orders": [[], ["--json"], ["--stuck"], ["--stuck", "--minutes", "0"]],
+    "orders": [[], ["--json"], ["--stuck", "--minutes", "0"], ["--all"], ["--all", "--csv"]],
     "cancel": [[ORDER, "--no-wait"], [HOSTILE]],
-    "updates": [["--peek"], ["--peek", "--json"], []],
+    "updates": [["--json"], []],
+    "events": [["--count", "1", "--pattern", HOSTILE], ["--follow", "--order", HOSTILE]],
     "stock list": [[], ["--reserved"], ["--reserved", "--json"], [HOSTILE]],
     "stock set": [[f"{HOSTILE}=1"], ["mug=" + "9" * 5000]],
     "stock add": [[f"{HOSTILE}=1"]],
@@ -181,7 +182,7 @@ def test_updates_name_the_messages_that_cannot_be_read(
         MessageGroupId="deep",
         MessageDeduplicationId="deep",
     )
-    result = run_here("updates", "--peek", environment=environment)
+    result = run_here("updates", environment=environment)
     assert result.status == 1
     assert sent["MessageId"] in result.stderr
 

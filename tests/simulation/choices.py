@@ -14,6 +14,7 @@ from math import comb
 from random import Random
 from typing import Any, Final, TypeVar
 
+from simulation.snapshots import Copy
 from simulation.weather import Weather
 
 T = TypeVar("T")
@@ -42,6 +43,10 @@ class Branch:
     steps: Sequence[int] = ()
     """What the ways are, if they are steps: their numbers among all that could come next."""
     state: bytes | None = None
+    copy: Copy | None = None
+    """The run when it entered the state."""
+    left: tuple[int, int | None] = (0, None)
+    """The faults and the detours that were left then."""
     way: int = 0
     """The way that is being gone."""
     schedules: int = 0
@@ -68,6 +73,16 @@ class Choices:
         self._seen = seen
         self._passed = 0
 
+    def skip(self) -> Copy | None:
+        """Take as made what led to the last state of which there is a copy, which is answered."""
+        for number in range(len(self._branches) - 1, -1, -1):
+            branch = self._branches[number]
+            if branch.copy:
+                self._passed = number
+                self.faults, self.detours = branch.left
+                return branch.copy
+        return None
+
     @property
     def is_repeating(self) -> bool:
         """Whether the next choice was made before."""
@@ -93,11 +108,14 @@ class Choices:
         self.faults -= 1
         return True
 
-    def enter(self, describe: Callable[[], bytes]) -> None:
+    def enter(
+        self, describe: Callable[[], bytes], copy: Callable[[], Copy | None] = lambda: None
+    ) -> None:
         """Pass through a state.
 
         Args:
             describe: says which; it is not asked for what is only repeated.
+            copy: copies the run, unless it cannot be copied.
 
         Raises:
             SeenError: it was entered before, with as many faults and detours left.
@@ -110,7 +128,8 @@ class Choices:
                     raise LoopError
                 raise SeenError(schedules)
             self._seen[state] = None
-            self._branches.append(Branch(1, state=state))
+            left = self.faults, self.detours
+            self._branches.append(Branch(1, state=state, copy=copy(), left=left))
         self._passed += 1
 
     def choose_step(self, find: Callable[[], Sequence[int]]) -> int:

@@ -34,16 +34,21 @@ from simulation.rooms import API, CARETAKER, Rooms
 from simulation.scheduler import Action
 from simulation.scopes import TIMED_OUT, Scope
 from simulation.simulation import Simulation
+from simulation.snapshots import Copy
 from simulation.state import Ids, Snapshot, shown
-from simulation.story import Story
-from simulation.template import Topology
+from simulation.story import Silence, Story
+from simulation.template import FunctionSpec, QueueSpec, Topology
 from simulation.weather import EARLY_RETURN
 from simulation.witness import Witness
+from simulation.workload import Plan
 from simulation.world import World
 
 _SOLITARY: Final = frozenset({"PutEvents", "ChangeMessageVisibilityBatch"})
 _CARETAKER_WAITS: Final = 301.0
 """In seconds: as long as it leaves an order alone that it hears nothing of."""
+
+
+_IN_COMMON: Final = (Choices, Dice, Places, Plan, Rooms, Scope, Topology, FunctionSpec, QueueSpec)
 
 
 class UnexpectedEventError(Exception):
@@ -83,26 +88,35 @@ class Ground:
     ids: Ids
     places: Places | None
     """Which steps commute; None to take none for that."""
+    shared: frozenset[type] | None
+    """The types of what all schedules have in common; None if no run can be copied."""
 
     @classmethod
     def of(cls, scope: Scope, topology: Topology, rooms: Rooms, *, commuting: bool) -> Ground:
         """Take a scope and the pipeline."""
         orders_apart = scope.batch == 1 or len(scope.orders) == 1
         places = Places(topology, scope.never, orders_apart=orders_apart) if commuting else None
-        return cls(scope, topology, rooms, Memory(rooms.handlers), Ids(topology), places)
+        memory, shared = Memory(rooms.handlers), None
+        # One with a memory of its own stands in the middle of its code, and cannot be copied.
+        if not any(memory.has(rooms.handlers[name]) for name in _played(topology)):
+            handlers = map(type, rooms.handlers.values())
+            shared = frozenset({cls, *_IN_COMMON, *handlers})
+        return cls(scope, topology, rooms, memory, Ids(topology), places, shared)
 
 
 class Exploration(Simulation):
     """One schedule."""
 
-    def __init__(self, ground: Ground, choices: Choices) -> None:
+    def __init__(self, ground: Ground, choices: Choices, *, silent: bool = False) -> None:
         """Begin.
 
         Args:
             ground: where it plays.
             choices: the schedule's.
+            silent: whether nobody wants to read its story.
         """
         self.agenda, self._dice, self._choices = Agenda(), Dice(), choices
+        self._has_begun = False
         self._ground, self._scope, self._places = ground, ground.scope, ground.places
         self._caretaker_left = self._scope.caretaker
         self.end = b""
@@ -111,7 +125,7 @@ class Exploration(Simulation):
             random=self._dice,
             scheduler=self.agenda,
             weather=ChosenWeather(self._dice, self._scope.kinds, self._scope.free),
-            story=Story(self.agenda),
+            story=(Silence if silent else Story)(self.agenda),
             witness=Witness(),
             topology=ground.topology,
         )
@@ -123,12 +137,22 @@ class Exploration(Simulation):
         for environments in self._lambdas.memories.values():
             del environments[1:]
 
+    @classmethod
+    def goes_on(cls, copy: Copy, choices: Choices) -> Exploration:
+        """A copy of a run, with another schedule that begins in the same way.
+
+        Args:
+            copy: of the run, made in its `enter`.
+            choices: the schedule's.
+        """
+        run: Exploration = copy.thing()
+        run._choices = choices
+        return run
+
     def _play(self) -> None:
         self._dice.chooser = self._choices
-        for order_id in self.plan.orders:
-            self._workload.ask("POST", order_id, self._scope.tries)
-        for order_id in self._scope.cancels:
-            self._workload.ask("DELETE", order_id, self._scope.tries)
+        if not self._has_begun:
+            self._begin()
         while step := self._next_step():
             self._take(step)
             while begun := self._just_begun():
@@ -140,6 +164,13 @@ class Exploration(Simulation):
         self.agenda.withheld.sort(key=lambda action: self._ground.ids.strip(shown(action)))
         self.agenda.close()
 
+    def _begin(self) -> None:
+        self._has_begun = True
+        for order_id in self.plan.orders:
+            self._workload.ask("POST", order_id, self._scope.tries)
+        for order_id in self._scope.cancels:
+            self._workload.ask("DELETE", order_id, self._scope.tries)
+
     def _begin_coroutine(self, body: Callable[[], Any], owner: object) -> Coroutine:
         """What a handler does follows from what it is given, unless it remembers something."""
         assert isinstance(body, partial)
@@ -148,6 +179,9 @@ class Exploration(Simulation):
 
     def _describe(self) -> bytes:
         return self.snapshot().digest(self._ground.ids)
+
+    def _copied(self) -> Copy | None:
+        return Copy.of(self, self._ground.shared) if self._ground.shared else None
 
     def snapshot(self) -> Snapshot:
         """The state."""
@@ -177,7 +211,7 @@ class Exploration(Simulation):
             steps = list(self._steps())
             if not steps:
                 return None
-        self._choices.enter(self._describe)
+        self._choices.enter(self._describe, self._copied)
         number = self._choices.choose_step(partial(self._worth_taking, steps))
         return steps[number] if steps else next(islice(self._steps(), number, None))
 
@@ -376,6 +410,13 @@ class Exploration(Simulation):
             of_its_order = actor.order_id in ("", event.order_id)
             if not of_its_order or not self._places.expects(actor, event.detail_type, earlier):
                 raise UnexpectedEventError(f"{event.publisher}: {event.detail_type}")
+
+
+def _played(topology: Topology) -> set[str]:
+    """The functions that schedules call."""
+    targets = {route.target for route in topology.routes}
+    called = {f.name for f in topology.functions.values() if targets & {f.name, f.queue}}
+    return {API, CARETAKER, *called}
 
 
 def _types(about: object) -> Iterator[str]:

@@ -81,18 +81,13 @@ class Search:
             if not self.remembering:
                 self.seen.clear()
             choices = Choices(branches, self.scope.faults, self.detours, self.seen)
-            run = Exploration(ground, choices)
-            try:
-                violation, schedules = run.run(), 1
-                self.ends.add(run.end)
-            except SeenError as seen:
-                violation, schedules = None, seen.schedules
-            except LoopError:
-                violation = Violation(ENDS, "it comes back to where it was, and can do so for ever")
+            run = self._run(ground, choices)
+            before = run.world.witness.invocations
+            violation, schedules = self._outcome(run)
             report.runs += 1
-            report.invocations += run.world.witness.invocations
+            report.invocations += run.world.witness.invocations - before
             if violation:
-                report.failure = self._failure(run, violation, choices)
+                report.failure = self._failure(ground, branches)
             report.states, report.seconds = len(self.seen), time.monotonic() - began
             if violation or not self._go_on(branches, schedules, report):
                 return report
@@ -100,6 +95,23 @@ class Search:
                 report.share = _share(branches)
                 if not on_progress(report):
                     return report
+
+    def _run(self, ground: Ground, choices: Choices) -> Exploration:
+        """A run, from the last state on at which it goes another way than the one before."""
+        if copy := choices.skip():
+            return Exploration.goes_on(copy, choices)
+        return Exploration(ground, choices, silent=True)
+
+    def _outcome(self, run: Exploration) -> tuple[Violation | None, int]:
+        """What a run breaks, if anything, and how many schedules it stands for."""
+        try:
+            violation = run.run()
+        except SeenError as seen:
+            return None, seen.schedules
+        except LoopError:
+            return Violation(ENDS, "it comes back to where it was, and can do so for ever"), 1
+        self.ends.add(run.end)
+        return violation, 1
 
     def _go_on(self, branches: list[Branch], schedules: int, report: Report) -> bool:
         """Go to the last branch at which a way is left; False if there is none."""
@@ -116,7 +128,12 @@ class Search:
         report.schedules, report.share, report.complete = schedules, 1.0, True
         return False
 
-    def _failure(self, run: Exploration, violation: Violation, choices: Choices) -> Failure:
+    def _failure(self, ground: Ground, branches: list[Branch]) -> Failure:
+        """Run a schedule that fails once more, from the beginning and aloud."""
+        choices = Choices(branches, self.scope.faults, self.detours, self.seen)
+        run = Exploration(ground, choices)
+        violation, _ = self._outcome(run)
+        assert violation, "the schedule does not replay"
         story = run.world.story
         return Failure(
             str(violation),

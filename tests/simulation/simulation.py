@@ -13,7 +13,7 @@ from simulation.bus import Bus, Event
 from simulation.card_processor import CardProcessor
 from simulation.circuit import CONSUMER, Circuit
 from simulation.coroutines import Coroutine
-from simulation.dynamodb import DynamoDB, Item
+from simulation.dynamodb import DynamoDB, Holding, Item
 from simulation.faults import FAULTS, Faults
 from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas, MakeCoroutine
@@ -26,12 +26,14 @@ from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
-from simulation.weather import DELIVERY, Weather, denials, outages, ramp_ups
+from simulation.weather import DELIVERY, HELD_BY_OTHERS, Weather, denials, outages, ramp_ups
 from simulation.witness import Change, Witness, number, text
 from simulation.workload import Plan, Workload
 from simulation.world import World
 
 _REDRIVES: Final = 4
+_HELD_SECONDS: Final = (0.012, 0.03)
+"""How long a transaction holds its items, by turns."""
 _REPLAYED: Final = 16
 """One in so many seeds has its events replayed when all is over."""
 _LATER_SECONDS: Final = 400 * 86_400
@@ -61,8 +63,10 @@ def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
     plan = Plan.draw(random)
     replays = seed % _REPLAYED == 0
     world = _draw_world(random, plan, topology)
-    simulation = Simulation(world, plan, rooms, replays=replays)
+    held_seconds = _HELD_SECONDS[seed % len(_HELD_SECONDS)]
+    simulation = Simulation(world, plan, rooms, replays=replays, held_seconds=held_seconds)
     violation = simulation.run()
+    world.weather.struck[HELD_BY_OTHERS] += simulation.conflicts
     return Result(
         seed=seed,
         violation=str(violation) if violation else None,
@@ -112,6 +116,7 @@ class Simulation:
         coroutine: MakeCoroutine = Coroutine,
         *,
         replays: bool = False,
+        held_seconds: float = 0.0,
     ) -> None:
         """Begin.
 
@@ -122,6 +127,7 @@ class Simulation:
             database: what answers for DynamoDB.
             coroutine: what has handlers stop at each of their calls.
             replays: whether every event is replayed when all is over.
+            held_seconds: how long a transaction holds its items.
         """
         topology = world.topology
         self.world = world
@@ -130,7 +136,10 @@ class Simulation:
         self._delivered: list[Message] = []
         """What the consumers' queues got from the bus."""
         self._watch = Watch(world, self.plan)
-        self._tables = database(topology.tables, topology.indexes, world.random, self._changed)
+        self._holding = Holding(world.scheduler, held_seconds) if held_seconds else None
+        self._tables = database(
+            topology.tables, topology.indexes, world.random, self._changed, self._holding
+        )
         for sku, available in self.plan.stock.items():
             number = {"N": str(available)}
             stock = {"sku": {"S": sku}, "available": number, "put_in": number}
@@ -186,6 +195,11 @@ class Simulation:
         finally:
             self._lambdas.end_all()
         return None
+
+    @property
+    def conflicts(self) -> int:
+        """How many writes have met a transaction."""
+        return self._holding.met if self._holding else 0
 
     def _play(self) -> None:
         """Let happen what has faults in it."""

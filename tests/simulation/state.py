@@ -167,7 +167,7 @@ def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
         case float():
             return str(round(value))  # a time: of its ticks nothing depends
         case Exception():
-            return f"{type(value).__name__} {value} {getattr(value, 'response', '')}"
+            return f"{type(value).__name__} {value} {shown(vars(value))}"
         case _ if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
             return str(value.__qualname__)
     return repr(value)

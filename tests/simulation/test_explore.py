@@ -113,7 +113,7 @@ class Wanderer(Choices):
     def choose_step(self, find: Callable[[], Sequence[int]]) -> int:
         return self._random.choice(find())
 
-    def enter(self, describe: Callable[[], bytes]) -> None:
+    def enter(self, describe: object, copy: object = None) -> None:
         pass
 
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from orderctl.commands import OPERATING, app
+from orderctl.commands import START, app
 from orderctl.pipeline import Pipeline
 from orderctl.terminal import console as terminal
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Target
 
 
-@app.command(group=OPERATING, help_epilogue="Example: orderctl console --open")
+@app.command(group=START, sort_key=3, help_epilogue="Example: orderctl console --open")
 def console(
     *,
     port: Annotated[

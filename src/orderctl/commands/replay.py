@@ -75,7 +75,7 @@ def replay(
     now = datetime.now(UTC)
     start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # as events have them
     check(start, end, now)
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         archive = pipeline.archive
         chosen = archive.rules(rule)
         if too_old(start, now, timedelta(days=archive.retention_days)):

@@ -16,11 +16,13 @@ from orderctl.localcloud.gaps.awslambda import (
     mappings,
     permissions,
     updates,
+    workers,
 )
 from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
+from orderctl.localcloud.gaps.dynamodb import expressions
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
-from orderctl.localcloud.gaps.iam import actions, leading_keys, principals
+from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
 
@@ -34,6 +36,8 @@ def build_app(instance: str) -> App:
     seams.check_version()
     for supplement in (
         principals,
+        policies,
+        expressions,
         actions,
         entries,
         permissions,
@@ -54,6 +58,7 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        workers,
         deletions,
         early_validation,
         leading_keys,

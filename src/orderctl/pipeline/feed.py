@@ -1,36 +1,28 @@
 """Every event on the bus as it passes, taken from nobody.
 
-A feed has a rule and a queue of its own, which are there only while it is followed. The queue's
-name starts like those of all feeds of the stack, and its tag says until when it is followed at
-least: what a crash has left behind is known by that, and removed by the next feed.
+A feed has a rule and a queue of its own, which are there only while it is followed. What a crash
+has left behind is removed by the next feed, and by `orderctl destroy`.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from orderctl.pipeline import reading
-from orderctl.pipeline.queues import Queue
-from orderctl.pipeline.times import format_time
+from orderctl.pipeline.temporary import TemporaryQueue, TemporaryQueues
 
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_sqs import SQSClient
 
     from orderctl.pipeline.stack import Stack
 
 _NAME: Final = "orderctl-feed-"
-_FOLLOWED_UNTIL: Final = "followed-until"
-_FOLLOWED_FOR = timedelta(minutes=15)
-_RENEW_EVERY = timedelta(minutes=5)
-_RETENTION_SECONDS = 300
 _TARGET = "feed"
 _MOST_SECONDS_OF_A_RECEIVE = 20
 
@@ -93,12 +85,9 @@ class SeenEvent:
 class Feed:
     """The events that pass while it is followed."""
 
-    def __init__(self, sqs: SQSClient, url: str) -> None:
-        """Take the URL of the feed's queue."""
-        self._sqs = sqs
-        self._url = url
-        self._queue = Queue(sqs, url)
-        self._renewed = datetime.now(UTC)
+    def __init__(self, queue: TemporaryQueue) -> None:
+        """Take the feed's queue."""
+        self._queue = queue
 
     def next(self, wait_seconds: float = _MOST_SECONDS_OF_A_RECEIVE) -> list[SeenEvent]:
         """The next events, oldest first: those that are there, or the first that comes.
@@ -109,17 +98,8 @@ class Feed:
         Raises:
             ClientError, BotoCoreError: a call to AWS failed.
         """
-        messages = self._queue.receive(int(wait_seconds))
-        self._queue.delete(messages)
-        self._renew()
-        seen = [read(message.body) for message in messages]
+        seen = [read(message.body) for message in self._queue.next(wait_seconds)]
         return sorted(seen, key=lambda event: event.at or reading.FIRST)
-
-    def _renew(self) -> None:
-        now = datetime.now(UTC)
-        if now - self._renewed >= _RENEW_EVERY:
-            self._sqs.tag_queue(QueueUrl=self._url, Tags=_tags(now))
-            self._renewed = now
 
 
 class Feeds:
@@ -128,9 +108,8 @@ class Feeds:
     def __init__(self, session: boto3.Session, stack: Stack) -> None:
         """Take the stack."""
         self._events: EventBridgeClient = session.client("events")
-        self._sqs: SQSClient = session.client("sqs")
+        self._queues = TemporaryQueues(session.client("sqs"), f"{stack.prefix}{_NAME}")
         self._bus = stack.outputs["EventBusName"]
-        self._prefix = f"{stack.prefix}{_NAME}"
 
     @contextmanager
     def follow(self, what: Pattern = EVERYTHING) -> Iterator[Feed]:
@@ -146,24 +125,15 @@ class Feeds:
             BotoCoreError: a call to AWS failed.
         """
         self.remove_left()
-        now = datetime.now(UTC)
-        name = f"{self._prefix}{now:%Y%m%dt%H%M%S}-{secrets.token_hex(3)}"
+        name = self._queues.new_name()
         bus_arn = self._events.describe_event_bus(Name=self._bus)["Arn"]
         _, partition, _, region, account, _ = bus_arn.split(":", 5)
         queue_arn = f"arn:{partition}:sqs:{region}:{account}:{name}"
         rule_arn = f"arn:{partition}:events:{region}:{account}:rule/{self._bus}/{name}"
         with ExitStack() as leaving:
-            # The queue is the first to come and the last to go: by it the others are found.
-            url = self._sqs.create_queue(
-                QueueName=name,
-                Attributes={
-                    "MessageRetentionPeriod": str(_RETENTION_SECONDS),
-                    "SqsManagedSseEnabled": "true",
-                    "Policy": _lets_in(rule_arn, queue_arn),
-                },
-                tags=_tags(now),
-            )["QueueUrl"]
-            leaving.callback(self._remove, url)
+            # The queue is the first to come and the last to go: by it the rule is found.
+            leaving.callback(self._remove, name)
+            queue = self._queues.create(name, _lets_in(rule_arn, queue_arn), {})
             self._events.put_rule(
                 Name=name,
                 EventBusName=self._bus,
@@ -173,7 +143,7 @@ class Feeds:
             self._events.put_targets(
                 Rule=name, EventBusName=self._bus, Targets=[{"Id": _TARGET, "Arn": queue_arn}]
             )
-            yield Feed(self._sqs, url)
+            yield Feed(queue)
 
     def remove_left(self, *, followed_too: bool = False) -> int:
         """Remove what feeds have left behind that ended without removing it themselves.
@@ -184,29 +154,17 @@ class Feeds:
         Returns:
             How many there were.
         """
-        now = format_time(datetime.now(UTC))
-        left = [url for url in self._urls() if followed_too or self._followed_until(url) < now]
-        for url in left:
-            self._remove(url)
+        left = self._queues.names(followed_too=followed_too)
+        for name in left:
+            self._remove(name)
         return len(left)
 
-    def _urls(self) -> list[str]:
-        pages = self._sqs.get_paginator("list_queues").paginate(QueueNamePrefix=self._prefix)
-        return [url for page in pages for url in page.get("QueueUrls", [])]
-
-    def _followed_until(self, url: str) -> str:
-        with suppress(self._sqs.exceptions.QueueDoesNotExist):  # its feed has just ended
-            return self._sqs.list_queue_tags(QueueUrl=url).get("Tags", {}).get(_FOLLOWED_UNTIL, "")
-        return format_time(reading.LAST)
-
-    def _remove(self, url: str) -> None:
-        name = url.rsplit("/", 1)[1]
+    def _remove(self, name: str) -> None:
         with suppress(self._events.exceptions.ResourceNotFoundException):
             self._events.remove_targets(Rule=name, EventBusName=self._bus, Ids=[_TARGET])
         with suppress(self._events.exceptions.ResourceNotFoundException):
             self._events.delete_rule(Name=name, EventBusName=self._bus)
-        with suppress(self._sqs.exceptions.QueueDoesNotExist):
-            self._sqs.delete_queue(QueueUrl=url)
+        self._queues.delete(name)
 
 
 def read(body: str) -> SeenEvent:
@@ -225,10 +183,6 @@ def read(body: str) -> SeenEvent:
         replay=reading.to_text(event["replay-name"]) if event.get("replay-name") else None,
         body=body,
     )
-
-
-def _tags(now: datetime) -> dict[str, str]:
-    return {_FOLLOWED_UNTIL: format_time(now + _FOLLOWED_FOR)}
 
 
 def _lets_in(rule_arn: str, queue_arn: str) -> str:

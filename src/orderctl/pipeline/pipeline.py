@@ -19,7 +19,7 @@ from orderctl.pipeline.replay import Archive
 from orderctl.pipeline.stack import Stack
 from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
-from orderctl.pipeline.updates import OrderUpdates
+from orderctl.pipeline.updates import OrderUpdates, UpdateFeeds
 from orders.card_books import SimulatedCardBooks
 from orders.circuit_breaker.circuits import Circuits
 
@@ -101,6 +101,11 @@ class Pipeline:
     def updates(self) -> OrderUpdates:
         """The queue of the order updates."""
         return OrderUpdates(self._sqs, self.stack.outputs[url_output("OrderUpdatesQueue")])
+
+    @cached_property
+    def update_feeds(self) -> UpdateFeeds:
+        """The order updates as they pass, beside the shop's own services."""
+        return UpdateFeeds(self.session, self.stack)
 
     def consumer(self, name: str) -> Consumer:
         """A consumer by its name in `steps.CONSUMERS`."""

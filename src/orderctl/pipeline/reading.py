@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from orders.events import money
+
 UNREADABLE = "unreadable"
 """Shown in place of a value that cannot be read."""
 
@@ -113,3 +115,17 @@ def to_text(value: object) -> str:
     except (ValueError, RecursionError):  # too many digits, too deep
         return UNREADABLE
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def amount(record: Mapping[str, Any]) -> str:
+    """A record's amount with its currency, such as `12.50 USD`; empty when it has none."""
+    value = record.get("amount", "")
+    if value == "":
+        return ""
+    try:
+        number = Decimal(value)
+    except (TypeError, ValueError, ArithmeticError):
+        return f"amount {UNREADABLE}"
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        return f"amount {UNREADABLE}"
+    return money(number, to_text(record.get("currency", ""))).rstrip()

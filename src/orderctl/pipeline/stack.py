@@ -116,6 +116,11 @@ class Stack:
             raise
 
 
+def is_of_aws(endpoint: str) -> bool:
+    """Whether an address is one of AWS's own; VPC endpoints have AWS's domain, too."""
+    return (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS)
+
+
 def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """A stack's outputs with addresses that can be reached from here.
 
@@ -123,7 +128,7 @@ def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
         outputs: as CloudFormation returns them.
         endpoint: the address at which AWS is called; not one of AWS's own for a local cloud.
     """
-    if (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS):
+    if is_of_aws(endpoint):
         return dict(outputs)
     usable = {name: _at_endpoint(value, endpoint) for name, value in outputs.items()}
     if {"ApiId", "StageName"} <= outputs.keys():

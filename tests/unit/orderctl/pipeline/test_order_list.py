@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -101,7 +102,7 @@ def test_every_order_comes_once_newest_first(
     ids=["placed", "confirmed", "sku", "reason", "since", "until"],
 )
 def test_what_does_not_fit_is_left_out(
-    dynamodb: DynamoDBClient, orders: list[Order], wanted: Wanted, fits: Any
+    dynamodb: DynamoDBClient, orders: list[Order], wanted: Wanted, fits: Callable[[Any], bool]
 ) -> None:
     (found,) = pages(order_list(dynamodb), wanted, COUNT)
     assert found == [order.order_id for order in orders if fits(order)]

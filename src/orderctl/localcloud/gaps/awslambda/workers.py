@@ -1,0 +1,182 @@
+"""The processes that run Python functions: when an invocation is over, and what its log is.
+
+MiniStack 1.5.33 does not know where the log of an invocation ends. After each it looks for more
+every millisecond, for 5 to 250 of them, in a thread beside the two that wait for the response and
+for the log. So an invocation takes longer than the function, a line that is written late belongs to
+the next one, and a burst is mostly such looking. It also ends the process of a function that
+raised.
+
+On AWS an invocation is over when the runtime asks for the next, and what was logged until then is
+its log; an environment whose handler raised is used again, one that timed out or exited is not
+("Understanding the Lambda execution environment lifecycle", Lambda developer guide). Here the
+process marks the end of each invocation's log, and the thread of the caller reads response and log
+alike.
+"""
+
+import contextlib
+import json
+import os
+import select
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core import lambda_runtime
+
+from orderctl.localcloud import seams
+
+_END = "\x00end\x00\n"
+_MARK = f"sys.stderr.write({_END!r}); sys.stderr.flush()\n"
+_LOADED = '        _real_stdout.write(json.dumps({"status": "ready"'
+_ANSWERED = "        _real_stdout.flush()\n\nrun()"
+_CHUNK = 65536
+
+
+class _DiedError(Exception):
+    """The process ended before the invocation did."""
+
+
+def install() -> None:
+    """Run Python functions in these processes."""
+    script = str(seams.original(lambda_runtime, "_PYTHON_WORKER_SCRIPT"))
+    other_class = seams.original(lambda_runtime, "_worker_class_for")
+
+    def worker_class(configuration: dict[str, Any]) -> object:
+        if str(configuration.get("Runtime", "python")).startswith("python"):
+            return _Worker
+        return other_class(configuration)
+
+    for place in (_LOADED, _ANSWERED):
+        script = _marked(script, place)
+    seams.replace(lambda_runtime, "_PYTHON_WORKER_SCRIPT", script)
+    seams.replace(lambda_runtime, "_worker_class_for", worker_class)
+
+
+def _marked(script: str, place: str) -> str:
+    """MiniStack's program of the process, which marks the end of the log before `place`."""
+    before, found, after = script.partition(place)
+    if not found:
+        raise RuntimeError("MiniStack's program for Python functions is another one")
+    return f"{before}        {_MARK}{found}{after}"
+
+
+@dataclass
+class _Output:
+    """What a process has written since it was asked, read as it comes."""
+
+    process: Any  # a Popen; MiniStack has no types
+    log: bytearray
+    _answer: bytearray = field(default_factory=bytearray)
+
+    def wait(self, deadline: float) -> dict[str, Any]:
+        """The response, when the log is complete too.
+
+        Raises:
+            TimeoutError: It was not there at the deadline.
+            _DiedError: The process ended.
+        """
+        buffers = {
+            self.process.stdout.fileno(): self._answer,
+            self.process.stderr.fileno(): self.log,
+        }
+        readable = select.poll()
+        for descriptor in buffers:
+            readable.register(descriptor, select.POLLIN)
+        response = None
+        while response is None or _END.encode() not in self.log:
+            waits = max(0.0, deadline - time.monotonic())
+            ready = readable.poll(waits * 1000)
+            if not ready and not waits:
+                raise TimeoutError
+            for descriptor, _ in ready:
+                data = os.read(descriptor, _CHUNK)
+                buffers[descriptor] += data
+                if not data:
+                    readable.unregister(descriptor)
+                    del buffers[descriptor]
+            response = response or _response(self._answer)
+            if not buffers:
+                raise _DiedError
+        return response
+
+
+def _response(answer: bytearray) -> dict[str, Any] | None:
+    """The response among the lines that were written; a function may have written others."""
+    for line in answer.split(b"\n")[:-1]:
+        with contextlib.suppress(ValueError):
+            response = json.loads(line)
+            if isinstance(response, dict) and response.get("status") in {"ok", "error"}:
+                return response
+    return None
+
+
+class _Worker(lambda_runtime.Worker):  # type: ignore[misc]
+    """MiniStack's process for a Python function, with one invocation at a time."""
+
+    _proc: Any
+
+    def __init__(self, *of: object) -> None:
+        super().__init__(*of)
+        self._rest = bytearray()
+
+    def _read_stderr(self) -> None:
+        """Read the log of the function while it is loaded; MiniStack calls it in a thread."""
+        log = bytearray()
+        while _END.encode() not in log:
+            data = os.read(self._proc.stderr.fileno(), _CHUNK)
+            if not data:
+                break
+            log += data
+        self._rest = log.replace(_END.encode(), b"")
+
+    def invoke(
+        self,
+        event: object,
+        request_id: str,
+        *,
+        trace_id: str | None = None,
+        depth: object = None,
+        durable: dict[str, Any] | None = None,
+        invoked_function_arn: str | None = None,
+    ) -> dict[str, Any]:
+        """Call the function, and tell what it answered and logged."""
+        timeout = float(self.config.get("Timeout", 3))
+        context = {
+            "request_id": request_id,
+            "invoked_function_arn": invoked_function_arn or self.config.get("FunctionArn", ""),
+            "timeout_ms": int(timeout * 1000),
+            "trace_id": trace_id,
+            "depth": depth,
+            "durable": durable or {},
+        }
+        with self._lock:
+            cold = self._proc is None or self._proc.poll() is not None
+            if cold:
+                self._spawn()
+                self._stderr_thread.join()
+            output = _Output(self._proc, self._rest)
+            try:
+                response = self._ask(output, {"event": event, "ctx": context}, timeout)
+            except (TimeoutError, _DiedError, OSError) as failure:
+                self._end()
+                error = "Worker process died"
+                if isinstance(failure, TimeoutError):
+                    error = f"Task timed out after {timeout:.2f} seconds"
+                response = {"status": "error", "error": error}
+            log, _, self._rest = output.log.partition(_END.encode())
+        text = log.decode(errors="replace").rstrip("\n")
+        return response | {"cold_start": cold, "log": text}
+
+    @staticmethod
+    def _ask(output: _Output, envelope: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Send an invocation to the process and wait for its end."""
+        deadline = time.monotonic() + timeout
+        output.process.stdin.write(json.dumps(envelope) + "\n")
+        output.process.stdin.flush()
+        return output.wait(deadline)
+
+    def _end(self) -> None:
+        """End the process; the next invocation starts another."""
+        process, self._proc = self._proc, None
+        lambda_runtime._signal(process)
+        lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
