@@ -35,7 +35,7 @@ from orderctl.console.collector import Collector, Open, Pace, Pipelines, Snapsho
 from orderctl.console.follower import Follower
 from orderctl.console.guard import Guard, Key
 from orderctl.console.live import Frame, Hub
-from orderctl.console.page import Setting, answer, document, notice, to_html
+from orderctl.console.page import Setting, answer, document, made, notice, to_html
 from orderctl.console.shared import Shared
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.feed import SeenEvent
@@ -205,7 +205,7 @@ class _Console:
         def endpoint(request: Request) -> Response:
             address = f"{request.url.path}?{request.url.query}"
             content = self._shared.get(address, lambda: to_html(show(request)))
-            return self._answer(request, title, menu, content)
+            return self._answer(request, title, menu, made(content))
 
         return Route(path, endpoint)
 

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlencode
 
 import htpy as h
-from htpy import Element, Node
+from htpy import Node
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -80,7 +80,7 @@ def form(setting: Setting, action: str, *content: Node, back: str = "") -> Node:
     ]
 
 
-def hidden(name: str, value: str) -> Element:
+def hidden(name: str, value: str) -> Node:
     """A field that is sent along."""
     return h.input(type="hidden", name=name, value=value)
 

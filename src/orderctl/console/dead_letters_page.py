@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import htpy as h
 from botocore.exceptions import BotoCoreError, ClientError
 from htpy import Element, Node
 from starlette.exceptions import HTTPException
 
+from orderctl.console import addresses
 from orderctl.console.changes import Form, form, hidden
 from orderctl.console.collector import Pipelines
 from orderctl.console.page import Setting
@@ -137,20 +137,14 @@ def _group(setting: Setting, found: Group, now: datetime) -> Element:
 
 def _row(each: Parked, now: datetime) -> Element:
     return h.tr[
-        h.th(scope="row")[h.a(href=_address(each.queue, each.message.id))[each.message.id[:8]]],
-        h.td[_order(each.order_id)],
+        h.th(scope="row")[
+            h.a(href=addresses.dead_letter(each.queue, each.message.id))[each.message.id[:8]]
+        ],
+        h.td[addresses.order(each.order_id)],
         h.td[each.event],
         h.td(".time")[each.reason.at or "-"],
         h.td(".number")[short(now - each.message.sent_at)],
     ]
-
-
-def _order(order_id: str | None) -> Node:
-    return h.a(href=f"/orders/{quote(order_id, safe='')}")[order_id] if order_id else "-"
-
-
-def _address(queue: str, message_id: str) -> str:
-    return f"/dead-letters/{quote(queue, safe='')}/{quote(message_id, safe='')}"
 
 
 def _purge(setting: Setting, queue: str, depth: int) -> Node:
@@ -219,7 +213,7 @@ def message_page(setting: Setting, one: One) -> Node:
             [
                 h.dl(".fact")[h.dt[name], h.dd[value]]
                 for name, value in (
-                    ("order", _order(each.order_id)),
+                    ("order", addresses.order(each.order_id)),
                     ("sent", format_time(each.message.sent_at)),
                     ("received", f"{count(each.message.receive_count)} times"),
                     ("message", each.message.id),

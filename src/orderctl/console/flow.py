@@ -90,11 +90,11 @@ def _columns(
     place = {step.name: number for number, step in enumerate(steps)}
     leads = {(route.publisher, route.target) for route in routes} | set(links)
     column = dict.fromkeys(place, 0)
-    for target in place:
+    for target, number in place.items():
         before = [
             column[source]
             for source, to in leads
-            if to == target and source in place and place[source] < place[target]
+            if to == target and place.get(source, number) < number
         ]
         column[target] = max(before, default=-1) + 1
     return tuple(

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from urllib.parse import quote
 
 import htpy as h
 from htpy import Element, Node
 
-from orderctl.console import picture
+from orderctl.console import addresses, picture
 from orderctl.console.collector import WINDOW, Snapshot
 from orderctl.console.texts import clock, count, per_minute, short
 from orderctl.pipeline import reading
 from orderctl.pipeline.feed import SeenEvent
 from orderctl.pipeline.health import Depth, Health, StepHealth
-from orders.events import is_order_id
 
 
 def page(snapshot: Snapshot, events: Iterable[SeenEvent], *, follows: bool) -> Node:
@@ -49,14 +47,10 @@ def passed(events: Iterable[SeenEvent]) -> Node:
 
 
 def _event(event: SeenEvent) -> Element:
-    order = event.order_id
-    shown: Node = "-"
-    if order is not None:
-        shown = h.a(href=f"/orders/{quote(order, safe='')}")[order] if is_order_id(order) else order
     return h.li[
         h.span(".time")[clock(event.at) if event.at else reading.UNREADABLE],
         h.span(".type")[event.type],
-        h.span[shown],
+        h.span[addresses.order(event.order_id)],
         event.replay and h.span(".tag")["replayed"],
     ]
 
@@ -71,7 +65,8 @@ def live(snapshot: Snapshot) -> Node:
         h.div(".stage", data_paths=json.dumps(picture.paths(flow)))[
             picture.draw(flow, health, snapshot.ringing)
         ],
-        health and _table(health, snapshot.ringing),
+        _news(snapshot),
+        _table(health, snapshot.ringing) if health else None,
     ]
 
 
@@ -79,15 +74,16 @@ def _summary(snapshot: Snapshot) -> Element:
     health = snapshot.health
     return h.div("#summary.summary")[
         [_fact(label, value, tone) for label, value, tone in _facts(health)] if health else None,
-        snapshot.failure
-        and h.p(".notice.bad", role="alert")[
-            f"The pipeline could not be read, so this is from before. {snapshot.failure}"
-        ],
-        [
-            h.p(".notice.bad", role="alert")[text]
-            for text in (_warnings(health, snapshot.ringing) if health else ())
-        ],
     ]
+
+
+def _news(snapshot: Snapshot) -> Element:
+    """What is unusual, below the picture, so that nothing there moves."""
+    health = snapshot.health
+    warnings = list(_warnings(health, snapshot.ringing)) if health else []
+    if snapshot.failure:
+        warnings.insert(0, f"The pipeline could not be read: this is old. {snapshot.failure}")
+    return h.div("#news", aria_live="polite")[[h.p(".notice.bad")[text] for text in warnings]]
 
 
 def _fact(label: str, value: str, tone: str) -> Element:

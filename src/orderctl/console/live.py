@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,7 +53,7 @@ class Hub:
         for page in self._waiting:
             page.put(frame.event, text)
 
-    async def follow(self) -> AsyncIterator[str]:
+    async def follow(self) -> AsyncGenerator[str, None]:
         """What one page gets, until it closes."""
         page = _Page(dict(self._last))
         self._waiting.append(page)

@@ -156,8 +156,8 @@ def _replay(setting: Setting, seen: Seen) -> Element:
     return _panel(
         "Replay",
         h.p(".muted")[
-            f"Events of the archive (kept {kept}) go again to {', '.join(seen.rules)}. Every effect "
-            "happens once; only what was missed is done."
+            f"Events of the archive (kept {kept}) go again to {', '.join(seen.rules)}. Every "
+            "effect happens once; only what was missed is done."
         ],
         form(
             setting,

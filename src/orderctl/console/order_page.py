@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
 
 import htpy as h
 from htpy import Element, Node
 from starlette.exceptions import HTTPException
 
-from orderctl.console import waterfall
+from orderctl.console import addresses, waterfall
 from orderctl.console.changes import form, hidden
 from orderctl.console.collector import Pipelines
 from orderctl.console.flow import Flow
@@ -73,7 +72,7 @@ def page(setting: Setting, seen: Seen, flow: Flow | None) -> Node:
         _facts(order),
         _waits(seen.story),
         _cancel(setting, seen) if order.get("status") == "placed" else None,
-        flow and waterfall.draw(seen.story.entries, flow, seen.step_of),
+        waterfall.draw(seen.story.entries, flow, seen.step_of) if flow else None,
         h.section(aria_labelledby="story")[h.h2("#story")["What happened"], _entries(seen.story)],
         [
             h.section[
@@ -107,7 +106,7 @@ def _waits(story: Story) -> Node:
         [
             h.p(".notice.bad")[
                 f"{each.event} is parked in {each.queue}: {each.reason.text}. ",
-                h.a(href=f"/dead-letters/{quote(each.queue)}/{quote(each.message.id)}")[
+                h.a(href=addresses.dead_letter(each.queue, each.message.id))[
                     "See it and redrive it"
                 ],
             ]
@@ -129,7 +128,7 @@ def _cancel(setting: Setting, seen: Seen) -> Node:
         "/operate/cancel",
         hidden("order_id", seen.order_id),
         h.button(type="submit")["Cancel this order"],
-        back=f"/orders/{quote(seen.order_id, safe='')}",
+        back=addresses.path("orders", seen.order_id),
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 
 import htpy as h
 from htpy import Element, Node
 from starlette.datastructures import QueryParams
 
+from orderctl.console import addresses
 from orderctl.console.collector import Pipelines
 from orderctl.console.texts import short
 from orderctl.errors import OrderctlError
@@ -86,8 +86,7 @@ class Filters:
             "text": self.text,
             "after": self.after,
         }
-        query = urlencode({name: value for name, value in given.items() if value})
-        return f"/orders?{query}" if query else "/orders"
+        return addresses.query("/orders", given)
 
     def wanted(self, now: datetime) -> Wanted:
         """The same for the list of orders."""
@@ -193,7 +192,7 @@ def _row(order: Mapping[str, Any], now: datetime) -> Element:
     placed = reading.parse_time(order.get("placed_at"))
     order_id = reading.to_text(order["order_id"])
     return h.tr[
-        h.th(scope="row")[h.a(href=f"/orders/{quote(order_id, safe='')}")[order_id]],
+        h.th(scope="row")[addresses.order(order_id)],
         h.td(".number")[short(now - placed) if placed else reading.UNREADABLE],
         h.td[status(order)],
         h.td[reading.to_text(order.get("payment") or "-")],

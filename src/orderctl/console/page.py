@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import htpy as h
 from htpy import Element, Node
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from orderctl.terminal.console import clean
@@ -37,6 +38,11 @@ def to_html(content: Node) -> str:
     replaced here too, in one place, whoever wrote it.
     """
     return "\n".join(clean(line) for line in str(h.fragment[content]).split("\n"))
+
+
+def made(html: str) -> Node:
+    """What `to_html` has made, as part of a page."""
+    return Markup(html)  # noqa: S704 - it is escaped already
 
 
 def answer(content: Node, status: int = HTTPStatus.OK) -> HTMLResponse:

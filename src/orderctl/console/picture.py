@@ -393,10 +393,11 @@ def _draw_rail(card: _Card | None, box: _Box) -> Node:
         h.rect(x=box.x, y=box.y, width=box.width, height=box.height, rx="8"),
         h.title[card.said()] if card else None,
         h.text(".name", x=box.x + _PADDING, y=middle)["event bus"],
-        parked
-        and h.text(
-            class_=["value", parked.tone], x=box.right - _PADDING, y=middle, text_anchor="end"
-        )[f"undeliverable {parked.value}"],
+        h.text(class_=["value", parked.tone], x=box.right - _PADDING, y=middle, text_anchor="end")[
+            f"undeliverable {parked.value}"
+        ]
+        if parked
+        else None,
     ]
 
 

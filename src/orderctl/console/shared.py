@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from markupsafe import Markup
-
 _FRESH_SECONDS: Final = 2.0
 _MOST: Final = 50
 
@@ -29,7 +27,7 @@ class Shared:
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
 
-    def get(self, address: str, make: Callable[[], str]) -> Markup:
+    def get(self, address: str, make: Callable[[], str]) -> str:
         """A page that is fresh, or made now; whoever asks meanwhile waits for the same."""
         with self._lock:
             if address not in self._entries and len(self._entries) >= _MOST:
@@ -39,7 +37,7 @@ class Shared:
             if time.monotonic() - entry.made_at >= _FRESH_SECONDS:
                 entry.content = make()
                 entry.made_at = time.monotonic()
-            return Markup(entry.content)
+            return entry.content
 
     def forget(self) -> None:
         """Make every page anew: something is being changed."""

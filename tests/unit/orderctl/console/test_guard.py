@@ -70,7 +70,7 @@ def test_a_stranger_gets_nothing(stranger: TestClient, path: str) -> None:
 @pytest.mark.parametrize("cookie", ["x", "", "é", '"', "=;,\\"])
 def test_a_wrong_cookie_is_refused(cookie: str) -> None:
     name = f"orderctl-console-{PORT}"
-    headers = {"cookie": f"{name}={cookie}".encode()}
+    headers = {b"cookie": f"{name}={cookie}".encode()}
 
     assert client().get("/", headers=headers).status_code == 403
 
