@@ -1,13 +1,15 @@
 """DynamoDB: MiniStack's, in this process, and watched.
 
 Every condition is evaluated by MiniStack. Added is only what it lacks: a read that is not
-consistent may be old, and so may an index.
+consistent may be old, and so may an index; and a transaction holds its items for a while, in which
+no other write may touch them ("Transaction conflict handling in DynamoDB", developer guide). Reads
+that are no transaction are not held up.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from hashlib import blake2b
 from random import Random
@@ -17,6 +19,7 @@ from ministack.services import dynamodb as ministack
 
 from simulation.clients import Refusal
 from simulation.requests import Request, named
+from simulation.scheduler import Scheduler
 from simulation.sealed import Sealed
 
 Item = dict[str, Any]
@@ -26,9 +29,65 @@ Watcher = Callable[[str, str, Item | None, Item | None], None]
 Evaluated = tuple[int, dict[str, Any], dict[str, dict[str, Item]]]
 """A status, an answer, and what is then in the tables that were written to, by table and key."""
 
+HELD: Final = "TransactionConflict"
 READS: Final = {"BatchGetItem", "GetItem", "Query", "Scan"}
 _OLD_READS: Final = 0.5
 """The share of reads that are old, of those that may be."""
+
+
+class Holding:
+    """What transactions that are under way hold."""
+
+    def __init__(self, scheduler: Scheduler, seconds: float) -> None:
+        """Say how long a transaction holds its items."""
+        self._scheduler = scheduler
+        self._seconds = seconds
+        self._until: dict[tuple[str, str], tuple[float, str]] = {}
+        self.met = 0
+        """How many writes met a transaction."""
+
+    def find(self, targets: Iterable[tuple[str, str]], token: str) -> set[tuple[str, str]]:
+        """Which of these items another transaction holds; its own repetition does not meet it."""
+        met = set()
+        for target in targets:
+            until, holder = self._until.get(target, (0.0, ""))
+            if until > self._scheduler.now and holder != token:
+                met.add(target)
+        self.met += bool(met)
+        return met
+
+    def hold(self, targets: Iterable[tuple[str, str]], token: str) -> None:
+        """Have a transaction hold its items."""
+        until = self._scheduler.now + self._seconds
+        self._until |= dict.fromkeys(targets, (until, token))
+
+
+def written(request: Request, keys: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The table and key of each item that a write names, in its order.
+
+    Args:
+        request: the write.
+        keys: the key attribute by table name.
+    """
+    arguments = request.arguments
+    if request.operation == "TransactWriteItems":
+        actions = [what for action in arguments["TransactItems"] for what in action.values()]
+    elif request.operation == "BatchExecuteStatement":
+        return [_written_by(statement, keys) for statement in arguments["Statements"]]
+    else:
+        actions = [arguments]
+    return [
+        (table := what["TableName"], what.get("Key", what.get("Item"))[keys[table]]["S"])
+        for what in actions
+    ]
+
+
+def _written_by(statement: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[str, str]:
+    """The table and key that a PartiQL statement names: its parameters stand for its ?s."""
+    text = statement["Statement"]
+    table = text.split('"')[1]
+    place = text.index(f"'{keys[table]}': ?" if text.startswith("INSERT") else f'"{keys[table]}"=?')
+    return table, statement["Parameters"][text[:place].count("?")]["S"]
 
 
 class DynamoDB:
@@ -40,6 +99,7 @@ class DynamoDB:
         indexes: Mapping[str, Mapping[str, Any]],
         random: Random,
         watcher: Watcher,
+        holding: Holding | None = None,
     ) -> None:
         """Make the tables, empty.
 
@@ -48,8 +108,10 @@ class DynamoDB:
             indexes: what CreateTable has for a table's indexes, by table name.
             random: decides which reads are old.
             watcher: is told of each change.
+            holding: what transactions hold; None if each is over at once.
         """
         self._keys = dict(tables)
+        self._holding = holding
         self._indexes = indexes
         self._random = random
         self._watcher = watcher
@@ -65,6 +127,69 @@ class DynamoDB:
         Raises:
             Refusal: DynamoDB refuses it.
         """
+        if self._holding and request.operation not in READS:
+            return self._perform_unless_held(request, self._holding)
+        return self._perform(request)
+
+    def _perform_unless_held(self, request: Request, holding: Holding) -> Any:  # noqa: ANN401
+        """Have a write take effect, as far as no transaction holds what it touches."""
+        token = str(request.arguments.get("ClientRequestToken", ""))
+        targets = written(request, self._keys)
+        met = holding.find(targets, token)
+        if request.operation == "TransactWriteItems":
+            if met:
+                raise self._conflict(request, [target in met for target in targets])
+            answer = self._perform(request)
+            holding.hold(targets, token)
+            return answer
+        if not met:
+            return self._perform(request)
+        if request.operation == "BatchExecuteStatement":
+            return self._statements(request, [target in met for target in targets])
+        raise Refusal("TransactionConflictException")
+
+    def _statements(self, request: Request, met: Sequence[bool]) -> dict[str, Any]:
+        """Have those statements take effect that meet no transaction."""
+        free = [
+            s for s, is_met in zip(request.arguments["Statements"], met, strict=True) if not is_met
+        ]
+        made = iter(
+            self._perform(request.with_arguments(Statements=free))["Responses"] if free else ()
+        )
+        conflict = {"Error": {"Code": HELD, "Message": "Transaction is ongoing for the item"}}
+        return {"Responses": [conflict if is_met else next(made) for is_met in met]}
+
+    def _conflict(self, request: Request, met: Sequence[bool]) -> Refusal:
+        """Why a transaction is cancelled of which some actions have met another one."""
+        codes = [
+            HELD if is_met else self._reason(action)
+            for action, is_met in zip(request.arguments["TransactItems"], met, strict=True)
+        ]
+        return Refusal(
+            "TransactionCanceledException",
+            f"Transaction cancelled, please refer cancellation reasons [{', '.join(codes)}]",
+            CancellationReasons=[{"Code": code} for code in codes],
+        )
+
+    def _reason(self, action: Mapping[str, Any]) -> str:
+        """What one action of a transaction meets, if it were alone."""
+        ((_, what),) = action.items()
+        condition = what.get("ConditionExpression")
+        if not condition:
+            return "None"
+        key = self._keys[what["TableName"]]
+        check = {
+            "TableName": what["TableName"],
+            "Key": {key: what.get("Key", what.get("Item"))[key]},
+            "ConditionExpression": condition,
+        }
+        for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            if used := {n: v for n, v in what.get(name, {}).items() if n in condition}:
+                check[name] = used
+        status, answer = _call("TransactWriteItems", {"TransactItems": [{"ConditionCheck": check}]})
+        return "None" if status == 200 else str(answer["CancellationReasons"][0]["Code"])
+
+    def _perform(self, request: Request) -> Any:  # noqa: ANN401
         status, answer, after = self._evaluate(request)
         for table, items in after.items():
             self._compare(table, items)

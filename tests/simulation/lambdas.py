@@ -307,6 +307,7 @@ class Lambdas:
             request,
             lambda r: self._perform(r, invocation),
             invocation.function,
+            invocation.orders,
             retries_cover_it=invocation.has_patience,
         )
         invocation.excused |= answer.blamed
