@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bench.setting import ON_THE_WAY, OURS, VERSIONS
+from bench.setting import FLOOR, ON_THE_WAY, OURS, VERSIONS
 from orderctl.deploying import Template
 from orderctl.pipeline.capacity.bill import MILLION, Bill, prices, total
-from orderctl.pipeline.capacity.fixed import memory_sizes, watching_month
+from orderctl.pipeline.capacity.fixed import is_reported, memory_sizes, watching_month
 
 _DUPLICATES: Final = (0.0, 0.01, 0.1)
 _FILLS: Final = (1, 2, 5, 10, 100)
@@ -20,15 +20,25 @@ _LOAD: Final = 100
 
 def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
     """The bills: at some rates, and how they grow."""
-    table, resources = prices(), Template.load().resources()
-    watching = watching_month(table, resources)
-    bill = Bill(ON_THE_WAY, warm, table, memory_sizes(resources), watching)
+    table, template = prices(), Template.load()
+    resources = template.resources()
+    bill = Bill(
+        ON_THE_WAY,
+        warm,
+        table,
+        memory_sizes(resources),
+        watching_month(table, resources),
+        reported=is_reported(template.parameters),
+    )
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
     return {
         "prices_as_of": table["as_of"],
         "memory_megabytes": dict(bill.memory),
         "by_rate": {
-            rate: {v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS}
+            rate: {
+                **{v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS},
+                FLOOR: bill.floor(rate=rate, fill=fill),
+            }
             for rate, fill in fills.items()
         },
         "by_load": {
@@ -36,7 +46,10 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
             for load in _LOADS
         },
         "by_fill": {
-            fill: {v: total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS}
+            fill: {
+                **{v: total(bill.per_million(v, rate=_LOAD, fill=fill)) for v in VERSIONS},
+                FLOOR: total(bill.floor(rate=_LOAD, fill=fill)),
+            }
             for fill in _FILLS
         },
         "by_duplicates": {

@@ -126,6 +126,7 @@ def test_every_function_logs_to_a_group_with_a_retention(resources: Resources) -
     for name, function in properties(resources, "AWS::Lambda::Function").items():
         group = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+        assert function["LoggingConfig"]["SystemLogLevel"] == {"Ref": "SystemLogLevel"}, name
 
 
 def test_every_function_has_the_client_that_was_chosen(

@@ -101,7 +101,7 @@ def capacity(
     defaults = {name: str(p.get("Default", "")) for name, p in template.parameters.items()}
     load = Load(rate, {**defaults, **given}, charge_ms, sku_share, shelves)
     quotas = _quotas(region, account, profile)
-    bill = _bill(template)
+    bill = _bill(template, load)
     demand = Demand(bill, quotas, load)
     highest = highest_rates(lambda r: parts(bill, quotas, replace(load, rate=r))) if find else {}
     if as_json:
@@ -122,10 +122,12 @@ def _quotas(region: str, account: bool, profile: str | None) -> Quotas:
     return account_quotas(boto3.Session(profile_name=profile, region_name=region))
 
 
-def _bill(template: Template) -> Bill:
+def _bill(template: Template, load: Load) -> Bill:
     counted, table, resources = load_counted(), prices(), template.resources()
     watching = watching_month(table, resources)
-    return Bill(counted.functions, counted.warm, table, memory_sizes(resources), watching)
+    reported = load.parameters["SystemLogLevel"] == "INFO"
+    memory = memory_sizes(resources)
+    return Bill(counted.functions, counted.warm, table, memory, watching, reported)
 
 
 def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> dict[str, Any]:

@@ -94,7 +94,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChange:
-    """A parameter of the stack that gets another value; `before` is None for a new one."""
+    """A parameter of the stack that gets another value.
+
+    Attributes:
+        name: Its name.
+        before: Its value until now; None for a new parameter.
+        now: Its new value.
+    """
 
     name: str
     before: str | None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from orders.audit.decisions import Books, StockLevel, Unreadable
+from orders.audit.decisions import Books, StockLevel, Unreadable, add_up
 from orders.audit.records import read_order, read_payment, read_reservation, read_stock
 from orders.aws.parts import parts
 
@@ -124,13 +124,13 @@ class Tables:
         Raises:
             AwsError: a call failed.
         """
-        found: dict[str, StockLevel | Unreadable] = {}
+        shelves: dict[str, StockLevel | Unreadable] = {}
         start: Item | None = None
         while True:
             items, start = self.page(self.names.stock, start, ConsistentRead=True)
-            found |= {item["sku"]["S"]: read_stock(item) for item in items}
+            shelves |= {item["sku"]["S"]: read_stock(item) for item in items}
             if not start:
-                return found
+                return add_up(shelves)
 
 
 def note(found: dict[str, Books], item: Item, record: str) -> None:

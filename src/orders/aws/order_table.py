@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from orders.aws.dynamodb import CONFLICT, Statement, insert, read_all, update, write_all
 from orders.aws.errors import AwsError
 from orders.aws.items import Item, from_values, to_item, values_of
-from orders.order import Order, Repeats
+from orders.order import Order, Repeats, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
 
 LEAST_UNFINISHED_KEYS: Final = 8
-"""Over how many keys at least the index of unfinished orders is spread, so that none gets hot."""
+"""Over how many keys at least the indexes are spread, so that none gets hot."""
+_DATE_LENGTH: Final = len("2026-11-29")
 _CONSTANT: Final = ("order_id", "placed_at")
 """The attributes of a record that are never changed; nor is what was ordered."""
 _KEYS_A_PAGE: Final = 100
@@ -51,8 +52,10 @@ class OrderTable:
     client: DynamoDBClient
     table: str
     unfinished_keys: int = LEAST_UNFINISHED_KEYS
-    """Over how many keys the index of unfinished orders is spread. It may grow: an order stays
+    """Over how many keys the indexes are spread. It may grow: an order stays
     under its key until it is written again. It must never shrink, as only these are looked at."""
+    lists_ended: bool = True
+    """Whether an order that has ended is in the index ``ended``, which costs a write unit."""
 
     def create(self, order: Order) -> None:
         """Write an order's first record.
@@ -228,16 +231,30 @@ class OrderTable:
         return {**(to_item(order.ordered) if order.ordered else {}), **self._record(order)}
 
     def _record(self, order: Order) -> Item:
-        """How the order stands: with the next version, and in the index while unfinished."""
+        """How the order stands: with the next version, and its place in one of the indexes."""
         item = to_item(replace(order, ordered=None, version=order.version + 1))
+        shard = unfinished_shard(order.order_id, self.unfinished_keys)
         if not order.is_finished:
-            item["unfinished"] = {"S": unfinished_shard(order.order_id, self.unfinished_keys)}
+            item["unfinished"] = {"S": shard}
+        elif self.lists_ended:
+            item["ended"] = {"S": ended_key(order.status, order.placed_at, shard)}
         return item
 
 
 def unfinished_shard(order_id: str, keys: int = LEAST_UNFINISHED_KEYS) -> str:
     """A key under which the index ``unfinished`` holds an order: one of so many."""
     return str(zlib.crc32(order_id.encode()) % keys)
+
+
+def ended_key(status: Status, placed_at: str, shard: str) -> str:
+    """The key under which the index ``ended`` holds the orders of a day that ended alike.
+
+    Args:
+        status: how they ended.
+        placed_at: a time of the day on which they were placed; only its date matters.
+        shard: as ``unfinished_shard`` has it, so that no key gets hot.
+    """
+    return f"{status}/{placed_at[:_DATE_LENGTH]}/{shard}"
 
 
 def _order(item: Item) -> Order:

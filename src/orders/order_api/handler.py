@@ -88,7 +88,12 @@ class OrderApi:
             if known.payment or known.inventory or known.status != "placed":
                 return responses.order_accepted(placed.order_id, _path_to_orders(event))
         self._publish(placed, context)
-        telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
+        telemetry.info(
+            "placed",
+            order_id=placed.order_id,
+            amount=str(placed.amount),
+            currency=placed.currency,
+        )
         telemetry.count(OrdersPlaced=1)
         return responses.order_accepted(placed.order_id, _path_to_orders(event))
 

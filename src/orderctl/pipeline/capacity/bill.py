@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 
 PRICES: Final = Path(__file__).with_name("prices.toml")
 MILLION: Final = 1_000_000
+OURS: Final = "ours"
+"""The version of the functions that is deployed."""
 _GIGABYTE: Final = 10**9
 
 Used = Mapping[str, float]
@@ -52,6 +54,8 @@ class Bill:
     memory: Mapping[str, int]
     watching_month: float
     """Dollars a month for metrics, alarms and dashboards."""
+    reported: bool = False
+    """Whether Lambda logs the start and the report of each of our invocations."""
 
     def per_million(
         self,
@@ -83,6 +87,38 @@ class Bill:
         bill["CloudWatch metrics, alarms and dashboard"] = self.watching_month / month
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
+    def floor(self, *, rate: float, fill: float) -> dict[str, float]:
+        """Dollars per million orders that the flow costs at the least, by service.
+
+        That is one write unit for an order in each function that has a table, one event for each
+        fact, one update for each status, and no log lines but Lambda's own. Nothing is read, and a
+        function does nothing but wait for its calls. Without metrics, alarms and dashboards.
+        """
+        bill: dict[str, float] = {}
+        for function in self.functions:
+            used = self._least(function, fill)
+            for service, dollars in self._dollars(function, used).items():
+                bill[service] = bill.get(service, 0.0) + dollars
+        bill["API Gateway"] = self.prices["api_gateway"]["request"]
+        bill["SQS"] += self._idle(rate)
+        return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
+
+    def _least(self, function: Priced, fill: float) -> dict[str, float]:
+        """What an order uses of a function at the least."""
+        ours = self.used(function, OURS, fill)
+        writes, events = (min(ours[key], 1.0) for key in ("write_units", "events"))
+        calls = (writes + events) / (fill if function.in_batches else 1)
+        return {
+            **dict.fromkeys(ours, 0.0),
+            "invocations": ours["invocations"],
+            "reports": ours["invocations"],
+            "write_units": writes,
+            "events": events,
+            "published": ours["delivered"],
+            "delivered": ours["delivered"],
+            "calls": calls + ours["delivered"],
+        }
+
     def per_month(self, version: str, *, rate: float, fill: float | Mapping[str, float]) -> float:
         """Dollars a month at a constant rate of orders per second."""
         millions = rate * self.prices["assumptions"]["seconds_per_month"] / MILLION
@@ -113,6 +149,9 @@ class Bill:
         """
         measured = self.warm[function.name][version]
         at = {int(batch): _numbers(measured, name, batch) for batch in measured["counts"]}
+        is_reported = self.reported or version != OURS
+        for numbers in at.values():
+            numbers["reports"] = numbers["invocations"] * is_reported
         sizes = sorted(at)
         if len(sizes) == 1:
             return at[sizes[0]]
@@ -132,7 +171,7 @@ class Bill:
         logged = (
             used["logged_bytes"]
             + used["logged_lines"] * assumed["log_line_overhead_bytes"]
-            + used["invocations"]
+            + used["reports"]
             * (
                 assumed["platform_log_bytes"]
                 + assumed["platform_log_lines"] * assumed["log_line_overhead_bytes"]

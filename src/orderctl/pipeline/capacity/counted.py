@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from orderctl.pipeline.capacity.bill import Priced
+from orderctl.pipeline.capacity.bill import OURS, Priced
 
 COUNTED: Final = Path(__file__).with_name("counted.json")
-OURS: Final = "ours"
 _KEPT: Final = (
     *("invocations", "calls", "write_units", "read_units", "events"),
     *("logged_bytes", "logged_lines"),

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from orderctl.pipeline.capacity.bill import Bill, Priced
-from orderctl.pipeline.capacity.counted import OURS
+from orderctl.pipeline.capacity.bill import OURS, Bill, Priced
 from orderctl.pipeline.capacity.quotas import Quota, Quotas
 
 Kind = Literal["parameter", "quota", "fixed", "advice"]

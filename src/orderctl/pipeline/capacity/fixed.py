@@ -59,3 +59,8 @@ def watching_month(table: Mapping[str, Any], resources: Resources) -> float:
         + count_resources(resources, "AWS::CloudWatch::Alarm") * priced["alarm_month"]
         + count_resources(resources, "AWS::CloudWatch::Dashboard") * priced["dashboard_month"]
     )
+
+
+def is_reported(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether Lambda itself logs each invocation, by the defaults of the template's parameters."""
+    return bool(parameters["SystemLogLevel"]["Default"] == "INFO")
