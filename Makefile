@@ -83,6 +83,9 @@ bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the fl
 outage: setup ## the card processor fails for an hour, in virtual time: what becomes of 210,000 orders; takes half a minute
 	@$(BIN)/python -m bench.outage
 
+burst: setup ## a burst of 100,000 orders, in virtual time, at 1, 10 and 100 executions a consumer; takes half a minute
+	@$(BIN)/python -m bench.burst
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
@@ -111,4 +114,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage explore
+.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage burst explore

@@ -1,10 +1,10 @@
 """`make burst`: a burst of orders in virtual time, at several numbers of executions a consumer.
 
 A model of queues, and nothing else: orders come at an even rate, a consumer takes what waits, up to
-its batch size, in up to so many executions at once, and each takes the time that `orderctl
-capacity` reckons with: the CPU time and the calls that the bench has counted. No quota is looked at, nothing
-fails, and Lambda has its executions at once. What it shows is how long a backlog gets, and how long
-the last orders wait.
+its batch size, in up to so many executions at once, and each takes the time that the command
+`orderctl capacity` reckons with: the CPU time and the calls that the bench has counted. No quota is
+looked at, nothing fails, and Lambda has its executions at once. What it shows is how long a backlog
+gets, and how long the last orders wait.
 """
 
 from __future__ import annotations
