@@ -32,6 +32,7 @@ def test_the_burst_s_table_is_put_between_its_marks() -> None:
     ],
 )
 def test_executions_take_what_waits(
+    *,
     executions: int,
     batch_size: int,
     window: float,
