@@ -50,7 +50,7 @@ def console(
         with connect(target) as opened:
             return opened
 
-    local = target.is_local
+    local = target.choose().local
     key = Key()
     with server.listen(port) as listener:
         number = listener.getsockname()[1]

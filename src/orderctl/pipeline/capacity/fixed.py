@@ -62,5 +62,5 @@ def watching_month(table: Mapping[str, Any], resources: Resources) -> float:
 
 
 def is_reported(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether Lambda itself logs each invocation, by the defaults of the template's parameters."""
+    """Whether Lambda itself logs each invocation, as the template has it by default."""
     return bool(parameters["SystemLogLevel"]["Default"] == "INFO")
