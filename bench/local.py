@@ -113,7 +113,8 @@ class _Senders:
         return sent
 
 
-def _only(port: int | None) -> list[int] | None:
+def free_ports(port: int | None) -> list[int] | None:
+    """A port alone, or any free one."""
     return None if port is None else [port]
 
 
@@ -134,7 +135,10 @@ def measure(
     Returns:
         The rates and what became of them, the bursts, and the emulator's ceiling.
     """
-    with LocalCloud(ports=_only(port)) as cloud, LocalCloud(ports=_only(port and port + 1)) as bare:
+    with (
+        LocalCloud(ports=free_ports(port)) as cloud,
+        LocalCloud(ports=free_ports(port and port + 1)) as bare,
+    ):
         for one in (cloud, bare):
             prepare(one)
         _take_functions_out(bare)

@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from bench import hot
 from bench.processes import ROOT
 from orderctl import cli
 
 PAGE: Final = ROOT / "docs" / "scale.md"
+RECORDED: Final = ROOT / "bench" / "results" / "bench.json"
 REGION: Final = "eu-central-1"
 _SET: Final = f"@{ROOT / 'delivery' / '1000-orders-a-second.json'}"
 _RATES: Final = {100: (), 1_000: ("--param", _SET), 10_000: ("--param", _SET)}
@@ -55,7 +57,16 @@ def highest() -> Iterator[Row]:
         yield (region, *(f"{each['rate']:,.0f}: {each['gives']}" for each in of.values()))
 
 
-_TABLES: Final[dict[str, Callable[[], Iterator[Row]]]] = {"parts": parts, "highest": highest}
+def rushes() -> Iterator[Row]:
+    """Rushes for one SKU and for many, as the bench has recorded them."""
+    yield from hot.rows(json.loads(RECORDED.read_text(encoding="utf-8"))["hot"])
+
+
+_TABLES: Final[dict[str, Callable[[], Iterator[Row]]]] = {
+    "parts": parts,
+    "highest": highest,
+    "rushes": rushes,
+}
 
 
 def filled(text: str) -> str:
@@ -88,5 +99,10 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
 
 
-if __name__ == "__main__":
+def renew() -> None:
+    """Write the tables into the page."""
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()
