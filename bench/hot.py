@@ -83,9 +83,10 @@ class _Sale:
         self._outputs = cloud.outputs
         self._batch = batch
         self._pipeline = Pipeline(cloud.session(), cloud.state.stack_name)
-        self._sqs, self._dynamodb, self._cloudwatch = (
-            cloud.session().client(service) for service in ("sqs", "dynamodb", "cloudwatch")
-        )
+        session = cloud.session()
+        self._sqs = session.client("sqs")
+        self._dynamodb = session.client("dynamodb")
+        self._cloudwatch = session.client("cloudwatch")
         self._switch("tracker", on=False)
 
     def run(self, skus: int, shelves: int, orders: int) -> Rush:
@@ -162,7 +163,7 @@ class _Sale:
             Period=60,
             Statistics=[statistic],
         )["Datapoints"]
-        return float(sum(point[statistic] for point in points))
+        return float(sum(dict(point)[statistic] for point in points))
 
 
 def _placed(sku: str) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 
 from orderctl.commands import OPERATING, app
@@ -28,6 +29,7 @@ from orderctl.pipeline.capacity.demand import SHELVES, first_to_give
 from orderctl.pipeline.capacity.fixed import memory_sizes, watching_month
 from orderctl.terminal import console
 from orderctl.terminal.options import Json, Params, parse_parameters
+from orderctl.terminal.results import Document
 
 _WHAT_IS_KEPT = {
     "parameters": "with these parameters and quotas",
@@ -47,10 +49,88 @@ _COUNTED = (
 )
 
 
+class PartAsked(msgspec.Struct, kw_only=True):
+    """What is asked of a part of the pipeline.
+
+    Attributes:
+        name: Which.
+        demand: What it must do.
+        limit: What it may.
+        unit: What both are measured in.
+        kind: A `parameter` of the template; a `quota` that AWS raises; one that is `fixed`; or
+            `advice`, which does not limit it.
+        limited_by: The parameter, or the quota as AWS names it.
+        how: How the demand was worked out.
+        page: Where the limit is documented, if it is AWS's.
+        needs: The value of the parameter with which it would do, if it is one.
+        share: The demand as a share of the limit.
+    """
+
+    name: str
+    demand: float
+    limit: float
+    unit: str
+    kind: str
+    limited_by: str
+    how: str
+    page: str | None
+    needs: int | None
+    share: float
+
+
+class HighestRate(msgspec.Struct, kw_only=True):
+    """The highest rate, while something stays as it is.
+
+    Attributes:
+        rate: Orders a second.
+        gives: The part that gives above it.
+        limited_by: The parameter, or the quota as AWS names it.
+    """
+
+    rate: float
+    gives: str
+    limited_by: str
+
+
+class Asked(msgspec.Struct, kw_only=True):
+    """What a rate of orders asks of the pipeline.
+
+    Attributes:
+        rate: Orders a second.
+        region: The AWS region.
+        quotas_as_of: When the table of AWS's quotas was made.
+        quotas_of_account: Whether the quotas are the account's own.
+        batches: How many messages a batch has, by the function that reads a queue.
+        order: What an order takes of each function, as the bench has counted it.
+        parts: Each part, in the order in which an order meets them.
+        first: The part that gives first.
+        dollars_a_million: What a million orders cost, by service.
+        dollars_a_month: What a month costs.
+        highest: With --find, by what stays as it is: `parameters` and quotas, the `quotas` alone,
+            or only what is `fixed`.
+    """
+
+    rate: float
+    region: str
+    quotas_as_of: str
+    quotas_of_account: bool
+    batches: dict[str, float]
+    order: dict[str, dict[str, float]]
+    parts: list[PartAsked]
+    first: str
+    dollars_a_million: dict[str, float]
+    dollars_a_month: float
+    highest: dict[str, HighestRate]
+
+
+_JSON = Document(Asked)
+
+
 @app.command(
     group=OPERATING,
     help_epilogue="Example: orderctl capacity --rate 1000 --region eu-central-1",
 )
+@_JSON.of_command
 def capacity(
     *,
     rate: Annotated[
@@ -88,7 +168,7 @@ def capacity(
         find: Also find the highest rate.
         account: Ask Service Quotas for the account's own quotas.
         profile: The AWS profile for --account. [default: as for the AWS CLI]
-        as_json: Print JSON instead.
+        as_json: Print one JSON object instead.
 
     Raises:
         OrderctlError: The parameters do not fit the template, or Service Quotas could not be asked.
@@ -105,7 +185,7 @@ def capacity(
     demand = Demand(bill, quotas, load)
     highest = highest_rates(lambda r: parts(bill, quotas, replace(load, rate=r))) if find else {}
     if as_json:
-        console.json_document(_document(demand, highest))
+        _JSON.show(_document(demand, highest))
         return
     _show_parts(demand)
     _show_order(demand)
@@ -130,25 +210,24 @@ def _bill(template: Template, load: Load) -> Bill:
     return Bill(counted.functions, counted.warm, table, memory, watching, reported)
 
 
-def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> dict[str, Any]:
+def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> Asked:
     found = list(demand.parts())
-    return {
-        "rate": demand.load.rate,
-        "region": demand.quotas.region,
-        "quotas_as_of": demand.quotas.as_of,
-        "quotas_of_account": demand.quotas.of_account,
-        "batches": demand.fills(),
-        "order": demand.of_an_order(),
-        "parts": [{**asdict(part), "share": part.share} for part in found],
-        "first": first_to_give(found).name,
-        "dollars_a_million": demand.dollars_a_million(),
-        "dollars_a_month": demand.dollars_a_month(),
-        **({"highest": {n: _at_most(*most) for n, most in highest.items()}} if highest else {}),
-    }
-
-
-def _at_most(rate: float, part: Part) -> dict[str, Any]:
-    return {"rate": rate, "gives": part.name, "limited_by": part.limited_by}
+    return Asked(
+        rate=demand.load.rate,
+        region=demand.quotas.region,
+        quotas_as_of=demand.quotas.as_of,
+        quotas_of_account=demand.quotas.of_account,
+        batches=demand.fills(),
+        order=demand.of_an_order(),
+        parts=[PartAsked(**asdict(part), share=part.share) for part in found],
+        first=first_to_give(found).name,
+        dollars_a_million=demand.dollars_a_million(),
+        dollars_a_month=demand.dollars_a_month(),
+        highest={
+            name: HighestRate(rate=rate, gives=part.name, limited_by=part.limited_by)
+            for name, (rate, part) in highest.items()
+        },
+    )
 
 
 def _show_parts(demand: Demand) -> None:
