@@ -67,7 +67,7 @@ def measure(orders: int, port: int | None, report_progress: Progress) -> list[di
     for batch, window in _BATCHES.items():
         with LocalCloud(ports=free_ports(port), transaction_ms=_TRANSACTION_MS) as cloud:
             sale = _Sale(cloud, batch, window)
-            sale.run(_MANY, 1, 2 * batch)  # the first ones meet cold functions
+            sale.run(_MANY, 1, 2 * batch)  # the first orders meet cold functions
             for skus, shelves in kinds:
                 rushes.append(asdict(sale.run(skus, shelves, orders)))
                 report_progress(len(rushes), len(kinds) * len(_BATCHES))
@@ -87,13 +87,19 @@ class _Sale:
         self._sqs = session.client("sqs")
         self._dynamodb = session.client("dynamodb")
         self._cloudwatch = session.client("cloudwatch")
+        self._many = [f"one-of-many-{number}" for number in range(_MANY)]
+        table = session.resource("dynamodb").Table(self._outputs["StockTableName"])
+        with table.batch_writer() as batch_writer:
+            for name in self._many:
+                batch_writer.put_item(Item={"sku": name, "available": _PLENTY})
         self._switch("tracker", on=False)
 
     def run(self, skus: int, shelves: int, orders: int) -> Rush:
         """Sell, and wait until all is reserved or parked."""
-        names = [f"{uuid.uuid4().hex[:8]}-{number}" for number in range(skus)]
-        for name in names:
-            self._pipeline.stock.put(name, _PLENTY, shelves=shelves)
+        names = self._many
+        if skus == 1:
+            names = [f"on-{shelves}-shelves"]
+            self._pipeline.stock.put(names[0], _PLENTY, shelves=shelves)
         self._switch("inventory", on=False)
         self._fill([names[number % skus] for number in range(orders)])
         done, met, reserved = self._transactions(), self._conflicts(), self._reserved()
@@ -137,11 +143,11 @@ class _Sale:
         return sum(page["Count"] for page in pages)
 
     def _parked(self) -> int:
-        name = "ApproximateNumberOfMessages"
         answer = self._sqs.get_queue_attributes(
-            QueueUrl=self._outputs["InventoryDLQUrl"], AttributeNames=[name]
+            QueueUrl=self._outputs["InventoryDLQUrl"],
+            AttributeNames=["ApproximateNumberOfMessages"],
         )
-        return int(answer["Attributes"][name])
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
     def _transactions(self) -> float:
         of = {"TableName": self._outputs["ReservationsTableName"]}
@@ -163,7 +169,8 @@ class _Sale:
             Period=60,
             Statistics=[statistic],
         )["Datapoints"]
-        return float(sum(dict(point)[statistic] for point in points))
+        values: list[Any] = [point.get(statistic) for point in points]
+        return float(sum(values))
 
 
 def _placed(sku: str) -> dict[str, Any]:
