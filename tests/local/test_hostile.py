@@ -57,6 +57,8 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "logs": [[], ["payments"], ["--json"], [HOSTILE]],
     "pause": [[HOSTILE]],
     "resume": [[HOSTILE]],
+    "incident": [[HOSTILE]],
+    "demo": [["--seconds", HOSTILE]],
     "replay": [["--from", HOSTILE], ["--from", "-2m", "--yes", "--rule", HOSTILE]],
     "tune": [[HOSTILE]],
     "dlq list": [[], ["--json"]],

@@ -12,7 +12,9 @@ import time
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from orderctl.errors import OrderctlError
@@ -48,6 +50,8 @@ class Incident(ABC):
     """What the pipeline does then."""
     ends: ClassVar[str]
     """How it ends."""
+    undone_once: ClassVar[bool] = False
+    """Whether to undo it twice does harm: then rather not at all, if whoever undoes it dies."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         """Take the pipeline that it happens to."""
@@ -141,6 +145,7 @@ class StockOut(Incident):
         "orderctl orders --reason stock --since 10m lists the orders that were cancelled for it",
     )
     ends = "What was taken is put back; what orders gave back meanwhile stays."
+    undone_once = True
 
     def note(self) -> str:
         """The article."""
@@ -389,12 +394,12 @@ class Incidents:
         self._write(name, note)
         try:
             with incident.going_on():
-                if another := incident.begin(note):
-                    note = another
-                    self._write(name, note)
+                # In a thread, so that Ctrl-C does not come between what is done and its note.
+                with ThreadPoolExecutor(1) as worker:
+                    worker.submit(self._begin, incident, note).result()
                 yield incident
         finally:
-            self._undo(incident, note)
+            self._undo(incident)
 
     def undo_left(self) -> list[str]:
         """Undo what incidents have left whose makers were killed.
@@ -402,23 +407,43 @@ class Incidents:
         Returns:
             Their names.
         """
+        left = self._left()
+        for name in left.keys() & INCIDENTS.keys():
+            self._undo(INCIDENTS[name](self._pipeline))
+        return sorted(left)
+
+    def _left(self) -> dict[str, str]:
+        """The notes of incidents that are not undone yet, by name."""
         tags = self._events.list_tags_for_resource(ResourceARN=self._bus)["Tags"]
-        left = {
+        return {
             tag["Key"].removeprefix(_TAG): tag["Value"]
             for tag in tags
             if tag["Key"].startswith(_TAG)
         }
-        for name in left.keys() & INCIDENTS.keys():
-            self._undo(INCIDENTS[name](self._pipeline), left[name])
-        return sorted(left)
+
+    def _begin(self, incident: Incident, note: str) -> None:
+        if another := incident.begin(note):
+            self._write(incident.name, another)
 
     def _write(self, name: str, note: str) -> None:
         tag: TagTypeDef = {"Key": f"{_TAG}{name}", "Value": note}
         self._events.tag_resource(ResourceARN=self._bus, Tags=[tag])
 
-    def _undo(self, incident: Incident, note: str) -> None:
+    def _undo(self, incident: Incident) -> None:
+        """Undo an incident, unless somebody else has."""
+        note = self._left().get(incident.name)
+        if note is None:
+            return
+        forget = partial(
+            self._events.untag_resource,
+            ResourceARN=self._bus,
+            TagKeys=[f"{_TAG}{incident.name}"],
+        )
+        if incident.undone_once:
+            forget()
         incident.undo(note)
-        self._events.untag_resource(ResourceARN=self._bus, TagKeys=[f"{_TAG}{incident.name}"])
+        if not incident.undone_once:
+            forget()
 
     @property
     def _bus(self) -> str:
