@@ -227,12 +227,23 @@ def tables() -> list[dict[str, Any]]:
     return [
         {
             "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
-            **{name: properties[name] for name in _OF_A_TABLE if name in properties},
+            **{name: _plain(properties[name]) for name in _OF_A_TABLE if name in properties},
         }
         for resource in Template.load().resources().values()
         if resource["Type"] == "AWS::DynamoDB::Table"
         for properties in [resource["Properties"]]
     ]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a template's value
+    """What the template says, without what is there on a condition: how much a table takes."""
+    if not isinstance(value, list):
+        return value
+    return [{n: each for n, each in it.items() if not _is_conditional(each)} for it in value]
+
+
+def _is_conditional(value: object) -> bool:
+    return isinstance(value, dict) and "Fn::If" in value
 
 
 def dynamodb() -> DynamoDBClient:
