@@ -11,13 +11,16 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-NEEDED = ("boto3", "cyclopts", "filelock", "msgspec", "psutil", "pyyaml", "rich", "urllib3")
+NEEDED = (
+    *("boto3", "cyclopts", "filelock", "htpy", "msgspec", "psutil", "pyyaml", "rich", "starlette"),
+    *("urllib3", "uvicorn"),
+)
 """What orderctl needs, and pip, with which it packages the functions' libraries."""
 
-LOCAL = ("ministack", "cryptography")
+LOCAL = ("cryptography", "httptools", "ministack", "uvloop")
 """What only the local cloud needs: the extra "local"."""
 
-DATA = ("template.yaml", "requirements/lambda.txt", "bench/prices.toml")
+DATA = ("template.yaml", "requirements/lambda.txt")
 """What orderctl reads, and finds in `orderctl/data` when it is installed; see `orderctl.paths`."""
 
 

@@ -18,10 +18,14 @@ OURS: Final = "ours"
 SDK: Final = "sdk"
 """Ours, with the SDK in place of the lean client."""
 TEXTBOOK: Final = "textbook"
+FLOOR: Final = "floor"
+"""The least that can be: of a cold start, and of dollars."""
 VERSIONS: Final = (OURS, TEXTBOOK)
 """Those that differ in what they ask of AWS, and so in dollars."""
 TIMED: Final = (OURS, SDK, TEXTBOOK)
 """Those whose CPU is measured."""
+BILLED: Final = (OURS, FLOOR, TEXTBOOK)
+"""Those whose price is told."""
 
 BUS: Final = "order-events"
 TOPIC: Final = "order-updates.fifo"

@@ -31,7 +31,6 @@ def _own_folder(variable: str, default: str, in_checkout: str) -> Path:
 TEMPLATE = _data("template.yaml")
 FUNCTIONS = _PACKAGE.parent / "orders"
 LAMBDA_LOCK = _data("requirements/lambda.txt")
-PRICES = _data("bench/prices.toml")
 BUILD = _own_folder("XDG_CACHE_HOME", ".cache", "build")
 
 STATE_VARIABLE = "ORDERCTL_STATE_DIR"

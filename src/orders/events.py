@@ -73,7 +73,12 @@ Amount = Annotated[
     Decimal,
     Meta(
         description="a number from 0 to 9,999,999,999.99 with at most 2 decimals",
-        extra_json_schema={"type": "number", "format": "decimal", "minimum": 0},
+        extra_json_schema={
+            "type": "number",
+            "format": "decimal",
+            "minimum": 0,
+            "maximum": 9999999999.99,
+        },
     ),
 ]
 Currency = Annotated[

@@ -57,7 +57,7 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "logs": [[], ["payments"], ["--json"], [HOSTILE]],
     "pause": [[HOSTILE]],
     "resume": [[HOSTILE]],
-    "replay": [["--from", HOSTILE], ["--from", "-2m", "--rule", HOSTILE]],
+    "replay": [["--from", HOSTILE], ["--from", "-2m", "--yes", "--rule", HOSTILE]],
     "tune": [[HOSTILE]],
     "dlq list": [[], ["--json"]],
     "dlq show": [[], ["--json"], [HOSTILE]],

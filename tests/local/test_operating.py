@@ -198,9 +198,14 @@ class TestReplay:
             pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["PaymentsQueueUrl"])
         charged = pipeline.orders.payments([done])[done]
         eventually(lambda: datetime.now(UTC) > start + timedelta(seconds=2))
-        replayed = orderctl("replay", "--from", start.isoformat(), "--json")
+        unasked = orderctl("replay", "--from", start.isoformat())
+        assert unasked.returncode == 1
+        assert "Cannot ask for confirmation" in unasked.stderr
+        replayed = orderctl("replay", "--from", start.isoformat(), "--yes", "--json")
         assert replayed.returncode == 0
-        assert json.loads(replayed.stdout)["state"] == "COMPLETED"
+        told = json.loads(replayed.stdout)
+        assert (told["state"], told["pieces"]) == ("COMPLETED", 1)
+        assert told["expected"] >= 2
         eventually(lambda: pipeline.statuses([lost]) == {lost: "confirmed"})
         eventually(pipeline.idle)
         assert pipeline.orders.payments([done]) == {done: charged}

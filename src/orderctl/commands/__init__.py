@@ -40,13 +40,15 @@ app = App(
     error_console=console.err(),
     # A flag has no --no-flag unless it says so.
     default_parameter=Parameter(negative=(), show_default=_default),
-    group_commands=Group("Commands", sort_key=0),
+    group_commands=Group("Other", sort_key=4),
 )
 app.register_install_completion_command()
 
-DEPLOYING = Group("Deploying", sort_key=1)
-ORDERS = Group("Orders", sort_key=2)
-OPERATING = Group("Operating", sort_key=3)
+# What one wants first comes first.
+START = Group("Start here", sort_key=0)
+ORDERS = Group("Orders", sort_key=1)
+OPERATING = Group("Operating", sort_key=2)
+DEPLOYING = Group("Deploying", sort_key=3)
 
 
 def load(command: str = "") -> App:

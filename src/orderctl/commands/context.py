@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from msgspec.structs import replace
 
 from orderctl import contexts, paths
-from orderctl.commands import OPERATING, app
+from orderctl.commands import app
 from orderctl.contexts import Context
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.terminal import console
@@ -22,7 +22,6 @@ _NOTHING = "-"
 context = App(
     name="context",
     help="See the places that commands can work on, and choose one.",
-    group=OPERATING,
 )
 app.command(context)
 

@@ -102,7 +102,7 @@ def deploy(
     Args:
         prefix: Put in front of every name in the stack, and of the stack's own unless --stack is
             given.
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
         plan_only: Only show what would change.
         yes: Do not ask.
         adopt: Import existing tables with the stack's names without asking.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from orderctl import paths
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.state import StateDirectory
 from orderctl.terminal import console
@@ -26,7 +26,7 @@ class Stopped(msgspec.Struct, kw_only=True):
 _JSON = Document(Stopped)
 
 
-@app.command(help_epilogue="Example: orderctl down")
+@app.command(group=START, sort_key=4, help_epilogue="Example: orderctl down")
 @_JSON.of_command
 def down(*, as_json: Json = False) -> None:
     """Stop the local cloud.
@@ -41,5 +41,7 @@ def down(*, as_json: Json = False) -> None:
         _JSON.show(Stopped(endpoint=stopped.endpoint if stopped else None))
     elif stopped:
         console.out().print(f"Stopped the local cloud at {stopped.endpoint}.")
+        if stopped.keep:
+            console.note(f"What was in it is kept: `{paths.orderctl()} up --keep` goes on with it.")
     else:
         console.out().print("No local cloud is running.")

@@ -8,7 +8,7 @@ import sys
 import msgspec
 
 from orderctl import paths
-from orderctl.commands import OPERATING, app
+from orderctl.commands import app
 from orderctl.errors import UsageError
 from orderctl.terminal import console, environment
 from orderctl.terminal.connection import choose_account
@@ -32,7 +32,6 @@ _JSON = Document(Variables)
 
 
 @app.command(
-    group=OPERATING,
     help_epilogue='Examples:\n\neval "$(orderctl env)"\n\neval "$(orderctl env --unset)"',
 )
 @_JSON.of_command

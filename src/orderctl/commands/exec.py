@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from orderctl import paths
-from orderctl.commands import OPERATING, app
+from orderctl.commands import app
 from orderctl.errors import OrderctlError
 from orderctl.terminal import console, environment
 from orderctl.terminal.connection import choose_account
@@ -17,7 +17,6 @@ from orderctl.terminal.options import Target
 
 @app.command(
     name="exec",
-    group=OPERATING,
     help_epilogue="Examples:\n\norderctl exec -- aws sqs list-queues\n\n"
     "orderctl exec --context staging -- aws lambda list-functions",
 )

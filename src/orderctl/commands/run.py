@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orderctl import deploying
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.audit import audit
@@ -127,7 +127,11 @@ class Ran(msgspec.Struct, kw_only=True):
 _JSON = Document(Ran)
 
 
-@app.command(help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
+@app.command(
+    group=START,
+    sort_key=1,
+    help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5",
+)
 @_JSON.of_command
 def run(
     *,
@@ -141,7 +145,7 @@ def run(
 
     Args:
         orders: How many orders to send.
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
         as_json: Print JSON instead, at the end.
 
     Raises:

@@ -100,6 +100,7 @@ class PipelineState(msgspec.Struct, kw_only=True):
         unfinished_orders: How many orders have not ended.
         oldest_unfinished_seconds: The age of the oldest of them.
         alarms: The state of each alarm, by its name.
+        advice: What each alarm that is on means, and which section of the runbook says what to do.
         paused: The steps that take no messages.
     """
 
@@ -109,6 +110,7 @@ class PipelineState(msgspec.Struct, kw_only=True):
     unfinished_orders: int
     oldest_unfinished_seconds: int | None
     alarms: dict[str, str]
+    advice: dict[str, str]
     paused: list[str]
 
 
@@ -226,6 +228,7 @@ def screen(name: str, seen: Health) -> list[Text]:
         Text(),
         _orders(seen),
         _alarms(seen),
+        *(console.text(f"         {name}: {seen.advice[name]}") for name in _explained(seen)),
         *(_circuit(it.name, it.circuit) for it in seen.steps if it.circuit and it.is_cut_off),
         *(_paused(step) for step in seen.steps if step.is_paused),
     ]
@@ -280,6 +283,11 @@ def _alarms(seen: Health) -> Text:
     return Text.assemble("alarms   ", (f"on: {', '.join(seen.ringing)}", _BAD), without)
 
 
+def _explained(seen: Health) -> list[str]:
+    """The alarms that are on and say what they mean."""
+    return [name for name in seen.ringing if seen.advice.get(name)]
+
+
 def _circuit(step: str, circuit: Circuit) -> Text:
     """Why the circuit breaker has paused a step."""
     since = f"{circuit.since:%Y-%m-%d %H:%M:%S} UTC" if circuit.since else reading.UNREADABLE
@@ -322,6 +330,7 @@ def facts(seen: Health) -> PipelineState:
         unfinished_orders=seen.unfinished,
         oldest_unfinished_seconds=_seconds(seen.oldest_unfinished),
         alarms=dict(seen.alarms),
+        advice={name: seen.advice[name] for name in _explained(seen)},
         paused=seen.paused,
     )
 

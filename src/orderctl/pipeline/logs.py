@@ -20,6 +20,7 @@ _SECONDS_A_CALL = 0.4
 # CloudWatch Logs may show lines of the same time one after the other, and in any order.
 _ARRIVES_WITHIN = timedelta(seconds=30)
 _OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
+_EVENT_OF_THE_PLATFORM = "platform."
 _METRICS = "_aws"
 _MILLISECONDS = 1000
 
@@ -39,19 +40,35 @@ class LogLine:
     @property
     def is_noise(self) -> bool:
         """Whether it is one of Lambda's own lines, or a line of metrics."""
+        if self._event_of_the_platform:
+            return self._status in (None, "success")
         return self.text.startswith(_OF_THE_PLATFORM) or _METRICS in self.fields
 
     @property
     def level(self) -> str:
         """The log level; empty for a line without one."""
-        return str(self.fields.get("level", ""))
+        return str(self.fields.get("level", self.fields.get("log_level", "")))
 
     @property
     def message(self) -> str:
         """The message; the whole text of an unstructured line."""
         if _METRICS in self.fields:
             return "metrics"
-        return str(self.fields.get("message", self.text))
+        if self._event_of_the_platform:
+            return f"{self._event_of_the_platform} {reading.to_text(self._status or '')}".strip()
+        return str(self.fields.get("message", self.fields.get("errorMessage", self.text)))
+
+    @property
+    def _event_of_the_platform(self) -> str:
+        """The type of an event that Lambda itself logs, such as platform.report; else empty."""
+        kind = str(self.fields.get("type", ""))
+        return kind if kind.startswith(_EVENT_OF_THE_PLATFORM) else ""
+
+    @property
+    def _status(self) -> object:
+        """How an invocation ended, as such an event says."""
+        record = self.fields.get("record")
+        return record.get("status") if isinstance(record, Mapping) else None
 
     @property
     def facts(self) -> dict[str, Any]:

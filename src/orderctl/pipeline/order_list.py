@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
 from orderctl.pipeline.times import format_time
-from orders.aws.order_table import UNFINISHED_SHARDS, ended_key
+from orders.aws.order_table import LEAST_UNFINISHED_KEYS, ended_key
 from orders.order import Status
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 STATUSES: Final[tuple[Status, ...]] = ("placed", "confirmed", "cancelled")
 """Every status that an order can have."""
 PARAMETER: Final = "OrdersIndex"
+KEYS_PARAMETER: Final = "UnfinishedOrderKeys"
 _ENDS: Final[tuple[Status, ...]] = ("confirmed", "cancelled")
 _READ_AT_ONCE = 100
 
@@ -132,20 +133,24 @@ class OrderList:
         if set(wanted.statuses) == {"confirmed"}:  # such an order is finished
             return iter(())
         first = format_time(wanted.since)
-        keys = [str(shard) for shard in range(UNFINISHED_SHARDS)]
-        return self._newest_first("unfinished", keys, first, last)
+        return self._newest_first("unfinished", self._shards(), first, last)
 
     def _ended(self, wanted: Wanted, last: str) -> Iterator[Key]:
         ends = [status for status in _ENDS if status in wanted.statuses]
         day = (reading.parse_time(last) or wanted.until).date()
         while ends and day >= wanted.since.astimezone(UTC).date():
             keys = [
-                ended_key(status, day.isoformat(), str(shard))
+                ended_key(status, day.isoformat(), shard)
                 for status in ends
-                for shard in range(UNFINISHED_SHARDS)
+                for shard in self._shards()
             ]
             yield from self._newest_first("ended", keys, format_time(wanted.since), last)
             day -= timedelta(days=1)
+
+    def _shards(self) -> list[str]:
+        """Over which keys the stack spreads its indexes."""
+        count = int(self._stack.parameters().get(KEYS_PARAMETER, LEAST_UNFINISHED_KEYS))
+        return [str(shard) for shard in range(count)]
 
     def _newest_first(
         self, index: str, keys: Sequence[str], first: str, last: str

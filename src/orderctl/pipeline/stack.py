@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,11 @@ class Stack:
                 "template. Deploy the current one."
             )
         return self.resources[logical_id].physical_id
+
+    def template(self) -> str:
+        """The text of the template that it was deployed from."""
+        body: Any = self._client.get_template(StackName=self.name)["TemplateBody"]
+        return body if isinstance(body, str) else json.dumps(body)  # boto3 parses JSON
 
     def _describe(self) -> Mapping[str, Any]:
         try:

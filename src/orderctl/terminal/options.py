@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, get_args
 
 from cyclopts import Group, Parameter
@@ -108,15 +110,39 @@ def _named_stack() -> str | None:
 def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
     """The template's parameters from the values of --param.
 
+    A value @FILE stands for the parameters in a JSON file; what comes later counts.
+
     Raises:
-        UsageError: a value is not of the form KEY=VALUE.
+        UsageError: a value is not of the form KEY=VALUE, or a file cannot be read.
     """
-    given = {}
+    given: dict[str, str] = {}
     for pair in pairs:
+        if pair.startswith("@"):
+            given |= _parameters_in(Path(pair[1:]))
+            continue
         key, equals, value = pair.partition("=")
         if not key or not equals:
             raise UsageError(f"--param {pair!r} is not of the form KEY=VALUE.")
         given[key] = value
+    return given
+
+
+def _parameters_in(path: Path) -> dict[str, str]:
+    """The parameters in a JSON file, which is an object of texts.
+
+    Raises:
+        UsageError: It cannot be read, or is something else.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--param @{path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"--param @{path} is not JSON: {error}.") from None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise UsageError(
+            f'--param @{path} must hold an object of texts, such as {{"BatchSize": "100"}}.'
+        )
     return given
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from orders.aws.context import Context
 
-UNFINISHED_SHARDS: Final = 8
-"""Over how many keys the indexes are spread, so that none gets hot."""
+LEAST_UNFINISHED_KEYS: Final = 8
+"""Over how many keys at least the indexes are spread, so that none gets hot."""
 _DATE_LENGTH: Final = len("2026-11-29")
 _CONSTANT: Final = ("order_id", "placed_at")
 """The attributes of a record that are never changed; nor is what was ordered."""
@@ -51,6 +51,9 @@ class OrderTable:
 
     client: DynamoDBClient
     table: str
+    unfinished_keys: int = LEAST_UNFINISHED_KEYS
+    """Over how many keys the indexes are spread. It may grow: an order stays
+    under its key until it is written again. It must never shrink, as only these are looked at."""
     lists_ended: bool = True
     """Whether an order that has ended is in the index ``ended``, which costs a write unit."""
 
@@ -88,10 +91,10 @@ class OrderTable:
     def find(
         self, order_ids: Sequence[str], context: Context
     ) -> tuple[dict[str, Order], dict[str, str]]:
-        """Read orders, with one call.
+        """Read orders.
 
         Args:
-            order_ids: at most 100, each once.
+            order_ids: each once.
             context: the invocation's, for what is to be tried again.
 
         Returns:
@@ -110,7 +113,7 @@ class OrderTable:
         """
         return sum(
             page["Count"]
-            for shard in range(UNFINISHED_SHARDS)
+            for shard in range(self.unfinished_keys)
             for page in self._query_unfinished(shard, placed_before, Select="COUNT")
         )
 
@@ -126,7 +129,7 @@ class OrderTable:
         Raises:
             AwsError: a call failed.
         """
-        for shard in sample(range(UNFINISHED_SHARDS), UNFINISHED_SHARDS):
+        for shard in sample(range(self.unfinished_keys), self.unfinished_keys):
             for page in self._query_unfinished(
                 shard,
                 placed_before,
@@ -200,7 +203,7 @@ class OrderTable:
         return None
 
     def write(self, orders: Sequence[Order], context: Context) -> dict[str, str]:
-        """Write orders, with one call, each only if nobody wrote it since it was read.
+        """Write orders, each only if nobody wrote it since it was read.
 
         Args:
             orders: as they are to be.
@@ -218,7 +221,7 @@ class OrderTable:
         return update(
             self.table,
             ("order_id", order.order_id),
-            {n: value for n, value in self._record(order).items() if n not in _CONSTANT},
+            {name: value for name, value in self._record(order).items() if name not in _CONSTANT},
             removed=["unfinished"] if order.is_finished else (),
             condition=("version", {"N": str(order.version)}),
         )
@@ -230,7 +233,7 @@ class OrderTable:
     def _record(self, order: Order) -> Item:
         """How the order stands: with the next version, and its place in one of the indexes."""
         item = to_item(replace(order, ordered=None, version=order.version + 1))
-        shard = unfinished_shard(order.order_id)
+        shard = unfinished_shard(order.order_id, self.unfinished_keys)
         if not order.is_finished:
             item["unfinished"] = {"S": shard}
         elif self.lists_ended:
@@ -238,9 +241,9 @@ class OrderTable:
         return item
 
 
-def unfinished_shard(order_id: str) -> str:
-    """The key under which the index ``unfinished`` holds an order."""
-    return str(zlib.crc32(order_id.encode()) % UNFINISHED_SHARDS)
+def unfinished_shard(order_id: str, keys: int = LEAST_UNFINISHED_KEYS) -> str:
+    """A key under which the index ``unfinished`` holds an order: one of so many."""
+    return str(zlib.crc32(order_id.encode()) % keys)
 
 
 def ended_key(status: Status, placed_at: str, shard: str) -> str:

@@ -176,7 +176,9 @@ def _body(event: dict[str, Any]) -> str:
 
 
 handler = OrderApi(
-    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    orders=OrderTable(
+        clients.dynamodb(), os.environ["ORDERS_TABLE"], int(os.environ["UNFINISHED_ORDER_KEYS"])
+    ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     callers=Callers(os.environ["API_AUTHORIZATION"], os.environ["STAFF_GROUP"]),
 )

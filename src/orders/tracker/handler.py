@@ -89,6 +89,7 @@ handler = OrderTracker(
     orders=OrderTable(
         clients.dynamodb(),
         os.environ["ORDERS_TABLE"],
+        int(os.environ["UNFINISHED_ORDER_KEYS"]),
         lists_ended=os.environ["ORDERS_INDEX"] == "true",
     ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),

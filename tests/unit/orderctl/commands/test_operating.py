@@ -161,12 +161,21 @@ class TestLogLines:
             ("START RequestId: 1 Version: $LATEST", True),
             ("REPORT RequestId: 1\tDuration: 34 ms", True),
             ('{"_aws":{},"PaymentsCharged":[1.0]}', True),
+            ('{"type":"platform.start","record":{"requestId":"1"}}', True),
+            ('{"type":"platform.report","record":{"requestId":"1","status":"success"}}', True),
+            ('{"type":"platform.report","record":{"requestId":"1","status":"timeout"}}', False),
             ("Traceback (most recent call last):", False),
             ('{"message":"placed"}', False),
         ],
     )
     def test_lines_of_the_platform_are_noise(self, text: str, noise: bool) -> None:
         assert line(text).is_noise == noise
+
+    def test_what_lambda_says_of_a_failure_can_be_read(self) -> None:
+        timeout = line('{"type":"platform.report","record":{"status":"timeout"}}')
+        raised = line('{"log_level":"ERROR","errorType":"KeyError","errorMessage":"\'sku\'"}')
+        assert timeout.message == "platform.report timeout"
+        assert (raised.level, raised.message) == ("ERROR", "'sku'")
 
     def test_a_line_is_about_its_order_and_no_other(self) -> None:
         assert STRUCTURED.is_about("order-1")
