@@ -158,8 +158,9 @@ def submit(
     shows what was done so far.
 
     Args:
-        file: A file of orders: one JSON object per line, or one JSON array; - is standard input.
-            If one order is invalid, none is sent.
+        file: A file of orders: one JSON object per line, one JSON array, or CSV with the columns
+            order_id, amount, currency, customer_id, items (mug=2, tea=1); - is standard input. If
+            one order is invalid, none is sent.
         amount: The order's amount, such as 12.50.
         currency: An ISO 4217 code. [default: USD]
         item: A SKU and its quantity, as SKU or SKU=N; repeatable.
@@ -308,7 +309,9 @@ def _read_text(path: str) -> str:
     try:
         if path == "-":
             if sys.stdin.isatty():
-                console.note("Reading orders from the terminal: one JSON object a line, then ^D.")
+                console.note(
+                    "Reading orders from the terminal, as JSON lines or CSV; end them with ^D."
+                )
             return sys.stdin.buffer.read().decode("utf-8-sig")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
