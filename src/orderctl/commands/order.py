@@ -16,6 +16,7 @@ from orderctl.pipeline import causes, reading, tokens
 from orderctl.pipeline.endings import has_ended
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
+from orderctl.terminal.completing import OrderId
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.order_texts import amount, items
@@ -97,7 +98,7 @@ class OrderOfApi(msgspec.Struct, kw_only=True):
 )
 @Document(OrderOfApi).of_command
 def order(
-    order_id: str,
+    order_id: OrderId,
     /,
     *,
     watch: Annotated[bool, Parameter(alias="-w")] = False,

@@ -74,6 +74,12 @@ def test_the_shell_completes(words: str, completed: list[str], tmp_path: Path) -
     assert found.stdout.split() == completed
 
 
+def test_the_parameters_of_the_template_are_completed() -> None:
+    ended = run_here("__complete", "deploy", "--param", "Charge")
+    assert {"ChargeFailureRate=", "BatchSize="} <= set(ended.stdout.splitlines())
+    assert "CodeKey=" not in ended.stdout  # the deployment sets it itself
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
