@@ -120,6 +120,11 @@ def place(text: str) -> None:
         err().print(Text.assemble(("on ", "bold"), _indent(text)))
 
 
+def end_with_reader() -> None:
+    """End when nobody reads any more, although something was to be changed."""
+    _Mode.changes = False
+
+
 def flush() -> None:
     """Hand what was printed to the reader now.
 
