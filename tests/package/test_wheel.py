@@ -68,7 +68,7 @@ def required(metadata: Message, extra: str = "") -> dict[str, str]:
 
 def test_it_brings_what_stands_outside_of_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        for file in (paths.TEMPLATE, paths.LAMBDA_LOCK, paths.PRICES):
+        for file in (paths.TEMPLATE, paths.LAMBDA_LOCK):
             assert archive.read(f"orderctl/data/{file.name}") == file.read_bytes()
         names = set(archive.namelist())
     sources = {str(file.relative_to(TOOL.parent)) for file in TOOL.rglob("*.py")}
