@@ -82,6 +82,9 @@ def test_what_would_change_is_shown_before_anything_does(orderctl: Orderctl) -> 
     assert re.search(r"ChargeFailureRate +0\.1 +0\.5", shown.stdout)
     assert re.search(r"change +PaymentsFunction +AWS::Lambda::Function +Environment", shown.stdout)
     assert "Nothing was changed" in shown.stdout
+    traced = orderctl("deploy", "--local", "--plan", "--param", "TracingRate=0.5", "--json")
+    changes = json.loads(traced.stdout)["changes"]
+    assert [c["logical_id"] for c in changes if c["action"] == "add"] == ["ApiSamplingRule"]
     again = json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)
     assert (again["changed"], again["changes"]) == (False, [])
 
