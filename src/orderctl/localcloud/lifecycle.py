@@ -6,6 +6,7 @@ server keeps running.
 """
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -58,6 +59,10 @@ LOCAL_PARAMETERS = {"ApiAuthorization": "NONE", "RetryDelaySeconds": "1"}
 
 class NotRunningError(OrderctlError):
     """There is no local cloud to work with."""
+
+
+class NotInstalledError(OrderctlError):
+    """What the local cloud needs is not installed."""
 
 
 class PortTakenError(OrderctlError):
@@ -145,8 +150,10 @@ class LocalCloud:
         """Start the server and wait until it is ready.
 
         Raises:
+            NotInstalledError: What it needs is not installed.
             OrderctlError: It ended or did not become ready; the message has the end of its log.
         """
+        check_installed()
         for port in self._ports:
             try:
                 # Nothing may interrupt between starting the process and recording it.
@@ -303,6 +310,19 @@ class LocalCloud:
     def _log_end(self) -> str:
         lines = self._home.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
         return "\n".join(f"  {line}" for line in lines) or "  (it is empty)"
+
+
+def check_installed() -> None:
+    """Check that what the local cloud needs is there: an extra of the package.
+
+    Raises:
+        NotInstalledError: It is not.
+    """
+    if importlib.util.find_spec("ministack") is None:
+        raise NotInstalledError(
+            "The local cloud is not installed. Install orderctl with it, for example with: "
+            "pipx install --force 'order-pipeline[local]', or from a checkout '.[local]'"
+        )
 
 
 def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str]:
