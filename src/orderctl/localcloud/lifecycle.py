@@ -354,6 +354,11 @@ def kept_port(directory: StateDirectory, asked: int | None) -> int | None:
             f"The kept local cloud is of port {before.port}, which stands in its addresses. Leave "
             f"--port out. To start anew, delete {paths.display_path(directory.kept)}."
         )
+    if before and not port_is_free(before.port):
+        raise OrderctlError(
+            f"Port {before.port}, which the kept local cloud has, is taken by another program. "
+            f"Stop that program. To start anew, delete {paths.display_path(directory.kept)}."
+        )
     return before.port if before else asked
 
 
