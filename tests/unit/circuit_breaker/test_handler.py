@@ -144,6 +144,62 @@ def test_what_fails_in_a_test_is_as_new_and_loses_nothing(house: House) -> None:
     assert {m["MessageAttributes"]["redrives"]["StringValue"] for m in found} == {"2"}
 
 
+@pytest.mark.parametrize("how", ["refused", "failed"])
+def test_a_test_that_lambda_does_not_finish_loses_nothing(house: House, how: str) -> None:
+    def invoke(**_: object) -> Any:  # noqa: ANN401
+        if how == "refused":
+            raise AwsError("TooManyRequestsException", "Invoke")
+        return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"{}")}
+
+    house.alert()
+    house.send("a", "b")
+    house.invoke = invoke  # type: ignore[method-assign]
+    house.minute_passes()
+    assert house.circuit.state == "open"
+    assert len(house.messages()) == 2
+
+
+def test_what_could_not_be_sent_anew_is_not_deleted(house: House) -> None:
+    def refuse_one(parsed: dict[str, Any]) -> None:
+        parsed["Failed"] = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
+        parsed["Successful"] = parsed["Successful"][:1]
+
+    house.alert()
+    house.send("a", "b")
+    aws.line(house.sqs).after("SendMessageBatch", refuse_one)
+    deleted: list[int] = []
+    aws.line(house.sqs).before("DeleteMessageBatch", lambda r: deleted.append(len(r["Entries"])))
+    house.minute_passes()
+    assert deleted == [1]
+
+
+def test_of_two_runs_at_once_one_has_orders_try(house: House) -> None:
+    def other_run(_: object) -> None:
+        aws.line(house.circuits.client).forget("PutItem")
+        house.breaker(SCHEDULE, Context())
+
+    house.alert()
+    house.send("a", "b")
+    aws.line(house.circuits.client).before("PutItem", other_run)
+    house.minute_passes()
+    assert sorted(house.tried) == ["a", "b"]
+
+
+def test_an_operator_who_comes_in_while_the_state_is_looked_at_wins(house: House) -> None:
+    house.alert()
+    house.minute_passes()
+    assert house.state == "Enabled"
+    house.state, look = "Disabled", house.get_event_source_mapping
+
+    def held_meanwhile(**_: object) -> Any:  # noqa: ANN401
+        house.circuits.hold("payments", timestamp(house.now))
+        return look()
+
+    house.get_event_source_mapping = held_meanwhile  # type: ignore[method-assign]
+    house.minute_passes()
+    assert house.state == "Disabled"
+
+
 def test_what_no_code_can_read_has_no_part_in_a_test(house: House) -> None:
     house.alert()
     house.sqs.send_message(QueueUrl=house.url, MessageBody="unreadable")

@@ -222,3 +222,21 @@ def test_an_order_that_is_refused_holds_up_no_other(
     event = sqs_event(charged("a"), charged("b"), reserved("b"))
     assert failed(tracker(event, Context())) == ["m0"]
     assert status(tracker, "b") == "confirmed"
+
+
+def test_a_decision_that_was_not_published_comes_again_with_what_led_to_it(
+    tracker: OrderTracker, tap: TappedBus
+) -> None:
+    """The refund alone would not tell it again: it follows from a cancel."""
+    refunded = event_of("payment.refunded", "a", amount=1, currency="USD")
+    cancelled = event_of("order.cancelled", "a", reason="says another publisher")
+
+    def refuse(parsed: dict[str, Any]) -> None:
+        parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "NotAuthorizedForSource"}])
+
+    line(tap.client).after("PutEvents", refuse)
+    assert failed(tracker(sqs_event(refunded, cancelled), Context())) == ["m1"]
+    line(tap.client).forget("PutEvents")
+    tap.take()
+    assert failed(tracker(sqs_event(cancelled, attempt=2), Context())) == []
+    assert types(tap) == [("order.cancelled", "a")]
