@@ -11,6 +11,7 @@ from orders.audit.decisions import (
     Finding,
     Reservation,
     Unreadable,
+    add_up,
     audit_order,
     audit_stock,
     reserved,
@@ -52,6 +53,7 @@ def audit(tables: DynamoDB, processor: CardProcessor) -> Iterator[Finding]:
             )
         )
     sums = reserved(held)
-    for sku, item in tables.items("stock").items():
-        if finding := audit_stock(read_stock(item), sku, sums[sku]):
+    shelves = {key: read_stock(item) for key, item in tables.items("stock").items()}
+    for sku, level in add_up(shelves).items():
+        if finding := audit_stock(level, sku, sums[sku]):
             yield finding

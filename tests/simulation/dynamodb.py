@@ -1,13 +1,16 @@
 """DynamoDB: MiniStack's, in this process, and watched.
 
 Every condition is evaluated by MiniStack. Added is only what it lacks: a read that is not
-consistent may be old, and so may an index.
+consistent may be old, and so may an index; and a transaction holds its items for a while, in which
+no other write may touch them ("Transaction conflict handling in DynamoDB", developer guide). Reads
+that are no transaction are not held up.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final
@@ -16,6 +19,8 @@ from ministack.services import dynamodb as ministack
 
 from simulation.clients import Refusal
 from simulation.requests import Request, named
+from simulation.scheduler import Scheduler
+from simulation.sealed import Sealed
 
 Item = dict[str, Any]
 Watcher = Callable[[str, str, Item | None, Item | None], None]
@@ -24,9 +29,65 @@ Watcher = Callable[[str, str, Item | None, Item | None], None]
 Evaluated = tuple[int, dict[str, Any], dict[str, dict[str, Item]]]
 """A status, an answer, and what is then in the tables that were written to, by table and key."""
 
+HELD: Final = "TransactionConflict"
 READS: Final = {"BatchGetItem", "GetItem", "Query", "Scan"}
 _OLD_READS: Final = 0.5
 """The share of reads that are old, of those that may be."""
+
+
+class Holding:
+    """What transactions that are under way hold."""
+
+    def __init__(self, scheduler: Scheduler, seconds: float) -> None:
+        """Say how long a transaction holds its items."""
+        self._scheduler = scheduler
+        self._seconds = seconds
+        self._until: dict[tuple[str, str], tuple[float, str]] = {}
+        self.met = 0
+        """How many writes met a transaction."""
+
+    def find(self, targets: Iterable[tuple[str, str]], token: str) -> set[tuple[str, str]]:
+        """Which of these items another transaction holds; its own repetition does not meet it."""
+        met = set()
+        for target in targets:
+            until, holder = self._until.get(target, (0.0, ""))
+            if until > self._scheduler.now and holder != token:
+                met.add(target)
+        self.met += bool(met)
+        return met
+
+    def hold(self, targets: Iterable[tuple[str, str]], token: str) -> None:
+        """Have a transaction hold its items."""
+        until = self._scheduler.now + self._seconds
+        self._until |= dict.fromkeys(targets, (until, token))
+
+
+def written(request: Request, keys: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The table and key of each item that a write names, in its order.
+
+    Args:
+        request: the write.
+        keys: the key attribute by table name.
+    """
+    arguments = request.arguments
+    if request.operation == "TransactWriteItems":
+        actions = [what for action in arguments["TransactItems"] for what in action.values()]
+    elif request.operation == "BatchExecuteStatement":
+        return [_written_by(statement, keys) for statement in arguments["Statements"]]
+    else:
+        actions = [arguments]
+    return [
+        (table := what["TableName"], what.get("Key", what.get("Item"))[keys[table]]["S"])
+        for what in actions
+    ]
+
+
+def _written_by(statement: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[str, str]:
+    """The table and key that a PartiQL statement names: its parameters stand for its ?s."""
+    text = statement["Statement"]
+    table = text.split('"')[1]
+    place = text.index(f"'{keys[table]}': ?" if text.startswith("INSERT") else f'"{keys[table]}"=?')
+    return table, statement["Parameters"][text[:place].count("?")]["S"]
 
 
 class DynamoDB:
@@ -38,6 +99,7 @@ class DynamoDB:
         indexes: Mapping[str, Mapping[str, Any]],
         random: Random,
         watcher: Watcher,
+        holding: Holding | None = None,
     ) -> None:
         """Make the tables, empty.
 
@@ -46,13 +108,17 @@ class DynamoDB:
             indexes: what CreateTable has for a table's indexes, by table name.
             random: decides which reads are old.
             watcher: is told of each change.
+            holding: what transactions hold; None if each is over at once.
         """
         self._keys = dict(tables)
+        self._holding = holding
         self._indexes = indexes
         self._random = random
         self._watcher = watcher
         self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
         self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
+        self.has_looked_back = False
+        """Whether anybody has read what may be old."""
         self._create()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
@@ -61,6 +127,69 @@ class DynamoDB:
         Raises:
             Refusal: DynamoDB refuses it.
         """
+        if self._holding and request.operation not in READS:
+            return self._perform_unless_held(request, self._holding)
+        return self._perform(request)
+
+    def _perform_unless_held(self, request: Request, holding: Holding) -> Any:  # noqa: ANN401
+        """Have a write take effect, as far as no transaction holds what it touches."""
+        token = str(request.arguments.get("ClientRequestToken", ""))
+        targets = written(request, self._keys)
+        met = holding.find(targets, token)
+        if request.operation == "TransactWriteItems":
+            if met:
+                raise self._conflict(request, [target in met for target in targets])
+            answer = self._perform(request)
+            holding.hold(targets, token)
+            return answer
+        if not met:
+            return self._perform(request)
+        if request.operation == "BatchExecuteStatement":
+            return self._statements(request, [target in met for target in targets])
+        raise Refusal("TransactionConflictException")
+
+    def _statements(self, request: Request, met: Sequence[bool]) -> dict[str, Any]:
+        """Have those statements take effect that meet no transaction."""
+        free = [
+            s for s, is_met in zip(request.arguments["Statements"], met, strict=True) if not is_met
+        ]
+        made = iter(
+            self._perform(request.with_arguments(Statements=free))["Responses"] if free else ()
+        )
+        conflict = {"Error": {"Code": HELD, "Message": "Transaction is ongoing for the item"}}
+        return {"Responses": [conflict if is_met else next(made) for is_met in met]}
+
+    def _conflict(self, request: Request, met: Sequence[bool]) -> Refusal:
+        """Why a transaction is cancelled of which some actions have met another one."""
+        codes = [
+            HELD if is_met else self._reason(action)
+            for action, is_met in zip(request.arguments["TransactItems"], met, strict=True)
+        ]
+        return Refusal(
+            "TransactionCanceledException",
+            f"Transaction cancelled, please refer cancellation reasons [{', '.join(codes)}]",
+            CancellationReasons=[{"Code": code} for code in codes],
+        )
+
+    def _reason(self, action: Mapping[str, Any]) -> str:
+        """What one action of a transaction meets, if it were alone."""
+        ((_, what),) = action.items()
+        condition = what.get("ConditionExpression")
+        if not condition:
+            return "None"
+        key = self._keys[what["TableName"]]
+        check = {
+            "TableName": what["TableName"],
+            "Key": {key: what.get("Key", what.get("Item"))[key]},
+            "ConditionExpression": condition,
+        }
+        for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            if used := {n: v for n, v in what.get(name, {}).items() if n in condition}:
+                check[name] = used
+        status, answer = _call("TransactWriteItems", {"TransactItems": [{"ConditionCheck": check}]})
+        return "None" if status == 200 else str(answer["CancellationReasons"][0]["Code"])
+
+    def _perform(self, request: Request) -> Any:  # noqa: ANN401
         status, answer, after = self._evaluate(request)
         for table, items in after.items():
             self._compare(table, items)
@@ -84,8 +213,12 @@ class DynamoDB:
         self._now[table][item[self._keys[table]]["S"]] = item
 
     def text(self) -> str:
-        """All items, as they are and as they were before their last change."""
-        return json.dumps((self._now, self._before), sort_keys=True)
+        """All items."""
+        return json.dumps(self._now, sort_keys=True)
+
+    def past(self) -> str:
+        """All items as they were before their last change."""
+        return json.dumps(self._before, sort_keys=True)
 
     def items(self, table: str) -> dict[str, Item]:
         """What is in a table, by key."""
@@ -129,6 +262,7 @@ class DynamoDB:
         """What an eventually consistent read may give instead: items as they were before."""
         if read.get("ConsistentRead"):
             return items
+        self.has_looked_back = True
         aged: list[Item | None] = []
         for item in items:
             key = item[self._keys[table]]["S"]
@@ -141,6 +275,7 @@ class DynamoDB:
 
         It may not have yet what is new in it, and still have what has left it.
         """
+        self.has_looked_back = True
         table = query["TableName"]
         key, shard = self._keys[table], query["ExpressionAttributeValues"][":shard"]
         items = []
@@ -157,6 +292,10 @@ class DynamoDB:
         return {**answer, "Items": items}
 
 
+_CHANGED: Final = ("_now", "_before", "_written", "_tokens")
+"""What changes with the writes, by name."""
+
+
 class RememberedDynamoDB(DynamoDB):
     """The same, for runs that ask the same again and again of tables that have the same in them.
 
@@ -170,7 +309,8 @@ class RememberedDynamoDB(DynamoDB):
 
     def put(self, table: str, item: Item) -> None:
         """Have an item in a table from the beginning."""
-        self._missed.append(("PutItem", {"TableName": table, "Item": item}))
+        arguments = {"TableName": table, "Item": item}
+        self._written.append(Request("dynamodb", "PutItem", arguments))
         self._now[table][item[self._keys[table]]["S"]] = item
         self._text = ""
 
@@ -185,21 +325,23 @@ class RememberedDynamoDB(DynamoDB):
 
     def _create(self) -> None:
         self._text = ""
-        self._missed: list[tuple[str, Mapping[str, Any]]] = []
-        """The writes that MiniStack does not know of."""
+        self._written: list[Request] = []
+        """All writes so far."""
         self._up_to_date = False
+        """Whether MiniStack knows of them."""
         self._tokens: set[str] = set()
 
     def _evaluate(self, request: Request) -> Evaluated:
         key = self._key(request)
-        if key in self.memory and not self._up_to_date:
-            if request.operation not in READS:
-                self._missed.append((request.operation, request.arguments))
+        is_known = key in self.memory and not self._up_to_date
+        if not is_known and not self._up_to_date:
+            self._catch_up()
+        if request.operation not in READS:
+            self._written.append(request)
+        if is_known:
             text, after = self.memory[key]
             status, answer = json.loads(text)
             return status, answer, after
-        if not self._up_to_date:
-            self._catch_up()
         status, answer, after = super()._evaluate(request)
         self.memory[key] = json.dumps((status, answer)), after
         return status, answer, after
@@ -213,9 +355,27 @@ class RememberedDynamoDB(DynamoDB):
 
     def _catch_up(self) -> None:
         super()._create()
-        for operation, arguments in self._missed:
-            _call(operation, arguments)
+        for request in self._written:
+            _call(request.operation, request.arguments)
         self._up_to_date = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has of it: the same items and writes. MiniStack is not copied."""
+        sealed = {name: Sealed(self._own(name)) for name in _CHANGED}
+        return {**vars(self), **sealed, "_up_to_date": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have all this."""
+        vars(self).update(state)
+        for name in _CHANGED:
+            setattr(self, name, state[name].value)
+            setattr(self, name, self._own(name))
+
+    def _own(self, name: str) -> Any:  # noqa: ANN401 - whatever has that name
+        """Something that is changed, of which the parts are not."""
+        if name == "_before":
+            return {table: dict(items) for table, items in self._before.items()}
+        return copy(getattr(self, name))
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

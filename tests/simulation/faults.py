@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, TypeVar
@@ -63,27 +63,35 @@ class Faults:
         """Faults that strike the same request once more."""
 
     def answer(
-        self, request: Request, perform: Perform, function: str, *, retries_cover_it: bool
+        self,
+        request: Request,
+        perform: Perform,
+        function: str,
+        orders: frozenset[str],
+        *,
+        retries_cover_it: bool,
     ) -> Answer:
         """Have a request performed, with at most one fault.
 
         Args:
             request: the call.
             function: whose call it is.
+            orders: those it works on, any of which a call may be for that names none.
             perform: has it take effect.
             retries_cover_it: whether the function has tries and time left for a refusal.
         """
         if self._weather.is_denied(function, request.service, self._scheduler.now):
             code = "AccessDeniedException"
             told = f"{listed(request.orders)}: {code}"
-            return Answer(Refusal(code), told, request.orders)
+            return Answer(Refusal(code), told, request.orders or orders)
         if retries_cover_it and request.operation in _REFUSE:
             refuse = _REFUSE[request.operation]
             if refused := self._ramping_up(request):
                 self._weather.struck[RAMP_UP] += 1
                 return replace(refuse(request, perform, refused), blamed=frozenset(), ramp_up=True)
         if fault := self._fault(request):
-            return fault.happen(request, perform, self._random)
+            answer = fault.happen(request, perform, self._random)
+            return answer if request.orders else replace(answer, blamed=orders)
         value = _outcome(request, perform)
         blamed = request.orders if isinstance(value, ProcessorFailure) else frozenset()
         return Answer(value, _shown(request, value), blamed)
@@ -220,18 +228,30 @@ def _keys_left(request: Request, perform: Perform, random: Random) -> Answer:
 
 
 def _leave_keys(request: Request, perform: Perform, numbers: Sequence[int]) -> Answer:
-    ((table, wanted),) = request.arguments["RequestItems"].items()
-    left = [wanted["Keys"][n] for n in numbers]
-    read = [key for key in wanted["Keys"] if key not in left]
-    value: Any = {"Responses": {table: []}}
+    wanted: dict[str, Any] = request.arguments["RequestItems"]
+    keys = [(table, key) for table, of_it in wanted.items() for key in of_it["Keys"]]
+    left = _keys_by_table(wanted, [keys[n] for n in numbers])
+    read = _keys_by_table(wanted, [key for n, key in enumerate(keys) if n not in numbers])
+    value: Any = {"Responses": {}}
     if read:
-        items = {table: {**wanted, "Keys": read}}
-        value = _outcome(request, lambda r: perform(r.with_arguments(RequestItems=items)))
+        value = _outcome(request, lambda r: perform(r.with_arguments(RequestItems=read)))
         if isinstance(value, Refusal):
             return Answer(value, _shown(request, value))
-    value["UnprocessedKeys"] = {table: {**wanted, "Keys": left}}
+    value["UnprocessedKeys"] = left
     blamed = orders_in(left)
     return Answer(value, f"{listed(request.orders)}: unprocessed{listed(blamed)}", blamed)
+
+
+def _keys_by_table(
+    wanted: Mapping[str, Any], keys: Sequence[tuple[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """What a ``BatchGetItem`` asks, for some of its keys."""
+    tables = {table for table, _ in keys}
+    return {
+        table: {**of_it, "Keys": [key for place, key in keys if place == table]}
+        for table, of_it in wanted.items()
+        if table in tables
+    }
 
 
 def _keys_throttled(request: Request, perform: Perform, numbers: Sequence[int]) -> Answer:

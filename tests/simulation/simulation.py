@@ -13,7 +13,7 @@ from simulation.bus import Bus, Event
 from simulation.card_processor import CardProcessor
 from simulation.circuit import CONSUMER, Circuit
 from simulation.coroutines import Coroutine
-from simulation.dynamodb import DynamoDB, Item
+from simulation.dynamodb import DynamoDB, Holding, Item
 from simulation.faults import FAULTS, Faults
 from simulation.invariants import AtRest, Watch
 from simulation.lambdas import Invocation, Lambdas, MakeCoroutine
@@ -23,15 +23,18 @@ from simulation.rooms import API, Rooms
 from simulation.rules import BOOKS, BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
+from simulation.shelves import Shelver, stand
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
-from simulation.weather import DELIVERY, Weather, denials, outages, ramp_ups
+from simulation.weather import DELIVERY, HELD_BY_OTHERS, Weather, denials, outages, ramp_ups
 from simulation.witness import Change, Witness, number, text
 from simulation.workload import Plan, Workload
 from simulation.world import World
 
 _REDRIVES: Final = 4
+_HELD_SECONDS: Final = (0.012, 0.03, 0.3)
+"""How long a transaction holds its items, by turns; so long as the last that they often meet."""
 _REPLAYED: Final = 16
 """One in so many seeds has its events replayed when all is over."""
 _LATER_SECONDS: Final = 400 * 86_400
@@ -61,8 +64,10 @@ def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
     plan = Plan.draw(random)
     replays = seed % _REPLAYED == 0
     world = _draw_world(random, plan, topology)
-    simulation = Simulation(world, plan, rooms, replays=replays)
+    held_seconds = _HELD_SECONDS[seed % len(_HELD_SECONDS)]
+    simulation = Simulation(world, plan, rooms, replays=replays, held_seconds=held_seconds)
     violation = simulation.run()
+    world.weather.struck[HELD_BY_OTHERS] += simulation.conflicts
     return Result(
         seed=seed,
         violation=str(violation) if violation else None,
@@ -111,7 +116,9 @@ class Simulation:
         database: type[DynamoDB] = DynamoDB,
         coroutine: MakeCoroutine = Coroutine,
         *,
+        bus: type[Bus] = Bus,
         replays: bool = False,
+        held_seconds: float = 0.0,
     ) -> None:
         """Begin.
 
@@ -121,7 +128,9 @@ class Simulation:
             rooms: the handlers.
             database: what answers for DynamoDB.
             coroutine: what has handlers stop at each of their calls.
+            bus: what carries the events.
             replays: whether every event is replayed when all is over.
+            held_seconds: how long a transaction holds its items.
         """
         topology = world.topology
         self.world = world
@@ -130,14 +139,15 @@ class Simulation:
         self._delivered: list[Message] = []
         """What the consumers' queues got from the bus."""
         self._watch = Watch(world, self.plan)
-        self._tables = database(topology.tables, topology.indexes, world.random, self._changed)
-        for sku, available in self.plan.stock.items():
-            number = {"N": str(available)}
-            stock = {"sku": {"S": sku}, "available": number, "put_in": number}
-            self._tables.put("stock", stock)
+        self._holding = Holding(world.scheduler, held_seconds) if held_seconds else None
+        self._tables = database(
+            topology.tables, topology.indexes, world.random, self._changed, self._holding
+        )
+        stand(self._tables, plan)
+        self._shelver = Shelver(world, self._perform_on_tables, plan)
         self._processor = CardProcessor(world, self.plan.declined, self.plan.silent)
         self._topic = Topic(world)
-        self._bus = Bus(world, self._deliver, self._watch.published)
+        self._bus = bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
         self._lambdas = Lambdas(
@@ -185,11 +195,18 @@ class Simulation:
             return Violation(ENDS, "the pipeline never comes to rest")
         finally:
             self._lambdas.end_all()
+            self._shelver.end()
         return None
+
+    @property
+    def conflicts(self) -> int:
+        """How many writes have met a transaction."""
+        return self._holding.met if self._holding else 0
 
     def _play(self) -> None:
         """Let happen what has faults in it."""
         self._workload.begin()
+        self._shelver.begin()
         self._schedule.begin(self.plan.seconds)
         self._circuit.begin(self.plan.seconds)
         self.world.scheduler.run(self.plan.seconds)
@@ -224,10 +241,7 @@ class Simulation:
         """Have a function's call take effect."""
         match request.service:
             case "dynamodb":
-                try:
-                    return self._tables.perform(request)
-                finally:
-                    self._watch.balanced()
+                return self._perform_on_tables(request)
             case "events":
                 return self._bus.perform(request, invocation.function)
             case "sqs":
@@ -239,6 +253,12 @@ class Simulation:
                 return self._processor.perform(request)
             case service:
                 return self._others[service](request)
+
+    def _perform_on_tables(self, request: Request) -> Any:  # noqa: ANN401
+        try:
+            return self._tables.perform(request)
+        finally:
+            self._watch.balanced()
 
     def _log_events(self, request: Request) -> dict[str, list[dict[str, Any]]]:
         """``FilterLogEvents`` for warnings."""

@@ -21,6 +21,7 @@ CALLED_TWICE: Final = "schedule called twice at once"
 CLIENT_GONE: Final = "client never calls again"
 DENIED: Final = "permission taken away"
 RAMP_UP: Final = "refused while ramping up"
+HELD_BY_OTHERS: Final = "held by another transaction"
 
 DELIVERY: Final = {
     SLOW_CALL: 0.04,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
@@ -17,6 +17,7 @@ from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Lines
 from orders.events import Sku
 
 _NOTHING = "-"
@@ -31,7 +32,39 @@ stock = App(
 app.command(stock)
 
 
+class Level(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How much there is of a SKU.
+
+    Attributes:
+        sku: The SKU.
+        available: How many new orders can have; null when it cannot be read.
+        reserved: How many orders hold, with --reserved.
+    """
+
+    sku: str
+    available: int | None
+    reserved: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Changed(msgspec.Struct, kw_only=True):
+    """A SKU that was changed.
+
+    Attributes:
+        sku: The SKU.
+        before: How many were available just before; null for a new SKU.
+        available: How many are available now.
+    """
+
+    sku: str
+    before: int | None
+    available: int
+
+
+_LEVELS, _CHANGED = Lines(Level), Lines(Changed)
+
+
 @stock.command(name="list", help_epilogue="Example: orderctl stock list mug tea")
+@_LEVELS.of_command
 def list_stock(
     skus: tuple[str, ...] = (),
     /,
@@ -45,7 +78,7 @@ def list_stock(
     Args:
         skus: Which SKUs. [default: all]
         reserved: Also show what orders hold, confirmed ones included. Reads every reservation.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -62,17 +95,18 @@ def list_stock(
         if sku not in available:
             raise OrderctlError(f"There is no SKU {sku}.{did_you_mean(sku, available)}")
     rows = [
-        {
-            "sku": sku,
-            "available": available[sku],
-            **({"reserved": held.get(sku, 0)} if reserved else {}),
-        }
+        Level(
+            sku=sku,
+            available=available[sku],
+            reserved=held.get(sku, 0) if reserved else msgspec.UNSET,
+        )
         for sku in sorted(skus or available)
     ]
     if as_json:
-        console.json_document(rows)
+        _LEVELS.show(rows)
     elif rows:
-        console.table(list(rows[0]), [[_cell(cell) for cell in row.values()] for row in rows])
+        names = ("sku", "available", "reserved")[: 3 if reserved else 2]
+        console.table(names, [[_cell(getattr(row, name)) for name in names] for row in rows])
     else:
         console.out().print("There is no stock. To add some: orderctl stock set SKU=N")
 
@@ -82,6 +116,7 @@ def _cell(value: str | int | None) -> str:
 
 
 @stock.command(name="set", help_epilogue="Example: orderctl stock set mug=100 tea=50")
+@_CHANGED.of_command
 def put(
     pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
     /,
@@ -100,7 +135,7 @@ def put(
     Args:
         pairs: The SKU and its new quantity; repeatable.
         was: Change it only if N are available now; for a single SKU.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -117,6 +152,7 @@ def put(
 
 
 @stock.command(help_epilogue="Example: orderctl stock add mug=24 tea=-3")
+@_CHANGED.of_command
 def add(
     pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
     /,
@@ -130,7 +166,7 @@ def add(
 
     Args:
         pairs: The SKU and how many to add; repeatable.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -185,26 +221,26 @@ def _change(
     target: Target,
 ) -> None:
     """Change one SKU after the other, and print each one's old and new quantity."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Changed] = []
     failures: list[str] = []
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         for sku in skus:
             try:
                 before, now = change(pipeline, sku)
             except StockError as error:
                 failures.append(f"{sku}: {error}")
             else:
-                rows.append({"sku": sku, "before": before, "available": now})
+                rows.append(Changed(sku=sku, before=before, available=now))
     if as_json:
-        console.json_document(rows)
+        _CHANGED.show(rows)
     elif rows:
         console.table(
             ("sku", "before", "available"),
             [
                 (
-                    row["sku"],
-                    _NOTHING if row["before"] is None else str(row["before"]),
-                    str(row["available"]),
+                    row.sku,
+                    _NOTHING if row.before is None else str(row.before),
+                    str(row.available),
                 )
                 for row in rows
             ],

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import random
+import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
 from orderctl.pipeline.orders import plain_item
+from orders.stock import MAX_SHELVES, shelf_keys, shelf_number, sku_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_TRIES = 20
+_TRIES: Final = 100
+"""A SKU in demand is held by some transaction most of the time."""
+_PAUSE_SECONDS: Final = 0.03
 
 
 class StockError(OrderctlError):
@@ -22,33 +27,54 @@ class StockError(OrderctlError):
 
 
 class Stock:
-    """The stock table: one item per SKU, with how much is available to new orders.
+    """The stock table: an item for each shelf of a SKU, with how much of it is available there.
 
-    What an order reserves is subtracted, and added again when the order is cancelled. The same
-    write counts in `put_in` what was ever put in, so that an audit can add it up. A SKU from before
-    that was counted has no such number.
+    Most SKUs have one shelf. What an order reserves is subtracted, and added again when the order
+    is cancelled. The same write that puts something in counts in `put_in`, on the first shelf, what
+    was ever put in, so that an audit can add it up. A SKU from before that was counted has no such
+    number.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, outputs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        dynamodb: DynamoDBClient,
+        outputs: Mapping[str, str],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Take the stack's outputs, which name the tables."""
         self._dynamodb = dynamodb
         self._table = outputs["StockTableName"]
         self._reservations_table = outputs["ReservationsTableName"]
+        self._sleep = sleep
 
     def levels(self) -> dict[str, int | None]:
-        """How much of each SKU is available to new orders; None for an unreadable item."""
+        """How much of each SKU is available to new orders; None where it cannot be read."""
+        levels: dict[str, int | None] = {}
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table, ConsistentRead=True
         )
-        return {
-            item["sku"]["S"]: reading.whole_number(item.get("available", {}).get("N"))
-            for page in pages
-            for item in page["Items"]
-        }
+        for page in pages:
+            for item in page["Items"]:
+                sku, available = sku_of(item["sku"]["S"]), _available(item)
+                others = levels.get(sku, 0)
+                is_known = available is not None and others is not None
+                levels[sku] = others + available if is_known else None  # type: ignore[operator]
+        return levels
 
     def available(self) -> dict[str, int]:
         """How much of each SKU is available; unreadable items are left out."""
         return {sku: number for sku, number in self.levels().items() if number is not None}
+
+    def shelves(self, sku: str) -> Shelves:
+        """What there is on each shelf of a SKU.
+
+        Raises:
+            StockError: there is no such SKU.
+        """
+        shelves = self._read(sku)
+        if not shelves.first:
+            raise StockError(f"There is no SKU {sku}. To create it: stock set {sku}=N")
+        return shelves
 
     def reserved(self) -> tuple[dict[str, int], list[str]]:
         """How much of each SKU orders hold; this scans the reservations table.
@@ -75,13 +101,16 @@ class Stock:
                     held.update(lines)
         return dict(held), unreadable
 
-    def put(self, sku: str, quantity: int, was: int | None = None) -> int | None:
+    def put(
+        self, sku: str, quantity: int, was: int | None = None, shelves: int | None = None
+    ) -> int | None:
         """Set how much of a SKU is available; an unknown SKU is created.
 
         Args:
             sku: the SKU.
             quantity: the new quantity.
             was: change it only if this is the present quantity.
+            shelves: on how many shelves it is to stand, in equal parts; None: on as many as now.
 
         Returns:
             The quantity just before the change; None for a new SKU.
@@ -90,18 +119,15 @@ class Stock:
             StockError: the present quantity is not `was`, or orders kept changing it.
         """
         for _ in range(_TRIES):
-            item = self._item(sku)
-            there = _available(item)
+            seen = self._read(sku)
+            there = seen.available
             if was is not None and there != was:
                 raise StockError(
                     f"There {_is(there)} {sku}, not {was}. Nothing was changed. "
                     "See stock list, or use stock add."
                 )
-            try:
-                self._set(sku, quantity, item)
-            except self._dynamodb.exceptions.ConditionalCheckFailedException:
-                continue  # an order came in between
-            return there
+            if self._write(_set(seen, quantity, shelves or seen.count)):
+                return there
         raise StockError(
             f"Orders changed {sku} during each of {_TRIES} attempts. Nothing was changed. "
             "Use stock add."
@@ -120,71 +146,235 @@ class Stock:
         Raises:
             StockError: there is no such SKU, or too little of it.
         """
-        try:
-            return self._add(sku, difference, notes_put_in=True)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            item = dict(error.response).get("Item")
-        there = _available(item)
-        if there is None:
-            raise StockError(f"There is no SKU {sku}. To create it: stock set {sku}=N")
-        if _put_in(item) is None:
-            with contextlib.suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-                return self._add(sku, difference, notes_put_in=False)
+        for _ in range(_TRIES):
+            seen = self.shelves(sku)
+            there = seen.available
+            if there is None:
+                raise StockError(f"The stock of {sku} cannot be read. To set it: stock set {sku}=N")
+            if there + difference < 0 and difference < 0:
+                raise StockError(
+                    f"There {_is(there)} {sku}, so {-difference} cannot be taken. "
+                    "Nothing was changed."
+                )
+            if self._write(_added(seen, difference)):
+                return there
         raise StockError(
-            f"There {_is(there)} {sku}, so {-difference} cannot be taken. Nothing was changed."
+            f"Orders changed {sku} during each of {_TRIES} attempts. Nothing was changed. "
+            "Try again."
         )
 
-    def _item(self, sku: str) -> dict[str, Any]:
-        key = {"sku": {"S": sku}}
-        answer = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        return dict(answer.get("Item", {}))
+    def set_shelves(self, sku: str, count: int) -> Shelves:
+        """Have a known SKU's stock stand on so many shelves, while orders take of it.
 
-    def _set(self, sku: str, quantity: int, item: Mapping[str, Any]) -> None:
-        """Set what is available, and what was put in by the same difference, if both are known.
+        New shelves get their share of what is on the first one; it and the count change in one
+        transaction. A shelf that goes is emptied onto the first one in the transaction that deletes
+        it, the last one first; nobody can put anything back to it from then on.
 
-        Only if the item still has what was read: what orders take meanwhile is not put in again.
+        Args:
+            sku: the SKU.
+            count: how many, from 1 to MAX_SHELVES.
+
+        Returns:
+            What there is on each shelf.
+
+        Raises:
+            StockError: there is no such SKU, or orders kept changing it. Then it has some of the
+                shelves, and nothing is lost.
         """
-        there, put_in = _available(item), _put_in(item)
-        values = {":quantity": {"N": str(quantity)}}
-        if not item:
-            put_in, there = 0, 0
-        if there is None or put_in is None:
-            expression = "SET available = :quantity REMOVE put_in"
-        else:
-            expression = "SET available = :quantity, put_in = :put_in"
-            values[":put_in"] = {"N": str(put_in + quantity - there)}
-        conditions = []
-        for name in ("available", "put_in"):
-            if name in item:
-                conditions.append(f"{name} = :old_{name}")
-                values[f":old_{name}"] = item[name]
-            else:
-                conditions.append(f"attribute_not_exists({name})")
-        self._dynamodb.update_item(
-            TableName=self._table,
-            Key={"sku": {"S": sku}},
-            UpdateExpression=expression,
-            ConditionExpression=" AND ".join(conditions),
-            ExpressionAttributeValues=values,
+        for _ in range(_TRIES):
+            seen = self.shelves(sku)
+            if seen.available is None:
+                raise StockError(f"The stock of {sku} cannot be read. To set it: stock set {sku}=N")
+            if not (step := _step(seen, count)):
+                return seen
+            self._write(step)
+        raise StockError(
+            f"Orders changed {sku} during each of {_TRIES} attempts. It has {seen.count} shelves, "
+            "and nothing is lost. Try again."
         )
 
-    def _add(self, sku: str, difference: int, *, notes_put_in: bool) -> int:
-        """Add to what is available and, for a SKU that notes it, to what was put in."""
-        also = ", put_in = put_in + :difference" if notes_put_in else ""
-        function = "attribute_exists" if notes_put_in else "attribute_not_exists"
-        answer = self._dynamodb.update_item(
-            TableName=self._table,
-            Key={"sku": {"S": sku}},
-            UpdateExpression=f"SET available = available + :difference{also}",
-            ConditionExpression=f"available >= :least AND {function}(put_in)",
-            ExpressionAttributeValues={
-                ":difference": {"N": str(difference)},
-                ":least": {"N": str(max(-difference, 0))},
-            },
-            ReturnValues="UPDATED_OLD",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-        return _available(answer.get("Attributes")) or 0
+    def _read(self, sku: str) -> Shelves:
+        """All that stands anywhere of a SKU, as it is now."""
+        found: dict[str, Mapping[str, Any]] = {}
+        keys: Any = [{"sku": {"S": key}} for key in shelf_keys(sku, MAX_SHELVES)]
+        while keys:
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+            )
+            found |= {item["sku"]["S"]: item for item in answer["Responses"][self._table]}
+            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys")
+            if keys:
+                self._sleep(_PAUSE_SECONDS)
+        return Shelves(sku, found)
+
+    def _write(self, actions: Sequence[Mapping[str, Any]]) -> bool:
+        """Make a transaction; False, after a pause, if somebody was quicker or is at it."""
+        named: Any = [
+            {kind: {"TableName": self._table, **what}}
+            for action in actions
+            for kind, what in action.items()
+        ]
+        try:
+            self._dynamodb.transact_write_items(TransactItems=named)
+        except self._dynamodb.exceptions.TransactionCanceledException as error:
+            reasons: Any = error.response.get("CancellationReasons", [])
+            codes = {reason.get("Code") for reason in reasons} - {"None"}
+            if not codes <= {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"}:
+                raise
+            self._sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Shelves:
+    """What stands of a SKU, and where."""
+
+    sku: str
+    items: Mapping[str, Mapping[str, Any]]
+    """By the shelf's key."""
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """The first shelf's item; empty if there is no such SKU."""
+        return self.items.get(self.sku, {})
+
+    @property
+    def count(self) -> int:
+        """How many shelves the SKU has."""
+        return _number(self.first, "shelves") or 1
+
+    @property
+    def levels(self) -> dict[str, int | None]:
+        """How much there is on each, by key; None where it cannot be read."""
+        keys = {*shelf_keys(self.sku, self.count), *self.items}
+        return {
+            key: _available(self.items[key]) if key in self.items else 0
+            for key in sorted(keys, key=shelf_number)
+        }
+
+    @property
+    def available(self) -> int | None:
+        """How much there is on all of them; None if it is no SKU or cannot be read."""
+        numbers = list(self.levels.values()) if self.first else [None]
+        return None if None in numbers else sum(number or 0 for number in numbers)
+
+
+def _set(seen: Shelves, quantity: int, count: int) -> list[dict[str, Any]]:
+    """Set what is available in all, and what was put in by the same difference.
+
+    Only if each item still has what was read: what orders take meanwhile is not put in again. What
+    was put in is forgotten if it was not noted, or if what there is cannot be read.
+    """
+    there, put_in = seen.available, _put_in(seen.first)
+    if not seen.first:
+        put_in, there = 0, 0
+    first: dict[str, Any] = {"shelves": count if count > 1 else None, "put_in": None}
+    if there is not None and put_in is not None:
+        first["put_in"] = put_in + quantity - there
+    actions = []
+    for number, key in enumerate(shelf_keys(seen.sku, count)):
+        values = {"available": _share(quantity, count, number), **(first if not number else {})}
+        actions.append(_replace(key, seen.items.get(key, {}), values))
+    gone = [key for key in seen.items if key not in shelf_keys(seen.sku, count)]
+    return actions + [{"Delete": _unchanged(key, seen.items[key])} for key in gone]
+
+
+def _added(seen: Shelves, difference: int) -> list[dict[str, Any]]:
+    """Add in equal parts, or take away from the fullest, whatever orders do meanwhile."""
+    keys = shelf_keys(seen.sku, seen.count)
+    shares = {key: _share(difference, len(keys), n) for n, key in enumerate(keys)}
+    if difference < 0:
+        left, shares = -difference, {}
+        for key, level in sorted(seen.levels.items(), key=lambda item: -(item[1] or 0)):
+            shares[key] = -min(level or 0, left)
+            left += shares[key]
+    has_note = _put_in(seen.first) is not None
+    return [
+        _change(key, share, put_in=difference if key == seen.sku and has_note else 0)
+        for key, share in shares.items()
+        if share or (key == seen.sku and has_note)
+    ]
+
+
+def _step(seen: Shelves, count: int) -> list[dict[str, Any]]:
+    """The next transaction on the way to so many shelves; nothing when there are so many."""
+    keys = shelf_keys(seen.sku, count)
+    if gone := [key for key in seen.levels if key not in keys and key in seen.items]:
+        key = gone[-1]
+        level = _available(seen.items[key]) or 0
+        left = min(seen.count, max(shelf_number(key), 1))
+        return [
+            {"Delete": _unchanged(key, seen.items[key])},
+            _change(seen.sku, level, shelves=(seen.count, left)),
+        ]
+    if new := [key for key in keys if key not in seen.items]:
+        there = max(_available(seen.first) or 0, 0)
+        share = there // (len(new) + 1)
+        actions = [_replace(key, {}, {"available": share}) for key in new]
+        return [*actions, _change(seen.sku, -share * len(new), shelves=(seen.count, count))]
+    if seen.count != count:
+        return [_change(seen.sku, 0, shelves=(seen.count, count))]
+    return []
+
+
+def _share(quantity: int, count: int, number: int) -> int:
+    """The part of a quantity that a shelf gets; the first ones get what is left over."""
+    share, rest = divmod(quantity, count)
+    return share + (number < rest)
+
+
+def _replace(key: str, item: Mapping[str, Any], values: Mapping[str, int | None]) -> dict[str, Any]:
+    """Write a shelf if it still has what was read; None removes an attribute."""
+    update = _unchanged(key, item)
+    sets = {name: value for name, value in values.items() if value is not None}
+    update["UpdateExpression"] = "SET " + ", ".join(f"{name} = :new_{name}" for name in sets)
+    if removed := [name for name in values if name not in sets]:
+        update["UpdateExpression"] += " REMOVE " + ", ".join(removed)
+    new = {f":new_{name}": {"N": str(value)} for name, value in sets.items()}
+    values_now = {**update.get("ExpressionAttributeValues", {}), **new}
+    return {"Update": {**update, "ExpressionAttributeValues": values_now}}
+
+
+def _unchanged(key: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A shelf, on the condition that it has what was read."""
+    conditions, values = [], {}
+    for name in ("available", "put_in", "shelves"):
+        if name in item:
+            conditions.append(f"{name} = :old_{name}")
+            values[f":old_{name}"] = item[name]
+        else:
+            conditions.append(f"attribute_not_exists({name})")
+    what = {"Key": {"sku": {"S": key}}, "ConditionExpression": " AND ".join(conditions)}
+    return {**what, **({"ExpressionAttributeValues": values} if values else {})}
+
+
+def _change(
+    key: str, difference: int, *, put_in: int = 0, shelves: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """Add to a shelf, or take what is there; and change the number of shelves, if it is known."""
+    sets, conditions = ["available = available + :difference"], ["available >= :least"]
+    values = {":difference": difference, ":least": max(-difference, 0)}
+    if difference >= 0:
+        conditions = ["attribute_exists(available)"]
+        del values[":least"]
+    if put_in:
+        sets.append("put_in = put_in + :put_in")
+        values[":put_in"] = put_in
+    if shelves:
+        before, after = shelves
+        sets.append("shelves = :after")
+        values |= {":before": before, ":after": after}
+        none_yet = " OR attribute_not_exists(shelves)" if before == 1 else ""
+        conditions.append(f"(shelves = :before{none_yet})")
+    return {
+        "Update": {
+            "Key": {"sku": {"S": key}},
+            "UpdateExpression": f"SET {', '.join(sets)}",
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeValues": {n: {"N": str(value)} for n, value in values.items()},
+        }
+    }
 
 
 def reserved_lines(reservation: Mapping[str, Any]) -> dict[str, int] | None:

@@ -17,7 +17,8 @@ import msgspec
 
 from orders import order
 from orders.card_books import Booked
-from orders.events import OrderLine, is_time
+from orders.events import OrderLine, is_time, money
+from orders.stock import shelf_number, sku_of
 
 STOCK_PASSES: Final = 4
 """How often the stock is added up at most."""
@@ -53,15 +54,22 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["reserved", "rejected", "released", "voided"]
     at: str
     lines: tuple[OrderLine, ...] = ()
+    taken: dict[str, int] | None = None
+    """How many were taken from each shelf; None if all were taken from their SKUs' first ones."""
 
 
 class StockLevel(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is of a SKU."""
+    """What there is of a SKU, or on one of its shelves."""
 
     sku: str
+    """The SKU, or the shelf's key."""
     available: Decimal
     put_in: Decimal | None = None
     """What was ever put in; None for a SKU from before that was noted."""
+    shelves: int = 1
+    """On how many it stands, as its first shelf says."""
+    beyond: Decimal = Decimal(0)
+    """What stands on other shelves than those, where no order finds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ class Kind(StrEnum):
     WRONGLY_INDEXED = "wrongly indexed"
     STOCK_OFF = "stock off"
     OVERSOLD = "oversold"
+    LOST_SHELF = "lost shelf"
 
 
 _PASSING: Final = frozenset(
@@ -132,6 +141,8 @@ class Finding:
     """When it last moved."""
     off_by: Decimal = Decimal(0)
     """For STOCK_OFF: how much more is available than there should be."""
+    shelves: int = 0
+    """For LOST_SHELF: how many the SKU has."""
 
     @property
     def may_pass(self) -> bool:
@@ -208,6 +219,32 @@ def _unreadable(record: Unreadable) -> tuple[Kind, str]:
     return Kind.UNREADABLE, f"its record in {record.table} cannot be read: {record.why}"
 
 
+def add_up(
+    shelves: Mapping[str, StockLevel | Unreadable],
+) -> dict[str, StockLevel | Unreadable]:
+    """What there is of each SKU on all its shelves together.
+
+    Args:
+        shelves: the items of the table, by key.
+    """
+    by_sku: dict[str, StockLevel | Unreadable] = {}
+    for key in sorted(shelves, key=lambda key: key != sku_of(key)):  # the first shelves first
+        sku, level = sku_of(key), shelves[key]
+        there = by_sku.get(sku, StockLevel(sku=sku, available=Decimal(0), shelves=0))
+        if isinstance(level, Unreadable) or isinstance(there, Unreadable):
+            by_sku[sku] = level if isinstance(level, Unreadable) else there
+        elif key == sku:
+            by_sku[sku] = level
+        else:
+            is_found = 0 < shelf_number(key) < there.shelves
+            by_sku[sku] = msgspec.structs.replace(
+                there,
+                available=there.available + level.available,
+                beyond=there.beyond + (0 if is_found else level.available),
+            )
+    return by_sku
+
+
 def audit_stock(stock: StockLevel | Unreadable, sku: str, reserved: int) -> Finding | None:
     """Whether what was put in of a SKU is what is available and reserved together.
 
@@ -221,8 +258,11 @@ def audit_stock(stock: StockLevel | Unreadable, sku: str, reserved: int) -> Find
         return Finding(kind, sku, says)
     off_by = Decimal(0) if stock.put_in is None else stock.available + reserved - stock.put_in
     if not off_by:
-        says = f"{stock.available} available: orders hold more than was put in"
-        return Finding(Kind.OVERSOLD, sku, says) if stock.available < 0 else None
+        if stock.available < 0:
+            says = f"{stock.available} available: orders hold more than was put in"
+            return Finding(Kind.OVERSOLD, sku, says)
+        says = f"{stock.beyond} on shelves beyond its {stock.shelves}, where no order finds them"
+        return Finding(Kind.LOST_SHELF, sku, says, shelves=stock.shelves) if stock.beyond else None
     says = f"{stock.available} available and {reserved} reserved are not the {stock.put_in} put in"
     return Finding(Kind.STOCK_OFF, sku, says, off_by=off_by)
 
@@ -299,6 +339,7 @@ def _found(books: Books) -> Iterator[tuple[Kind, str]]:
         elif order_.status == "cancelled" and order_.is_finished:
             yield from _cancelled(payment, reservation)
         yield from _differences(order_, payment, reservation)
+    yield from _shelves(reservation)
     yield from _processor(order_, payment, books.booked)
 
 
@@ -354,7 +395,8 @@ def _differences(
     ):
         yield (
             Kind.CHARGE_DIFFERS,
-            f"{_money(payment)} {payment.state}, ordered for {order_.amount} {order_.currency}",
+            f"{_money(payment)} {payment.state}, "
+            f"ordered for {money(order_.amount, order_.currency or '')}",
         )
     if (
         reservation
@@ -365,6 +407,18 @@ def _differences(
             Kind.RESERVATION_DIFFERS,
             f"{_lines(reservation.lines)} {reservation.state}, ordered {_lines(order_.items)}",
         )
+
+
+def _shelves(reservation: Reservation | None) -> Iterator[tuple[Kind, str]]:
+    """Whether what was taken from shelves is what is reserved: that goes back to them."""
+    if not reservation or reservation.state != "reserved" or reservation.taken is None:
+        return
+    taken: Counter[str] = Counter()
+    for shelf, quantity in reservation.taken.items():
+        taken[sku_of(shelf)] += quantity
+    if taken != _quantities(reservation.lines):
+        shelves = ", ".join(f"{n} from {shelf}" for shelf, n in reservation.taken.items())
+        yield Kind.RESERVATION_DIFFERS, f"{_held(reservation)}, taken was {shelves or 'nothing'}"
 
 
 def _processor(
@@ -392,7 +446,7 @@ def _state(record: Payment | Reservation | None) -> str:
 
 
 def _money(payment: Payment) -> str:
-    return "an amount" if payment.amount is None else f"{payment.amount} {payment.currency}"
+    return "an amount" if payment.amount is None else money(payment.amount, payment.currency or "")
 
 
 def _held(reservation: Reservation) -> str:

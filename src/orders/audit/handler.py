@@ -206,7 +206,7 @@ class Auditor:
                 "audit ended",
                 run=run.began_at,
                 orders=sum(leg.read for leg in way.of(Stage.ORDERS)),
-                skus=sum(leg.read for leg in way.of(Stage.STOCK)),
+                skus=len(way.levels()),
                 findings=ended.findings,
                 not_judged=len(stock.left) + sum(leg.not_judged for leg in settled),
             )

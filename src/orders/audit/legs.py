@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from orders.audit.decisions import StockAudit, StockLevel, StockPass, Unreadable
+from orders.audit.decisions import StockAudit, StockLevel, StockPass, Unreadable, add_up
 from orders.audit.records import unpack_stock
 from orders.audit.tables import SEGMENTS
 
@@ -58,7 +58,7 @@ class Leg(msgspec.Struct, kw_only=True):
     read: int = 0
     """How many items were read."""
     stock: dict[str, str] = {}
-    """What there is of each SKU, as ``records.pack_stock`` writes it."""
+    """What there is on each shelf, as ``records.pack_stock`` writes it."""
     held: dict[str, int] = {}
     """How much of each SKU is reserved."""
     unreadable: int = 0
@@ -127,7 +127,7 @@ class Way:
             held: Counter[str] = Counter()
             for leg in self.of(Stage.RESERVATIONS, number):
                 held.update(leg.held)
-            audited.add(StockPass(self._levels(number), self._levels(number + 1), held))
+            audited.add(StockPass(self.levels(number), self.levels(number + 1), held))
         return audited
 
     def findings_of_stock(self) -> StockAudit:
@@ -166,12 +166,15 @@ class Way:
             return None
         return Task(stage, round_, segment, len(legs), legs[-1].end if legs else None)
 
-    def _levels(self, round_: int) -> dict[str, StockLevel | Unreadable]:
-        return {
-            sku: unpack_stock(sku, text)
-            for leg in self.of(Stage.STOCK, round_)
-            for sku, text in leg.stock.items()
-        }
+    def levels(self, round_: int = 0) -> dict[str, StockLevel | Unreadable]:
+        """What there was of each SKU when the stock was read for the round."""
+        return add_up(
+            {
+                key: unpack_stock(key, text)
+                for leg in self.of(Stage.STOCK, round_)
+                for key, text in leg.stock.items()
+            }
+        )
 
 
 def _stage(stage: Stage, round_: int) -> str:

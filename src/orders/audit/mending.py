@@ -14,7 +14,7 @@ from orders.clock import timestamp
 if TYPE_CHECKING:
     from orders.audit.tables import TableNames
 
-OF_STOCK: Final = (Kind.STOCK_OFF, Kind.OVERSOLD)
+OF_STOCK: Final = (Kind.STOCK_OFF, Kind.OVERSOLD, Kind.LOST_SHELF)
 """To be mended first: what an order reserves anew must find the stock as it is."""
 # What an order's records say is later than its events, and on another clock.
 _BEFORE: Final = timedelta(minutes=5)
@@ -45,6 +45,9 @@ def mend(finding: Finding, tables: TableNames, now: datetime) -> str:
             return _update(tables.stock, key, change, values)
         case Kind.OVERSOLD:
             return f"orderctl stock set {shlex.quote(finding.subject)}=0"
+        case Kind.LOST_SHELF:
+            sku, count = shlex.quote(finding.subject), max(finding.shelves, 1)
+            return f"orderctl stock shelves {sku} --count {count}"
     if finding.may_pass or finding.is_missing:
         first, last = moment(finding.since), moment(finding.until)
         if first and last:

@@ -37,19 +37,26 @@ def read_stock(item: Item) -> StockLevel | Unreadable:
 
 
 def pack_stock(level: StockLevel | Unreadable) -> str:
-    """What there is of a SKU as a short text: ``3/5``, or ``!`` and why it cannot be read."""
+    """What there is on a shelf as a short text: ``3/5``, or ``!`` and why it cannot be read.
+
+    That is what is available, what was put in, and the number of shelves if there are several.
+    """
     if isinstance(level, Unreadable):
         return f"!{level.why}"
-    return f"{level.available}/{'' if level.put_in is None else level.put_in}"
+    shelves = f"/{level.shelves}" if level.shelves != 1 else ""
+    return f"{level.available}/{'' if level.put_in is None else level.put_in}{shelves}"
 
 
-def unpack_stock(sku: str, text: str) -> StockLevel | Unreadable:
+def unpack_stock(key: str, text: str) -> StockLevel | Unreadable:
     """The same back."""
     if text.startswith("!"):
         return Unreadable("stock", text[1:])
-    available, put_in = text.split("/")
+    available, put_in, *shelves = text.split("/")
     return StockLevel(
-        sku=sku, available=Decimal(available), put_in=Decimal(put_in) if put_in else None
+        sku=key,
+        available=Decimal(available),
+        put_in=Decimal(put_in) if put_in else None,
+        shelves=int(shelves[0]) if shelves else 1,
     )
 
 

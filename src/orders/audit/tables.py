@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from orders.audit.decisions import Books, StockLevel, Unreadable
+from orders.audit.decisions import Books, StockLevel, Unreadable, add_up
 from orders.audit.records import read_order, read_payment, read_reservation, read_stock
+from orders.aws.parts import parts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -98,9 +99,8 @@ class Tables:
             AwsError: a call failed.
         """
         found = {order_id: Books(order_id) for order_id in order_ids}
-        ids, at_once = list(order_ids), _KEYS_AT_ONCE // len(records)
-        for start in range(0, len(ids), at_once):
-            keys = [{"order_id": {"S": i}} for i in ids[start : start + at_once]]
+        for some in parts(list(order_ids), _KEYS_AT_ONCE // len(records)):
+            keys = [{"order_id": {"S": order_id}} for order_id in some]
             wanted: Any = {
                 self.names.of(record): {"Keys": keys, "ConsistentRead": is_consistent}
                 for record in records
@@ -124,13 +124,13 @@ class Tables:
         Raises:
             AwsError: a call failed.
         """
-        found: dict[str, StockLevel | Unreadable] = {}
+        shelves: dict[str, StockLevel | Unreadable] = {}
         start: Item | None = None
         while True:
             items, start = self.page(self.names.stock, start, ConsistentRead=True)
-            found |= {item["sku"]["S"]: read_stock(item) for item in items}
+            shelves |= {item["sku"]["S"]: read_stock(item) for item in items}
             if not start:
-                return found
+                return add_up(shelves)
 
 
 def note(found: dict[str, Books], item: Item, record: str) -> None:

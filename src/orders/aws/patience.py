@@ -7,6 +7,7 @@ must not use up the few deliveries that a message has.
 
 from __future__ import annotations
 
+from math import inf
 from random import uniform
 from time import sleep
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -55,26 +56,36 @@ TRANSIENT_CODES: Final = frozenset(
 class Patience:
     """Waits between the tries of one thing: twice as long each time, spread at random."""
 
-    def __init__(self, context: Context, first_pause: float = _FIRST_PAUSE_SECONDS) -> None:
+    def __init__(
+        self,
+        context: Context,
+        first_pause: float = _FIRST_PAUSE_SECONDS,
+        *,
+        longest_pause: float = inf,
+        tries: float = TRIES,
+    ) -> None:
         """Begin before the first try.
 
         Args:
             context: the invocation's, which says how much time is left.
             first_pause: in seconds.
+            longest_pause: in seconds; then they become no longer.
+            tries: how many at most.
         """
         self._context = context
         self._pause = first_pause
-        self._tries_left = TRIES - 1
+        self._longest_pause = longest_pause
+        self._tries_left = tries - 1
 
     def wait(self) -> bool:
         """Wait for a while after a try; False, at once, when tries or time are used up."""
         seconds = self._pause * uniform(0.5, 1.5)  # noqa: S311 - no secret
         left = self._context.get_remaining_time_in_millis() - seconds * 1000
-        if not self._tries_left or left < SPARED_MILLISECONDS:
+        if self._tries_left < 1 or left < SPARED_MILLISECONDS:
             return False
         sleep(seconds)
         self._tries_left -= 1
-        self._pause *= 2
+        self._pause = min(self._pause * 2, self._longest_pause)
         return True
 
 

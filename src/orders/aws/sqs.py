@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from zlib import crc32
 
 from orders.aws import telemetry
+from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.errors import AwsError
+from orders.aws.parts import parts
 from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from orders.aws.context import Context
     from orders.events import Detail, Notice
 
+MESSAGES_AT_ONCE: Final = 100
+"""How many messages of an invocation are read, recorded and published before the next ones: as many
+keys as ``BatchGetItem`` takes. Lambda may hand over 10,000."""
 MAX_RETRY_DELAY_SECONDS: Final = 900
+_ENTRIES_A_CALL: Final = 10
+"""As many as ``ChangeMessageVisibilityBatch`` takes."""
 MAX_CONFLICTS: Final = 3
 """How often a message that met another writer is taken up again in the same invocation."""
 FAILED: Final = "failed"
@@ -68,7 +75,7 @@ class Message(Generic[EventT]):
 
 @dataclass(slots=True)
 class Batch(Generic[EventT]):
-    """The messages of one invocation: which wait, which failed, and what is to be published."""
+    """Messages of an invocation: which wait, which failed, and what is to be published."""
 
     _waiting: list[Message[EventT]] = field(default_factory=list)
     _failed: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -80,7 +87,9 @@ class Batch(Generic[EventT]):
     _states: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def read(cls, records: list[dict[str, Any]], decode: Callable[[str], EventT]) -> Batch[EventT]:
+    def read(
+        cls, records: Sequence[dict[str, Any]], decode: Callable[[str], EventT]
+    ) -> Batch[EventT]:
         """Decode the records of an SQS event; what cannot be read has failed already.
 
         Args:
@@ -214,6 +223,9 @@ def consume(
 ) -> BatchResponse:
     """Handle an SQS event as every consumer does; only the messages that failed are reported.
 
+    Of a large batch some messages are done, from reading to publishing, before the next ones are
+    taken up. So what is done stays done when the time is up, and only the rest is delivered again.
+
     Args:
         event: the invocation's.
         context: the invocation's.
@@ -224,12 +236,29 @@ def consume(
         metrics: the name of the metric for each state that is counted, FAILED among them.
     """
     telemetry.begin(context)
-    batch = Batch.read(event["Records"], decode)
-    settle(batch, context)
-    response = batch.finish(bus, retry, context)
-    counts = batch.counts()
-    telemetry.count(**{metric: counts.get(state, 0) for state, metric in metrics.items()})
-    return response
+    failures: list[ItemIdentifier] = []
+    counts: Counter[str] = Counter()
+    for number, records in enumerate(parts(event["Records"], MESSAGES_AT_ONCE)):
+        if number and time_is_up(context):
+            failures += _leave(event["Records"][number * MESSAGES_AT_ONCE :])
+            break
+        batch = Batch.read(records, decode)
+        settle(batch, context)
+        failures += batch.finish(bus, retry, context)["batchItemFailures"]
+        counts.update(batch.counts())
+    counts[FAILED] = len(failures)
+    telemetry.count(**{metric: counts[state] for state, metric in metrics.items()})
+    return {"batchItemFailures": failures}
+
+
+def _leave(records: Sequence[Mapping[str, Any]]) -> list[ItemIdentifier]:
+    """Report messages that were not taken up; they come back after their visibility timeout."""
+    telemetry.warning(
+        "messages not taken up",
+        messages=len(records),
+        reason="the function is about to time out: its batches are too large for its timeout",
+    )
+    return [{"itemIdentifier": record["messageId"]} for record in records]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,21 +281,22 @@ class Retry:
         If SQS refuses, the messages only come back later, so nothing is raised.
 
         Args:
-            failed: receipt handle and attempt by message id; a batch's 10 at most.
+            failed: receipt handle and attempt by message id.
             least_seconds: the least that the first delay is to be.
         """
         try:
-            self.client().change_message_visibility_batch(
-                QueueUrl=self.queue_url,
-                Entries=[
-                    {
-                        "Id": str(number),
-                        "ReceiptHandle": receipt_handle,
-                        "VisibilityTimeout": self._seconds(id_, attempt, least_seconds),
-                    }
-                    for number, (id_, (receipt_handle, attempt)) in enumerate(failed.items())
-                ],
-            )
+            for some in parts(list(failed.items()), _ENTRIES_A_CALL):
+                self.client().change_message_visibility_batch(
+                    QueueUrl=self.queue_url,
+                    Entries=[
+                        {
+                            "Id": str(number),
+                            "ReceiptHandle": receipt_handle,
+                            "VisibilityTimeout": self._seconds(id_, attempt, least_seconds),
+                        }
+                        for number, (id_, (receipt_handle, attempt)) in enumerate(some)
+                    ],
+                )
         except AwsError as error:
             telemetry.warning("retry delay not set", reason=str(error))
 

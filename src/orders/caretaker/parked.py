@@ -11,6 +11,7 @@ import msgspec
 
 from orders.aws.context import time_is_up
 from orders.aws.errors import AwsError
+from orders.aws.parts import parts
 from orders.caretaker.decisions import LONGEST_SEARCH, Failure, Parked
 from orders.events import Event, UnreadableEventError
 
@@ -134,8 +135,7 @@ class DeadLetterQueue:
             By message id, why one is still here.
         """
         refusals: dict[str, str] = {}
-        for start in range(0, len(messages), _MESSAGES_A_CALL):
-            some = messages[start : start + _MESSAGES_A_CALL]
+        for some in parts(messages, _MESSAGES_A_CALL):
             try:
                 refusals |= self._send_back(some)
             except AwsError as error:
@@ -148,7 +148,7 @@ class DeadLetterQueue:
         Raises:
             AwsError: a call failed; they come back by themselves in a minute.
         """
-        for start in range(0, len(messages), _MESSAGES_A_CALL):
+        for some in parts(messages, _MESSAGES_A_CALL):
             self.sqs().change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
@@ -157,7 +157,7 @@ class DeadLetterQueue:
                         "ReceiptHandle": message.receipt_handle,
                         "VisibilityTimeout": 0,
                     }
-                    for number, message in enumerate(messages[start : start + _MESSAGES_A_CALL])
+                    for number, message in enumerate(some)
                 ],
             )
 

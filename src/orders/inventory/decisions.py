@@ -30,6 +30,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     """Since when."""
     lines: tuple[OrderLine, ...] = ()
+    taken: dict[str, int] | None = None
+    """How many were taken from each shelf; None if all were taken from their SKUs' first ones."""
     reason: str | None = None
     fingerprint: str | None = None
     """Of the order it is for; None if voided before that came, or from before this was noted."""

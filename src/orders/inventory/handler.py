@@ -11,9 +11,10 @@ from orders.aws import clients, telemetry
 from orders.aws.bus import Bus
 from orders.aws.sqs import FAILED, REFUSED, Batch, BatchResponse, Message, Retry, consume
 from orders.clock import utc_now
-from orders.events import Command, decode_command
+from orders.events import Command, OrderPlaced, decode_command
 from orders.inventory.decisions import Reservation, is_for_another, outcome, settle
-from orders.inventory.reservations import Reservations
+from orders.inventory.moving import write
+from orders.inventory.reservations import Reservations, Stock
 
 if TYPE_CHECKING:
     from orders.aws.context import Context
@@ -53,14 +54,15 @@ class InventoryProcessor:
 
     def _settle(self, batch: Batch[Command], context: Context) -> None:
         for messages in batch.rounds():
-            self._record(batch, self._decide(batch, messages, context), context)
+            changes, stock = self._decide(batch, messages, context)
+            self._record(batch, changes, stock, context)
 
     def _decide(
         self, batch: Batch[Command], messages: list[Message[Command]], context: Context
-    ) -> list[_Change]:
+    ) -> tuple[list[_Change], Stock]:
         """Look, and decide what is to be. No order is twice in ``messages``."""
         order_ids = [message.order_id for message in messages]
-        reservations, refusals = self.reservations.find(order_ids, context)
+        reservations, refusals, stock = self.reservations.find(order_ids, _skus(messages), context)
         changes: list[_Change] = []
         for message in messages:
             if why := refusals.get(message.order_id):
@@ -68,12 +70,14 @@ class InventoryProcessor:
                 continue
             before = reservations.get(message.order_id)
             changes.append((message, before, settle(before, message.event, at=self.now())))
-        return changes
+        return changes, stock
 
-    def _record(self, batch: Batch[Command], changes: list[_Change], context: Context) -> None:
+    def _record(
+        self, batch: Batch[Command], changes: list[_Change], stock: Stock, context: Context
+    ) -> None:
         """Write what is new, and move the stock; then announce what is on record, new or not."""
         new = [(before, now) for _, before, now in changes if now != before]
-        written, refusals = self.reservations.write(new, context)
+        written, refusals = write(self.reservations, new, stock, context)
         for message, before, now in changes:
             if why := refusals.get(now.order_id):
                 batch.refuse([message], "reservation not recorded", why)
@@ -86,6 +90,14 @@ class InventoryProcessor:
                 batch.refuse_order(message)
             if event := outcome(reservation, message.event):
                 batch.announce(message, event)
+
+
+def _skus(messages: list[Message[Command]]) -> dict[str, None]:
+    """What the placed orders among them are of, each SKU once."""
+    orders = [message.event.detail for message in messages]
+    return {
+        line.sku: None for order in orders if isinstance(order, OrderPlaced) for line in order.items
+    }
 
 
 def _log(message: Message[Command], reservation: Reservation) -> None:

@@ -30,10 +30,10 @@ class Ledger:
     def find(
         self, order_ids: Sequence[str], context: Context
     ) -> tuple[dict[str, Payment], dict[str, str]]:
-        """Read the payments of orders, with one call.
+        """Read the payments of orders.
 
         Args:
-            order_ids: at most 100, each once.
+            order_ids: each once.
             context: the invocation's, for what is to be tried again.
 
         Returns:
@@ -44,7 +44,7 @@ class Ledger:
     def write(
         self, changes: Sequence[tuple[Payment | None, Payment]], context: Context
     ) -> dict[str, str]:
-        """Write payments, with one call, each only if its record is still what it was.
+        """Write payments, each only if its record is still what it was.
 
         Args:
             changes: what is on record (None: nothing), and what is to be.

@@ -146,7 +146,7 @@ def test_the_last_write_of_an_order_is_as_the_documentation_has_it(
     tracker(sqs_event(reserved("a")), Context())
     assert statements == [
         'UPDATE "orders" SET "status"=? SET "payment"=? SET "inventory"=? SET "history"=? '
-        'SET "version"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
+        'SET "version"=? SET "ended"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
     ]
 
 

@@ -23,7 +23,8 @@ def dynamodb() -> DynamoDBClient:
 
 @pytest.fixture
 def stock(dynamodb: DynamoDBClient) -> Stock:
-    return Stock(dynamodb, {"StockTableName": "stock", "ReservationsTableName": "reservations"})
+    outputs = {"StockTableName": "stock", "ReservationsTableName": "reservations"}
+    return Stock(dynamodb, outputs, sleep=lambda _seconds: None)
 
 
 def item(dynamodb: DynamoDBClient) -> dict[str, Any]:
@@ -49,13 +50,11 @@ def reserved_in_between(dynamodb: DynamoDBClient, times: int) -> Iterator[None]:
     def order_first(**_: object) -> None:
         if left[0]:
             left[0] -= 1
-            dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", order_first)
             reserve(dynamodb, 1)
-            dynamodb.meta.events.register("before-call.dynamodb.UpdateItem", order_first)
 
-    dynamodb.meta.events.register("before-call.dynamodb.UpdateItem", order_first)
+    dynamodb.meta.events.register("before-call.dynamodb.TransactWriteItems", order_first)
     yield
-    dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", order_first)
+    dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", order_first)
 
 
 def test_what_is_put_in_is_noted_and_what_orders_take_is_not_taken_out(
@@ -113,3 +112,59 @@ def test_what_is_not_there_cannot_be_taken(stock: Stock, dynamodb: DynamoDBClien
     with pytest.raises(StockError, match="There are 2 of mug, not 9"):
         stock.put("mug", 5, was=9)
     assert item(dynamodb) == {"available": "2", "put_in": "2"}
+
+
+class TestShelves:
+    def levels(self, stock: Stock) -> list[int | None]:
+        return list(stock.shelves("mug").levels.values())
+
+    def test_a_stock_is_put_on_shelves_in_equal_parts(
+        self, stock: Stock, dynamodb: DynamoDBClient
+    ) -> None:
+        assert stock.put("mug", 11, shelves=4) is None
+        assert self.levels(stock) == [3, 3, 3, 2]
+        assert item(dynamodb) == {"available": "3", "put_in": "11", "shelves": "4"}
+        assert stock.levels() == {"mug": 11}
+        assert stock.put("mug", 8, was=11) == 11
+        assert self.levels(stock) == [2, 2, 2, 2]
+        assert stock.put("mug", 5, shelves=1) == 8
+        assert item(dynamodb) == {"available": "5", "put_in": "5"}
+        assert self.levels(stock) == [5]
+
+    def test_what_is_added_is_divided_and_what_is_taken_away_comes_from_the_fullest(
+        self, stock: Stock, dynamodb: DynamoDBClient
+    ) -> None:
+        stock.put("mug", 9, shelves=3)
+        reserve(dynamodb, 2)
+        assert stock.add("mug", 4) == 7
+        assert self.levels(stock) == [3, 4, 4]
+        assert stock.add("mug", -5) == 11
+        assert self.levels(stock) == [3, 0, 3]
+        assert item(dynamodb)["put_in"] == "8"
+        with pytest.raises(StockError, match="There are 6 of mug, so 7 cannot be taken"):
+            stock.add("mug", -7)
+
+    def test_their_number_is_raised_and_lowered_and_nothing_is_lost(
+        self, stock: Stock, dynamodb: DynamoDBClient
+    ) -> None:
+        stock.put("mug", 10)
+        stock.set_shelves("mug", 3)
+        assert self.levels(stock) == [4, 3, 3]
+        with reserved_in_between(dynamodb, 1):
+            stock.set_shelves("mug", 1)
+        assert item(dynamodb) == {"available": "9", "put_in": "10", "shelves": "1"}
+        assert self.levels(stock) == [9]
+
+    def test_what_stands_on_a_lost_shelf_is_gathered(
+        self, stock: Stock, dynamodb: DynamoDBClient
+    ) -> None:
+        stock.put("mug", 10, shelves=2)
+        lost: Any = {"sku": {"S": "mug 7"}, "available": {"N": "4"}}
+        dynamodb.put_item(TableName="stock", Item=lost)
+        assert stock.levels() == {"mug": 14}
+        stock.set_shelves("mug", 2)
+        assert self.levels(stock) == [9, 5]
+
+    def test_an_unknown_sku_has_none(self, stock: Stock) -> None:
+        with pytest.raises(StockError, match="There is no SKU mug"):
+            stock.set_shelves("mug", 3)

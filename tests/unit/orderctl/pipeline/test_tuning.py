@@ -38,11 +38,6 @@ def test_takes_lambdas_prices_from_the_table_of_prices() -> None:
     assert 0 < prices["request"] < 0.00001
 
 
-def test_names_the_functions_when_it_does_not_know_one() -> None:
-    ended = run_here("tune", "payment")
-    assert (ended.status, "payments-processor" in ended.stderr) == (2, True)
-
-
 @pytest.mark.parametrize("size", [127, 10_241])
 def test_says_which_memory_sizes_there_are(size: int) -> None:
     ended = run_here("tune", "order-api", "--memory", str(size))
