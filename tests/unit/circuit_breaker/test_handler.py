@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from orderctl.deploying import Template
 from orders.aws.errors import AwsError
+from orders.circuit_breaker import handler as handler_module
 from orders.circuit_breaker.circuits import Circuits
 from orders.circuit_breaker.consumer import Consumer
 from orders.circuit_breaker.decisions import LONGEST_RUN
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+FINE = {"Payload": io.BytesIO(b'{"batchItemFailures": []}')}
 SCHEDULE = {"source": "aws.events"}
 PAUSE = timedelta(seconds=60)
 
@@ -95,6 +99,12 @@ class House:
         )
         return list(answer.get("Messages", []))
 
+    def on_the_queue(self) -> int:
+        """How many messages there are, hidden and delayed ones included."""
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
+        names = ("", "NotVisible", "Delayed")
+        return sum(int(answer["Attributes"][f"ApproximateNumberOfMessages{n}"]) for n in names)
+
     @property
     def circuit(self) -> Any:  # noqa: ANN401
         return self.circuits.get("payments")
@@ -117,7 +127,7 @@ def test_an_alert_pauses_the_consumer_and_a_test_that_passes_resumes_it(house: H
     assert sorted(house.tried) == ["a", "b", "c"]
     assert (house.circuit.state, house.state) == ("closed", "Enabled")
     assert [event for event, _ in house.tap.take()] == ["circuit.closed"]
-    assert not house.messages()
+    assert house.on_the_queue() == 0
 
 
 def test_a_second_alert_and_a_quiet_minute_change_nothing(house: House) -> None:
@@ -156,7 +166,7 @@ def test_a_test_that_lambda_does_not_finish_loses_nothing(house: House, how: str
     house.invoke = invoke  # type: ignore[method-assign]
     house.minute_passes()
     assert house.circuit.state == "open"
-    assert len(house.messages()) == 2
+    assert house.on_the_queue() == len(house.messages()) == 2
 
 
 def test_what_could_not_be_sent_anew_is_not_deleted(house: House) -> None:
@@ -292,3 +302,110 @@ def test_no_run_lasts_longer_than_the_decisions_think() -> None:
     resources = Template.load().resources()
     timeout = resources["CircuitBreakerFunction"]["Properties"]["Timeout"]
     assert timedelta(seconds=timeout) == LONGEST_RUN
+
+
+def test_the_state_is_counted_and_told_in_the_log(
+    house: House,
+    metered: Callable[[], dict[str, int]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    house.minute_passes()
+    assert metered() == {"CircuitOpen": 0}
+    house.alert()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["message"] for line in lines if "message" in line] == ["circuit opened"]
+    assert [line["CircuitOpen"] for line in lines if "_aws" in line] == [1]
+    assert lines[0]["request_id"] == "request-1"
+    house.failing = False
+    house.minute_passes()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["message"] for line in lines if "message" in line]
+    assert told == ["circuit tested", "circuit closed"]
+
+
+def test_a_test_is_claimed_for_as_long_as_it_can_take(house: House) -> None:
+    claimed: list[Any] = []
+    try_it = house.invoke
+
+    def look(**arguments: Any) -> Any:  # noqa: ANN401
+        claimed.append(house.circuit)
+        return try_it(**arguments)
+
+    house.alert()
+    house.send("a")
+    house.invoke = look  # type: ignore[method-assign]
+    house.minute_passes()
+    (circuit,) = claimed
+    assert (circuit.state, circuit.test_at) == ("half-open", house.now + PAUSE)
+
+
+def test_an_alert_after_the_breaker_itself_paused_it_opens_it_again(house: House) -> None:
+    house.alert()
+    house.failing, house.refuses = False, "ResourceInUseException"
+    with pytest.raises(CircuitNotHandledError):
+        house.minute_passes()
+    assert (house.circuit.state, house.state) == ("closed", "Disabled")
+    house.refuses = ""
+    house.alert()
+    assert (house.circuit.state, house.state) == ("open", "Disabled")
+
+
+@pytest.mark.parametrize("state", ["Disabling", "Enabling", "Updating"])
+def test_what_lambda_is_changing_is_not_switched(house: House, state: str) -> None:
+    house.alert()
+    house.state = state
+    house.refuses = "ResourceInUseException"
+    house.minute_passes()
+    assert house.state == state
+
+
+def test_what_another_run_has_settled_is_left_alone(house: House) -> None:
+    house.alert()
+    house.minute_passes()
+    house.state, look = "Disabled", house.get_event_source_mapping
+
+    def settled_meanwhile(**_: object) -> Any:  # noqa: ANN401
+        house.circuits.write(replace(house.circuit, switched_at=None))
+        return look()
+
+    house.get_event_source_mapping = settled_meanwhile  # type: ignore[method-assign]
+    house.minute_passes()
+    assert house.state == "Disabled"
+
+
+def test_what_could_not_be_announced_is_announced_with_its_time(house: House) -> None:
+    def refuse(parsed: dict[str, Any]) -> None:
+        parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "NotAuthorizedForSource"}])
+
+    aws.line(house.tap.client).after("PutEvents", refuse)
+    house.alert()
+    since = timestamp(house.now)
+    house.tap.take()
+    aws.line(house.tap.client).forget("PutEvents")
+    house.now += timedelta(seconds=10)
+    house.breaker(SCHEDULE, Context())
+    ((opened, detail),) = house.tap.take()
+    assert (opened, detail["since"]) == ("circuit.opened", since)
+
+
+def test_a_delayed_message_keeps_the_circuit_open(house: House) -> None:
+    house.alert()
+    body = json.dumps(order_placed("a"))
+    house.sqs.send_message(QueueUrl=house.url, MessageBody=body, DelaySeconds=600)
+    house.minute_passes()
+    assert not house.circuit.is_closed
+
+
+def test_a_tested_message_comes_as_its_queue_brings_it(house: House) -> None:
+    house.alert()
+    asked: list[Any] = []
+    house.invoke = lambda **arguments: asked.append(arguments) or FINE  # type: ignore[method-assign]
+    house.send("a")
+    house.minute_passes()
+    ((record,),) = [json.loads(arguments["Payload"])["Records"] for arguments in asked]
+    assert record.keys() == {"messageId", "receiptHandle", "body", "attributes", "eventSource"}
+    assert record["attributes"] == {"ApproximateReceiveCount": "1"}
+
+
+def test_a_clock_has_its_zone() -> None:
+    assert handler_module._now().tzinfo is UTC
