@@ -189,8 +189,8 @@ def test_each_end_is_counted_and_logged_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     declined = event_of("payment.declined", "c", reason="no funds")
-    events = [charged("a"), reserved("a"), charged("b"), reserved("b"), declined, "nonsense"]
-    tracker(sqs_event(*events), Context())
+    events = (charged("a"), reserved("a"), charged("b"), reserved("b"), declined)
+    tracker(sqs_event(*events, "nonsense"), Context())
     assert metered() == {"OrdersConfirmed": 2, "OrdersCancelled": 1, "OutcomesFailed": 1}
     tracker(sqs_event(charged("d")), Context())
     assert capsys.readouterr().out == ""

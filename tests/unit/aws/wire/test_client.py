@@ -188,9 +188,10 @@ def test_a_client_has_no_private_operations() -> None:
 
 def test_what_the_sdk_tries_again_is_tried_again() -> None:
     """Its mode "standard"; and each way in which no answer comes, by the SDK's name for it."""
-    throttled = standard.ThrottledRetryableChecker()._throttled_error_codes
-    transient = standard.TransientRetryableChecker()._transient_error_codes
-    assert set(throttled) | set(transient) <= client_module.RETRIED_CODES
+    throttled: Any = standard.ThrottledRetryableChecker()
+    transient: Any = standard.TransientRetryableChecker()
+    codes = {*throttled._throttled_error_codes, *transient._transient_error_codes}
+    assert codes <= client_module.RETRIED_CODES
     no_answer = {
         "ConnectTimeoutError",
         "ConnectionClosedError",
