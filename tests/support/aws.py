@@ -228,12 +228,21 @@ def tables() -> list[dict[str, Any]]:
     return [
         {
             "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
-            **{name: properties[name] for name in _OF_A_TABLE if name in properties},
+            **{name: _plain(properties[name]) for name in _OF_A_TABLE if name in properties},
         }
         for resource in Template.load().resources().values()
         if resource["Type"] == "AWS::DynamoDB::Table"
         for properties in [resource["Properties"]]
     ]
+
+
+def _plain(declared: object) -> object:
+    """What is declared of a table, without what depends on a parameter: its throughput."""
+    if isinstance(declared, list):
+        return [_plain(element) for element in declared]
+    if isinstance(declared, dict):
+        return {name: value for name, value in declared.items() if "Fn::If" not in str(value)}
+    return declared
 
 
 def dynamodb() -> DynamoDBClient:
