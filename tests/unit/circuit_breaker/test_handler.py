@@ -413,3 +413,39 @@ def test_a_tested_message_comes_as_its_queue_brings_it(house: House) -> None:
 
 def test_a_clock_has_its_zone() -> None:
     assert handler_module._now().tzinfo is UTC
+
+
+def test_what_somebody_else_is_pausing_is_left_alone(house: House) -> None:
+    house.state = "Disabling"
+    house.alert()
+    assert house.circuit.is_closed
+
+
+def test_only_what_has_no_part_is_put_back_at_once(house: House) -> None:
+    put_back: list[Any] = []
+    aws.line(house.sqs).before(
+        "ChangeMessageVisibilityBatch", lambda request: put_back.extend(request["Entries"])
+    )
+    house.alert()
+    house.send("a")
+    house.sqs.send_message(QueueUrl=house.url, MessageBody="unreadable")
+    house.failing = False
+    house.minute_passes()
+    assert (house.tried, len(put_back), house.on_the_queue()) == (["a"], 1, 1)
+
+
+def test_attributes_are_sent_anew_as_they_were_but_for_bytes(house: House) -> None:
+    sent: list[Any] = []
+    aws.line(house.sqs).before("SendMessageBatch", lambda request: sent.extend(request["Entries"]))
+    house.alert()
+    house.sqs.send_message(
+        QueueUrl=house.url,
+        MessageBody=json.dumps(order_placed("a")),
+        MessageAttributes={
+            "redrives": {"DataType": "Number", "StringValue": "2"},
+            "bytes": {"DataType": "Binary", "BinaryValue": b"1"},
+        },
+    )
+    house.minute_passes()
+    (message,) = sent
+    assert message["MessageAttributes"] == {"redrives": {"DataType": "Number", "StringValue": "2"}}

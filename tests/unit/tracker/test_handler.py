@@ -210,7 +210,7 @@ def test_what_says_nothing_new_is_not_written(
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "BatchExecuteStatement"])
 def test_an_order_that_is_refused_holds_up_no_other(
-    tracker: OrderTracker, dynamodb: DynamoDBClient, operation: str
+    tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus, operation: str
 ) -> None:
     def refuse_first(parsed: dict[str, Any]) -> None:
         if operation == "BatchGetItem":
@@ -222,6 +222,7 @@ def test_an_order_that_is_refused_holds_up_no_other(
     event = sqs_event(charged("a"), charged("b"), reserved("b"))
     assert failed(tracker(event, Context())) == ["m0"]
     assert status(tracker, "b") == "confirmed"
+    assert types(tap) == [("order.confirmed", "b")]
 
 
 def test_a_decision_that_was_not_published_comes_again_with_what_led_to_it(
