@@ -70,6 +70,7 @@ TARGETS: Final = {
     "orders.aws.errors": ("unit/aws/test_errors.py", "unit/aws/wire/test_client.py"),
     "orders.aws.wire.signing": ("unit/aws/wire/test_requests.py", "unit/aws/wire/test_client.py"),
     "orders.aws.wire.protocols": (
+        "unit/aws/wire/test_protocols.py",
         "unit/aws/wire/test_requests.py",
         "unit/aws/wire/test_answers.py",
         "unit/aws/wire/test_client.py",

@@ -449,3 +449,29 @@ def test_attributes_are_sent_anew_as_they_were_but_for_bytes(house: House) -> No
     house.minute_passes()
     (message,) = sent
     assert message["MessageAttributes"] == {"redrives": {"DataType": "Number", "StringValue": "2"}}
+
+
+def test_what_is_on_record_is_read_as_it_is_now(house: House) -> None:
+    asked: list[Any] = []
+    aws.line(house.circuits.client).before("GetItem", asked.append)
+    assert house.circuit.is_closed
+    assert asked[0]["ConsistentRead"] is True
+
+
+def test_a_circuit_that_could_not_be_written_is_an_error(house: House) -> None:
+    def refuse(_: object) -> None:
+        raise aws.Refused("AccessDeniedException")
+
+    aws.line(house.circuits.client).before("PutItem", refuse)
+    with pytest.raises(AwsError, match="AccessDeniedException from PutItem"):
+        house.circuits.write(house.circuit)
+
+
+def test_who_releases_a_consumer_closes_its_circuit(house: House) -> None:
+    house.alert()
+    house.circuits.release("payments", timestamp(house.now))
+    assert (house.circuit.state, house.circuit.reason, house.circuit.test_at) == (
+        "closed",
+        None,
+        None,
+    )
