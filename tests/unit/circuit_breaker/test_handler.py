@@ -409,6 +409,7 @@ def test_a_tested_message_comes_as_its_queue_brings_it(house: House) -> None:
     ((record,),) = [json.loads(arguments["Payload"])["Records"] for arguments in asked]
     assert record.keys() == {"messageId", "receiptHandle", "body", "attributes", "eventSource"}
     assert record["attributes"] == {"ApproximateReceiveCount": "1"}
+    assert record["eventSource"] == "aws:sqs"
 
 
 def test_a_clock_has_its_zone() -> None:
