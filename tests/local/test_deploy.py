@@ -178,6 +178,11 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     gone = orderctl("orders", *AT_AWS, "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
+    # As if the tables were from before this index.
+    dynamodb = cloud.session().client("dynamodb")
+    dynamodb.update_table(
+        TableName="second-orders", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "ended"}}]
+    )
     unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
     assert unnamed.returncode == 1
     assert "add --adopt" in unnamed.stderr
@@ -185,6 +190,9 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Imported the tables" in back.stdout
+    table = dynamodb.describe_table(TableName="second-orders")["Table"]
+    indexes = {index["IndexName"] for index in table["GlobalSecondaryIndexes"]}
+    assert indexes == {"unfinished", "ended"}
     assert "signed" in orderctl("order", *AT_AWS, "--stack", name, "signed").stdout
     ended = orderctl("destroy", *AT_AWS, "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
