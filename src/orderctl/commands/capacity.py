@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -49,20 +49,19 @@ _COUNTED = (
 )
 
 
-class PartAsked(msgspec.Struct, kw_only=True):
-    """What is asked of a part of the pipeline.
+class LoadOfPart(msgspec.Struct, kw_only=True):
+    """What one part must do at this rate, and what it may.
 
     Attributes:
-        name: Which.
+        name: The part.
         demand: What it must do.
-        limit: What it may.
-        unit: What both are measured in.
-        kind: A `parameter` of the template; a `quota` that AWS raises; one that is `fixed`; or
-            `advice`, which does not limit it.
+        limit: What it may do.
+        unit: Of what.
+        kind: Whether a parameter, a quota that can be raised, or a fixed one limits it.
         limited_by: The parameter, or the quota as AWS names it.
         how: How the demand was worked out.
-        page: Where the limit is documented, if it is AWS's.
-        needs: The value of the parameter with which it would do, if it is one.
+        page: Where the limit is documented; null for a parameter.
+        needs: The value of the parameter with which it would do; null where none would.
         share: The demand as a share of the limit.
     """
 
@@ -78,13 +77,13 @@ class PartAsked(msgspec.Struct, kw_only=True):
     share: float
 
 
-class HighestRate(msgspec.Struct, kw_only=True):
-    """The highest rate, while something stays as it is.
+class Highest(msgspec.Struct, kw_only=True):
+    """The highest rate at which no part gives.
 
     Attributes:
-        rate: Orders a second.
-        gives: The part that gives above it.
-        limited_by: The parameter, or the quota as AWS names it.
+        rate: In orders a second.
+        gives: The part that gives first above it.
+        limited_by: What limits that part.
     """
 
     rate: float
@@ -92,22 +91,21 @@ class HighestRate(msgspec.Struct, kw_only=True):
     limited_by: str
 
 
-class Asked(msgspec.Struct, kw_only=True):
-    """What a rate of orders asks of the pipeline.
+class Capacity(msgspec.Struct, kw_only=True):
+    """What a rate of orders asks of each part.
 
     Attributes:
-        rate: Orders a second.
-        region: The AWS region.
-        quotas_as_of: When the table of AWS's quotas was made.
-        quotas_of_account: Whether the quotas are the account's own.
-        batches: How many messages a batch has, by the function that reads a queue.
-        order: What an order takes of each function, as the bench has counted it.
+        rate: In orders a second.
+        region: The region whose quotas and prices were taken.
+        quotas_as_of: When the quotas were read.
+        quotas_of_account: Whether they are those of the account, not AWS's defaults.
+        batches: How many messages a batch has, by function.
+        order: What an order takes of each function, as counted: calls, units and the like.
         parts: Each part, in the order in which an order meets them.
         first: The part that gives first.
         dollars_a_million: What a million orders cost, by service.
-        dollars_a_month: What a month costs.
-        highest: With --find, by what stays as it is: `parameters` and quotas, the `quotas` alone,
-            or only what is `fixed`.
+        dollars_a_month: What a month at this rate costs.
+        highest: The highest rates, by what is kept as it is; with --find.
     """
 
     rate: float
@@ -116,14 +114,14 @@ class Asked(msgspec.Struct, kw_only=True):
     quotas_of_account: bool
     batches: dict[str, float]
     order: dict[str, dict[str, float]]
-    parts: list[PartAsked]
+    parts: list[LoadOfPart]
     first: str
     dollars_a_million: dict[str, float]
     dollars_a_month: float
-    highest: dict[str, HighestRate]
+    highest: dict[str, Highest] | msgspec.UnsetType
 
 
-_JSON = Document(Asked)
+_JSON = Document(Capacity)
 
 
 @app.command(
@@ -168,7 +166,7 @@ def capacity(
         find: Also find the highest rate.
         account: Ask Service Quotas for the account's own quotas.
         profile: The AWS profile for --account. [default: as for the AWS CLI]
-        as_json: Print one JSON object instead.
+        as_json: Print JSON instead.
 
     Raises:
         OrderctlError: The parameters do not fit the template, or Service Quotas could not be asked.
@@ -181,7 +179,7 @@ def capacity(
     defaults = {name: str(p.get("Default", "")) for name, p in template.parameters.items()}
     load = Load(rate, {**defaults, **given}, charge_ms, sku_share, shelves)
     quotas = _quotas(region, account, profile)
-    bill = _bill(template, load)
+    bill = _bill(template)
     demand = Demand(bill, quotas, load)
     highest = highest_rates(lambda r: parts(bill, quotas, replace(load, rate=r))) if find else {}
     if as_json:
@@ -202,32 +200,31 @@ def _quotas(region: str, account: bool, profile: str | None) -> Quotas:
     return account_quotas(boto3.Session(profile_name=profile, region_name=region))
 
 
-def _bill(template: Template, load: Load) -> Bill:
+def _bill(template: Template) -> Bill:
     counted, table, resources = load_counted(), prices(), template.resources()
     watching = watching_month(table, resources)
-    reported = load.parameters["SystemLogLevel"] == "INFO"
-    memory = memory_sizes(resources)
-    return Bill(counted.functions, counted.warm, table, memory, watching, reported)
+    return Bill(counted.functions, counted.warm, table, memory_sizes(resources), watching)
 
 
-def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> Asked:
+def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> Capacity:
     found = list(demand.parts())
-    return Asked(
+    return Capacity(
         rate=demand.load.rate,
         region=demand.quotas.region,
         quotas_as_of=demand.quotas.as_of,
         quotas_of_account=demand.quotas.of_account,
         batches=demand.fills(),
         order=demand.of_an_order(),
-        parts=[PartAsked(**asdict(part), share=part.share) for part in found],
+        parts=[msgspec.convert(part, LoadOfPart, from_attributes=True) for part in found],
         first=first_to_give(found).name,
         dollars_a_million=demand.dollars_a_million(),
         dollars_a_month=demand.dollars_a_month(),
-        highest={
-            name: HighestRate(rate=rate, gives=part.name, limited_by=part.limited_by)
-            for name, (rate, part) in highest.items()
-        },
+        highest={name: _at_most(*most) for name, most in highest.items()} or msgspec.UNSET,
     )
+
+
+def _at_most(rate: float, part: Part) -> Highest:
+    return Highest(rate=rate, gives=part.name, limited_by=part.limited_by)
 
 
 def _show_parts(demand: Demand) -> None:
