@@ -93,7 +93,7 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
 
-schemas: setup ## write docs/schemas from src/orders/events.py; fails if a field was removed or narrowed
+schemas: setup ## write docs/schemas and docs/json.md; fails if a field of an event was removed or narrowed
 	@$(BIN)/orderctl schemas
 
 # Two checks do not fit: no schema can say that no SKU stands twice, and an order that was cancelled is still there.
