@@ -18,7 +18,12 @@ from orderctl.localcloud.gaps.awslambda import (
     updates,
     workers,
 )
-from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
+from orderctl.localcloud.gaps.cloudformation import (
+    conditions,
+    deletions,
+    early_validation,
+    template_properties,
+)
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
 from orderctl.localcloud.gaps.dynamodb import conflicts, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
@@ -62,6 +67,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         workers,
         threads,
         deletions,
+        conditions,
         early_validation,
         leading_keys,
     ):
