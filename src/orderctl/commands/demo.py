@@ -155,7 +155,10 @@ def _sum_up(day: Day) -> None:
         console.table(("orders", "end"), rows)
     delivered = ", ".join(f"{count} {sku}" for sku, count in day.deliveries.items()) or "nothing"
     console.out().print(
-        Text(f"\n{day.cancels} customers wanted to cancel; put in stock: {delivered}.", style="dim")
+        Text(
+            f"\nCustomers who wanted to cancel: {day.cancels}. Put in stock: {delivered}.",
+            style="dim",
+        )
     )
     if day.open:
         console.note(f"To see what they wait for: {paths.orderctl()} orders")

@@ -437,11 +437,15 @@ def _show_ends(endings: Endings) -> None:
         took = Latencies.of(seconds)
         console.out().print(
             Text(
-                f"From placed to the end: p50 {took.p50:.1f} s, p95 {took.p95:.1f} s, "
-                f"max {took.max:.1f} s",
+                f"From placed to the end: p50 {_length(took.p50)}, p95 {_length(took.p95)}, "
+                f"max {_length(took.max)}",
                 style="dim",
             )
         )
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * _MILLISECONDS:.0f} ms"
 
 
 def describe_rate(result: Result) -> str:
