@@ -33,7 +33,8 @@ from orderctl.console import (
 from orderctl.console.changes import Change, Notes
 from orderctl.console.collector import Collector, Open, Pace, Pipelines, Snapshot
 from orderctl.console.follower import Follower
-from orderctl.console.guard import Guard, Key
+from orderctl.console.guard import Guard
+from orderctl.console.key import Key
 from orderctl.console.live import Frame, Hub
 from orderctl.console.page import Setting, answer, document, made, notice, to_html
 from orderctl.console.shared import Shared

@@ -392,7 +392,7 @@ def _draw_rail(card: _Card | None, box: _Box) -> Node:
     return h.g(class_=["rail", card.tone if card else ""])[
         h.rect(x=box.x, y=box.y, width=box.width, height=box.height, rx="8"),
         h.title[card.said()] if card else None,
-        h.text(".name", x=box.x + _PADDING, y=middle)["event bus"],
+        h.text(".name", x=box.x + _PADDING, y=middle)[card.step.name if card else "event bus"],
         h.text(class_=["value", parked.tone], x=box.right - _PADDING, y=middle, text_anchor="end")[
             f"undeliverable {parked.value}"
         ]

@@ -42,6 +42,7 @@ class LocalState:
         detached: Whether it was started with --detach.
         ready: Whether the stack was deployed, so that other commands may use it.
         outputs: The stack's outputs, with reachable addresses; empty after it was destroyed.
+        console: The address of the console beside it, with its secret; empty without one.
     """
 
     pid: int
@@ -55,6 +56,7 @@ class LocalState:
     detached: bool = False
     ready: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
+    console: str = ""
 
     @property
     def endpoint(self) -> str:

@@ -99,9 +99,11 @@ class Metrics:
     """Times and values, by the dimension's value and the metric's name."""
 
     def add(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
+        """Ask for a metric, with the dimension that it has."""
         self.queries.append((namespace, metric, dimension, stat))
 
     def fetch(self, cloudwatch: CloudWatchClient, start: datetime, end: datetime) -> None:
+        """Read what was asked for."""
         pages = cloudwatch.get_paginator("get_metric_data")
         for first in range(0, len(self.queries), _AT_ONCE):
             some = self.queries[first : first + _AT_ONCE]

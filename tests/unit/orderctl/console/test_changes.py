@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from orderctl.console.app import CHANGES, Options, build
 from orderctl.console.collector import ON_AWS
 from orderctl.console.dead_letters_page import alike
-from orderctl.console.guard import FORM_TOKEN, Key
+from orderctl.console.guard import FORM_TOKEN
+from orderctl.console.key import Key
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 from orderctl.pipeline.api import Reply

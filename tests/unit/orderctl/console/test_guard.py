@@ -10,7 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from orderctl.console.guard import Guard, Key
+from orderctl.console.guard import Guard
+from orderctl.console.key import Key
 
 PORT = 4580
 HERE = f"http://127.0.0.1:{PORT}"

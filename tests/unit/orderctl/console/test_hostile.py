@@ -57,9 +57,9 @@ MESSAGE = Message(EVIL, EVIL, EVIL, {EVIL: EVIL}, 3, NOW, EVIL)
 PARKED = Parked(EVIL, MESSAGE, EVIL, EVIL, Reason(EVIL, EVIL))
 LINE = LogLine(EVIL, NOW, EVIL, EVIL, {"level": EVIL, "message": EVIL, EVIL: EVIL})
 ENTRIES = (
-    Entry(NOW, "table orders", EVIL, {EVIL: EVIL}),
-    Entry(NOW + timedelta(seconds=1), f"log {EVIL}", EVIL, {EVIL: EVIL}),
-    Entry(None, EVIL, EVIL, {}),
+    Entry(NOW, "table orders", EVIL, {EVIL: EVIL}, NOW),
+    Entry(NOW + timedelta(seconds=1), f"log {EVIL}", EVIL, {EVIL: EVIL}, NOW),
+    Entry(None, EVIL, EVIL, {}, NOW),
 )
 STORY = Story(ITEM, ENTRIES, (PARKED,), (Waiting(EVIL, 1, 1, True),))
 DEPTH = Depth(EVIL, 1, 1, timedelta(1))
