@@ -20,6 +20,7 @@ from bench.targets import targets
 from bench.workload import STOCK
 from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.capacity.counted import save_counted
 from orderctl.terminal import console
 
 _RESULTS: Final = ROOT / "bench" / "results"
@@ -65,6 +66,7 @@ def run(
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
     if directory == _RESULTS:
         page.renew(results)
+        save_counted(results["measured"]["at"], ON_THE_WAY, results["warm"])
         console.out().print(f"The tables of {paths.display_path(page.PAGE)} are those of this run.")
 
 

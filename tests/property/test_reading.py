@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 from collections.abc import Mapping
@@ -228,6 +229,13 @@ def test_an_unfinished_order(order: Mapping[str, Any]) -> None:
     assert age is None or isinstance(age, int)
     assert orders.missing(order, paid=False, reserved=False)
     printed(order_texts.amount(order), order_texts.items(order))
+    listed = orders._listed(order)
+    printed(*orders._listed_cells(order, listed))
+    assert len(listed.__struct_fields__) == len(next(csv.reader([csv_line(listed)])))
+
+
+def csv_line(listed: orders.Listed) -> str:
+    return orders._csv_line([orders._cell(getattr(listed, n)) for n in listed.__struct_fields__])
 
 
 @given(

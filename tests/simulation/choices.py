@@ -108,14 +108,11 @@ class Choices:
         self.faults -= 1
         return True
 
-    def enter(
-        self, describe: Callable[[], bytes], copy: Callable[[], Copy | None] = lambda: None
-    ) -> None:
+    def enter(self, describe: Callable[[], bytes]) -> None:
         """Pass through a state.
 
         Args:
             describe: says which; it is not asked for what is only repeated.
-            copy: copies the run, unless it cannot be copied.
 
         Raises:
             SeenError: it was entered before, with as many faults and detours left.
@@ -128,18 +125,22 @@ class Choices:
                     raise LoopError
                 raise SeenError(schedules)
             self._seen[state] = None
-            left = self.faults, self.detours
-            self._branches.append(Branch(1, state=state, copy=copy(), left=left))
+            self._branches.append(Branch(1, state=state, left=(self.faults, self.detours)))
         self._passed += 1
 
-    def choose_step(self, find: Callable[[], Sequence[int]]) -> int:
-        """Choose the next step.
+    def choose_step(
+        self, find: Callable[[], Sequence[int]], copy: Callable[[], Copy | None] = lambda: None
+    ) -> int:
+        """Choose the next step, in a state that was just entered.
 
         Args:
             find: says which come into question, by number; not asked for what is only repeated.
+            copy: copies the run, unless it cannot be copied.
         """
         if self._passed == len(self._branches):
             steps = find()
+            if len(steps) > 1 or self.faults:  # most likely the search comes back
+                self._branches[-1].copy = copy()
             self._branches.append(Branch(1 if self.detours == 0 else len(steps), steps))
         branch = self._branches[self._passed]
         self._passed += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final
@@ -19,6 +20,7 @@ from ministack.services import dynamodb as ministack
 from simulation.clients import Refusal
 from simulation.requests import Request, named
 from simulation.scheduler import Scheduler
+from simulation.sealed import Sealed
 
 Item = dict[str, Any]
 Watcher = Callable[[str, str, Item | None, Item | None], None]
@@ -45,7 +47,7 @@ class Holding:
         """How many writes met a transaction."""
 
     def find(self, targets: Iterable[tuple[str, str]], token: str) -> set[tuple[str, str]]:
-        """Which of these items another transaction holds; a repetition of the same does not meet it."""
+        """Which of these items another transaction holds; its own repetition does not meet it."""
         met = set()
         for target in targets:
             until, holder = self._until.get(target, (0.0, ""))
@@ -115,6 +117,8 @@ class DynamoDB:
         self._watcher = watcher
         self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
         self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
+        self.has_looked_back = False
+        """Whether anybody has read what may be old."""
         self._create()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
@@ -156,7 +160,7 @@ class DynamoDB:
         return {"Responses": [conflict if is_met else next(made) for is_met in met]}
 
     def _conflict(self, request: Request, met: Sequence[bool]) -> Refusal:
-        """Why a transaction is cancelled that meets another: what of it does, and what else is wrong."""
+        """Why a transaction is cancelled of which some actions have met another one."""
         codes = [
             HELD if is_met else self._reason(action)
             for action, is_met in zip(request.arguments["TransactItems"], met, strict=True)
@@ -209,8 +213,12 @@ class DynamoDB:
         self._now[table][item[self._keys[table]]["S"]] = item
 
     def text(self) -> str:
-        """All items, as they are and as they were before their last change."""
-        return json.dumps((self._now, self._before), sort_keys=True)
+        """All items."""
+        return json.dumps(self._now, sort_keys=True)
+
+    def past(self) -> str:
+        """All items as they were before their last change."""
+        return json.dumps(self._before, sort_keys=True)
 
     def items(self, table: str) -> dict[str, Item]:
         """What is in a table, by key."""
@@ -254,6 +262,7 @@ class DynamoDB:
         """What an eventually consistent read may give instead: items as they were before."""
         if read.get("ConsistentRead"):
             return items
+        self.has_looked_back = True
         aged: list[Item | None] = []
         for item in items:
             key = item[self._keys[table]]["S"]
@@ -266,6 +275,7 @@ class DynamoDB:
 
         It may not have yet what is new in it, and still have what has left it.
         """
+        self.has_looked_back = True
         table = query["TableName"]
         key, shard = self._keys[table], query["ExpressionAttributeValues"][":shard"]
         items = []
@@ -280,6 +290,10 @@ class DynamoDB:
             if has_left and self._random.random() < _OLD_READS:
                 items.append({key: {"S": name}})
         return {**answer, "Items": items}
+
+
+_CHANGED: Final = ("_now", "_before", "_written", "_tokens")
+"""What changes with the writes, by name."""
 
 
 class RememberedDynamoDB(DynamoDB):
@@ -346,8 +360,22 @@ class RememberedDynamoDB(DynamoDB):
         self._up_to_date = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy has of it: MiniStack is not copied."""
-        return {**vars(self), "_up_to_date": False}
+        """What a copy has of it: the same items and writes. MiniStack is not copied."""
+        sealed = {name: Sealed(self._own(name)) for name in _CHANGED}
+        return {**vars(self), **sealed, "_up_to_date": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have all this."""
+        vars(self).update(state)
+        for name in _CHANGED:
+            setattr(self, name, state[name].value)
+            setattr(self, name, self._own(name))
+
+    def _own(self, name: str) -> Any:  # noqa: ANN401 - whatever has that name
+        """Something that is changed, of which the parts are not."""
+        if name == "_before":
+            return {table: dict(items) for table, items in self._before.items()}
+        return copy(getattr(self, name))
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

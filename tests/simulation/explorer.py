@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from simulation.choices import Branch, Choices, LoopError, Seen, SeenError
-from simulation.exploration import Exploration, Ground, UnexpectedEventError
+from simulation.exploration import Exploration, Ground, UnforeseenError
 from simulation.rooms import Rooms
 from simulation.rules import ENDS
 from simulation.scopes import Scope
@@ -61,8 +61,12 @@ class Search:
     detours: int | None = None
     commuting: bool = True
     """Whether steps that commute are taken in one order only."""
+    past: bool = False
+    """Whether states differ in how items were before, in any case."""
     remembering: bool = True
     """Whether states are entered once only."""
+    copying: bool = True
+    """Whether runs go on from copies, and not from the beginning."""
     seen: Seen = field(default_factory=dict)
     ends: set[bytes] = field(default_factory=set)
     """The states in which schedules ended."""
@@ -73,7 +77,11 @@ class Search:
         Args:
             on_progress: is told now and then; False ends the search.
         """
-        ground = Ground.of(self.scope, self.topology, self.rooms, commuting=self.commuting)
+        ground = Ground.of(
+            self.scope, self.topology, self.rooms, commuting=self.commuting, past=self.past
+        )
+        if not self.copying:
+            ground = replace(ground, shared=None)
         report = Report(self.scope.name, self.scope.faults, self.detours)
         began = time.monotonic()
         branches: list[Branch] = []
@@ -175,12 +183,13 @@ def _search(
     """Search; anew without what was expected of the scope, should that turn out to be wrong."""
     try:
         return Search(scope, topology, rooms, detours).run(on_progress)
-    except UnexpectedEventError:
+    except UnforeseenError:
         less_expected = replace(scope, never=frozenset())
     try:
         return Search(less_expected, topology, rooms, detours).run(on_progress)
-    except UnexpectedEventError:
-        return Search(scope, topology, rooms, detours, commuting=False).run(on_progress)
+    except UnforeseenError:
+        unforeseen = Search(scope, topology, rooms, detours, commuting=False, past=True)
+        return unforeseen.run(on_progress)
 
 
 def _shorten(scope: Scope, topology: Topology, rooms: Rooms, report: Report) -> Report:

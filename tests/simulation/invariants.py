@@ -13,7 +13,7 @@ from simulation.audit import audit
 from simulation.card_processor import CardProcessor, Movement
 from simulation.dynamodb import DynamoDB, Item
 from simulation.queues import Message
-from simulation.requests import CARD_PROCESSOR, Request, listed
+from simulation.requests import CARD_PROCESSOR, Request
 from simulation.rules import (
     ANSWERS,
     BOOKS,
@@ -26,8 +26,9 @@ from simulation.rules import (
     UPDATES,
     WRITTEN_FIRST,
 )
+from simulation.stock import StockWatch
 from simulation.story import Violation
-from simulation.witness import Published, Update, Witness, lines, number, text
+from simulation.witness import Handled, Published, Update, Witness, lines, number, text
 from simulation.workload import PUBLISHER, Order, Plan
 from simulation.world import World
 
@@ -77,15 +78,19 @@ def _is_of(record: Item, order: Order) -> bool:
     return "amount" not in record or ordered == (order.amount, order.lines)
 
 
+def is_cancel(handled: Handled) -> bool:
+    """Whether it is one after which its order must not be confirmed."""
+    cancels = ("order.cancel_requested", "order.cancelled")
+    return handled.queue == "order-outcomes" and handled.detail_type in cancels
+
+
 class Watch:
     """What must hold at every moment."""
 
     def __init__(self, world: World, plan: Plan) -> None:
         self._world = world
         self._plan = plan
-        self._available = dict(plan.stock)
-        self._lowest = dict(plan.stock)
-        self._reserved: dict[str, dict[str, int]] = {}
+        self._stock = StockWatch(world, plan)
         self._had: defaultdict[tuple[str, str], set[str | None]] = defaultdict(set)
         """The states that a record has had."""
         self.settled_at: dict[str, float] = {}
@@ -98,7 +103,7 @@ class Watch:
     def changed(self, table: str, key: str, before: Item | None, after: Item | None) -> None:
         """Look at one item's change; items of one call are looked at one by one."""
         if table == "stock":
-            self._stock_changed(key, after)
+            self._stock.shelf_changed(key, after)
             return
         old, new = text(before, _attribute(table)), text(after, _attribute(table))
         self._had[table, key].add(new)
@@ -112,22 +117,12 @@ class Watch:
             raise Violation(rule, f"in {table} {key} went from {old} to {new}")
         if table == "payments":
             self.settled_at.setdefault(key, self._world.scheduler.now)
-        else:
-            self._reserved[key] = lines(after) if new == "reserved" else {}
-            if new == "rejected" and old != new:
-                self._check_rejection(key, lines(after))
+        elif old != new:
+            self._stock.reservation_changed(key, new, after)
 
     def balanced(self) -> None:
         """Check the stock, when all items of a call have been looked at."""
-        for sku, put_in in self._plan.stock.items():
-            holders = {key: held[sku] for key, held in self._reserved.items() if sku in held}
-            available, reserved = self._available[sku], sum(holders.values())
-            if available + reserved != put_in:
-                raise Violation(
-                    STOCK,
-                    f"{sku}: {available} available and {reserved} reserved are not {put_in}"
-                    + listed(frozenset(holders)),
-                )
+        self._stock.check()
 
     def published(self, event: Published) -> None:
         """Look at an event that was put on the bus."""
@@ -156,17 +151,6 @@ class Watch:
                     CHARGED_ONCE, f"charged without looking: {key} had its payment on record"
                 )
 
-    def _stock_changed(self, sku: str, after: Item | None) -> None:
-        available = int(number(after, "available"))
-        self._available[sku] = available
-        self._lowest[sku] = min(available, self._lowest.get(sku, available))
-        if available < 0 or sku not in self._plan.stock:
-            raise Violation(STOCK, f"{sku}: {available} available")
-
-    def _check_rejection(self, order_id: str, wanted: dict[str, int]) -> None:
-        if all(self._lowest.get(sku, 0) >= quantity for sku, quantity in wanted.items()):
-            raise Violation(STOCK, f"{order_id} was rejected, though there was always enough")
-
     def _order_changed(self, order_id: str, old: str | None, new: str | None) -> None:
         if old in _DECIDED and new != old:
             from_outside = any(
@@ -178,8 +162,7 @@ class Watch:
                 raise Violation(DECIDED_ONCE, f"{order_id} was {old} and is now {new}")
         if new == "confirmed" and old != new:
             for handled in self._world.witness.handled:
-                cancel = handled.detail_type in ("order.cancel_requested", "order.cancelled")
-                if cancel and (handled.order_id, handled.queue) == (order_id, "order-outcomes"):
+                if is_cancel(handled) and handled.order_id == order_id:
                     raise Violation(
                         DECIDED_ONCE,
                         f"{order_id} is confirmed, though its {handled.detail_type} was done "

@@ -24,6 +24,7 @@ _DYNAMODB = "orders.aws.dynamodb"
 _EVENTS = "orders.events"
 _INVENTORY = "orders.inventory.handler"
 _INVENTORY_DECISIONS = "orders.inventory.decisions"
+_MOVING = "orders.inventory.moving"
 _NOTIFICATIONS = "orders.notifications.handler"
 _ORDER_TABLE = "orders.aws.order_table"
 _PARKED = "orders.caretaker.parked"
@@ -31,6 +32,7 @@ _PATIENCE = "orders.aws.patience"
 _PAYMENTS = "orders.payments.handler"
 _PAYMENTS_DECISIONS = "orders.payments.decisions"
 _RESERVATIONS = "orders.inventory.reservations"
+_SHELVES = "orders.inventory.shelves"
 _SQS = "orders.aws.sqs"
 _TRACKER = "orders.tracker.handler"
 _TRACKER_DECISIONS = "orders.tracker.decisions"
@@ -127,9 +129,10 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         "inventory: reject on a conflict of transactions",
-        _RESERVATIONS,
-        "        return codes[0]\n",
-        "        return Shortage({line.sku: 0 for line in reservations[0].lines})\n",
+        _MOVING,
+        "                self._hold([move.change], max(transient - {HELD}, default=HELD))\n",
+        "                before, now = move.change\n"
+        "                self.rejected.append((before, reject(now, {})))\n",
     ),
     Sabotage(
         "inventory: leave no voided record",
@@ -140,14 +143,20 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take a failed transaction as done",
         _RESERVATIONS,
-        "            return error.code\n",
-        "            return None\n",
+        "                return error.code\n",
+        "                return None\n",
     ),
     Sabotage(
         "inventory: take what other transactions held as done",
-        _RESERVATIONS,
-        "        if refusal is None:\n",
-        "        if refusal is None or refusal in TRANSIENT_CODES:\n",
+        _MOVING,
+        "                self._hold([move.change], max(transient - {HELD}, default=HELD))\n",
+        "                self.written[move.order_id] = move.change[1]\n",
+    ),
+    Sabotage(
+        "inventory: give up what other transactions hold",
+        _MOVING,
+        '            tries=float("inf"),\n',
+        "            tries=1,\n",
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
@@ -158,14 +167,90 @@ SABOTAGES: Final = (
     Sabotage(
         "inventory: take for one of several orders only",
         _RESERVATIONS,
-        "taken += line.quantity",
-        "taken = line.quantity",
+        "sums[shelf] = taken + quantity, put_back",
+        "sums[shelf] = quantity, put_back",
     ),
     Sabotage(
         "inventory: take what could not be written together as done",
+        _MOVING,
+        "                self.ready.append(move.change)\n",
+        "                self.written[move.order_id] = move.change[1]\n",
+    ),
+    Sabotage(
+        "inventory: take an order that somebody else has written as written",
+        _MOVING,
+        "                self._refuse([move.change], CONFLICT)\n",
+        "                self.written[move.order_id] = move.change[1]\n",
+    ),
+    Sabotage(
+        "inventory: forget what did not fit beside the others",
+        _MOVING,
+        "[change for change in self.ready if change[1].order_id not in moving]",
+        "[]",
+    ),
+    Sabotage(
+        "inventory: fail the whole batch for what one of it met",
+        _MOVING,
+        "            elif transient:\n",
+        "            elif TRANSIENT_CODES & {*cancelled.records, *cancelled.shelves.values()}:\n"
+        '                self._refuse([move.change], "held")\n'
+        "            elif transient:\n",
+    ),
+    Sabotage(
+        "shelves: turn away by what was seen some time ago",
+        _MOVING,
+        "        seen = self._look({line.sku for now in doubtful for line in now.lines})\n",
+        "        seen = self.stock\n",
+    ),
+    Sabotage(
+        "shelves: turn away when the first one is empty",
+        _SHELVES,
+        "        there = sum(max(level, 0) for level in levels.values())\n",
+        "        there = levels.get(line.sku, 0)\n",
+    ),
+    Sabotage(
+        "shelves: turn away who does not fit beside the others",
+        _MOVING,
+        "[change for change in self.ready if change[1].order_id not in moving]",
+        "[c for c in self.ready if c[1].order_id not in moving]\n"
+        "        self.rejected += [(before, reject(now, {})) for before, now in self.ready]\n"
+        "        self.ready = []",
+    ),
+    Sabotage(
+        "shelves: take a whole line of each when it is split",
+        _SHELVES,
+        "            portions[shelf] = min(there, quantity)\n",
+        "            portions[shelf] = there\n",
+    ),
+    Sabotage(
+        "shelves: forget which one it was taken from",
+        _SHELVES,
+        "    noted = None if all(shelf == sku_of(shelf) for shelf in taken) else dict(taken)\n",
+        "    noted = None\n",
+    ),
+    Sabotage(
+        "shelves: put back on the first one",
+        _SHELVES,
+        "        back[sku if is_gone else shelf] += quantity\n",
+        "        back[sku] += quantity\n",
+    ),
+    Sabotage(
+        "shelves: put back on one that is gone",
+        _SHELVES,
+        "        is_gone = sku in stock and shelf not in stock[sku]\n",
+        "        is_gone = False\n",
+    ),
+    Sabotage(
+        "shelves: lose what is put back to one that is taken from",
         _RESERVATIONS,
-        "            return self._move_one_by_one(changes, context)\n",
-        "            return {}\n",
+        "            sums[shelf] = taken, put_back + quantity\n",
+        "            sums.setdefault(shelf, (taken, quantity))\n",
+    ),
+    Sabotage(
+        "shelves: look at the first one only",
+        _RESERVATIONS,
+        "for sku, n in counts.items() if n > 1 for key in",
+        "for sku, n in counts.items() if n > 9 for key in",
     ),
     # The tracker
     Sabotage(

@@ -23,6 +23,7 @@ from simulation.rooms import API, Rooms
 from simulation.rules import BOOKS, BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
+from simulation.shelves import Shelver, stand
 from simulation.story import Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
@@ -32,8 +33,8 @@ from simulation.workload import Plan, Workload
 from simulation.world import World
 
 _REDRIVES: Final = 4
-_HELD_SECONDS: Final = (0.012, 0.03)
-"""How long a transaction holds its items, by turns."""
+_HELD_SECONDS: Final = (0.012, 0.03, 0.3)
+"""How long a transaction holds its items, by turns; so long as the last that they often meet."""
 _REPLAYED: Final = 16
 """One in so many seeds has its events replayed when all is over."""
 _LATER_SECONDS: Final = 400 * 86_400
@@ -115,6 +116,7 @@ class Simulation:
         database: type[DynamoDB] = DynamoDB,
         coroutine: MakeCoroutine = Coroutine,
         *,
+        bus: type[Bus] = Bus,
         replays: bool = False,
         held_seconds: float = 0.0,
     ) -> None:
@@ -126,6 +128,7 @@ class Simulation:
             rooms: the handlers.
             database: what answers for DynamoDB.
             coroutine: what has handlers stop at each of their calls.
+            bus: what carries the events.
             replays: whether every event is replayed when all is over.
             held_seconds: how long a transaction holds its items.
         """
@@ -140,13 +143,11 @@ class Simulation:
         self._tables = database(
             topology.tables, topology.indexes, world.random, self._changed, self._holding
         )
-        for sku, available in self.plan.stock.items():
-            number = {"N": str(available)}
-            stock = {"sku": {"S": sku}, "available": number, "put_in": number}
-            self._tables.put("stock", stock)
+        stand(self._tables, plan)
+        self._shelver = Shelver(world, self._perform_on_tables, plan)
         self._processor = CardProcessor(world, self.plan.declined, self.plan.silent)
         self._topic = Topic(world)
-        self._bus = Bus(world, self._deliver, self._watch.published)
+        self._bus = bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
         self._lambdas = Lambdas(
@@ -194,6 +195,7 @@ class Simulation:
             return Violation(ENDS, "the pipeline never comes to rest")
         finally:
             self._lambdas.end_all()
+            self._shelver.end()
         return None
 
     @property
@@ -204,6 +206,7 @@ class Simulation:
     def _play(self) -> None:
         """Let happen what has faults in it."""
         self._workload.begin()
+        self._shelver.begin()
         self._schedule.begin(self.plan.seconds)
         self._circuit.begin(self.plan.seconds)
         self.world.scheduler.run(self.plan.seconds)
@@ -238,10 +241,7 @@ class Simulation:
         """Have a function's call take effect."""
         match request.service:
             case "dynamodb":
-                try:
-                    return self._tables.perform(request)
-                finally:
-                    self._watch.balanced()
+                return self._perform_on_tables(request)
             case "events":
                 return self._bus.perform(request, invocation.function)
             case "sqs":
@@ -253,6 +253,12 @@ class Simulation:
                 return self._processor.perform(request)
             case service:
                 return self._others[service](request)
+
+    def _perform_on_tables(self, request: Request) -> Any:  # noqa: ANN401
+        try:
+            return self._tables.perform(request)
+        finally:
+            self._watch.balanced()
 
     def _log_events(self, request: Request) -> dict[str, list[dict[str, Any]]]:
         """``FilterLogEvents`` for warnings."""

@@ -12,12 +12,13 @@ from simulation.asynchronous import Attempt
 from simulation.bus import Event
 from simulation.coroutines import Asked, Raised, Returned
 from simulation.requests import Request
+from simulation.sealed import Sealed
 from simulation.witness import ApiAnswer, Change, Handled, Logged, Published, Update
 
 _NEVER_CHANGED: Final = {
     *(Change, Published, Handled, ApiAnswer, Update, Logged),
     *(Event, Attempt, Request, Asked, Returned, Raised),
-    *(type, FunctionType),
+    *(Sealed, type, FunctionType),
 }
 """The types of what stays as it was made: a copy has the same."""
 

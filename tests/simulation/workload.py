@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -32,6 +32,11 @@ _REFUSED: Final = frozenset({400, 404, 409})
 _TRIES: Final = 12
 _STRANGERS: Final = 0.05
 """The share of orders under whose id another publisher places a different one."""
+_SHELVED: Final = 0.25
+"""The share of SKUs that stand on several shelves at times."""
+_RUSHES: Final = 0.12
+"""The share of seeds in which one SKU is wanted all at once."""
+_RUSH_SECONDS: Final = 0.1
 _UNREADABLE_BODIES: Final = ("no JSON", "[]", '{"detail-type": "order.placed"}', "null")
 _UNREADABLE_DETAIL: Final = '{"order_id": "an order", "amount": -1}'
 
@@ -92,6 +97,10 @@ class Plan:
     """The orders for whose charge the card processor never answers."""
     seconds: float
     """How long there are faults."""
+    shelves: dict[str, int] = field(default_factory=dict)
+    """The SKUs that stand on several shelves at times, with how many at first."""
+    rush: frozenset[str] = frozenset()
+    """Orders for one SKU that come all at once."""
 
     def variants(self, order_id: str) -> Iterator[Order]:
         """The different orders that are sent under an id."""
@@ -104,7 +113,14 @@ class Plan:
     def draw(cls, random: Random) -> Plan:
         """Draw a seed's plan."""
         orders = [_order(random, f"order-{n}") for n in range(1, random.randint(3, 8) + 1)]
+        # Drawn apart, so that runs in which this does not happen stay as they were.
+        apart = Random(repr(orders))
+        shelves = {sku: apart.randint(1, 3) for sku in SKUS if apart.random() < _SHELVED}
+        rush = _rush(apart, len(orders) + 1) if apart.random() < _RUSHES else []
+        orders += rush
         return cls(
+            shelves=shelves,
+            rush=frozenset(order.order_id for order in rush),
             stock={sku: random.randint(1, 10) for sku in SKUS},
             orders={order.order_id: order for order in orders},
             declined=frozenset(o.order_id for o in orders if random.random() < 0.12),
@@ -123,6 +139,15 @@ def _order(random: Random, order_id: str) -> Order:
         currency=random.choice(("USD", "EUR")),
         lines={sku: random.randint(1, 4) for sku in skus},
     )
+
+
+def _rush(random: Random, first: int) -> list[Order]:
+    """Orders for one SKU."""
+    sku = random.choice(SKUS)
+    return [
+        Order(f"order-{n}", Decimal(5), "USD", {sku: random.randint(1, 2)})
+        for n in range(first, first + random.randint(5, 10))
+    ]
 
 
 def _is_of(detail_type: str, source: str) -> bool:
@@ -146,7 +171,11 @@ class Workload:
         """Put everything that clients and publishers will do on the agenda."""
         chance = self._world.random.random
         placed_at = {}
+        rush_at = self._moment(0.3) if self._plan.rush else 0.0
         for order in self._plan.orders.values():
+            if order.order_id in self._plan.rush:
+                placed_at[order.order_id] = self._rush(order, rush_at)
+                continue
             when = placed_at[order.order_id] = self._moment(0.5)
             if chance() < 0.7:
                 self._order_by_api(order, when)
@@ -155,16 +184,7 @@ class Workload:
                 if chance() < 0.2:
                     later = when + self._moment(0.4)
                     self._at(later, partial(self._publish, "order.placed", order.body()))
-            reason = {"order_id": order.order_id, "reason": "changed their mind"}
-            if chance() < 0.1:
-                self._at(
-                    self._moment(0.9),
-                    partial(self._publish, "order.cancel_requested", json.dumps(reason)),
-                )
-            if chance() < 0.12:
-                self._at(
-                    self._moment(0.9), partial(self._publish, "order.cancelled", json.dumps(reason))
-                )
+            self._change_mind(order)
         for target in sorted(self._readers()):
             if chance() < 0.15:
                 body = self._world.random.choice(_UNREADABLE_BODIES)
@@ -204,6 +224,30 @@ class Workload:
         if chance() < 0.25:
             cancel = partial(self._call, "DELETE", order.order_id, "", tries=_TRIES)
             self._at(when + self._moment(0.4), cancel)
+
+    def _change_mind(self, order: Order) -> None:
+        chance = self._world.random.random
+        reason = {"order_id": order.order_id, "reason": "changed their mind"}
+        if chance() < 0.1:
+            self._at(
+                self._moment(0.9),
+                partial(self._publish, "order.cancel_requested", json.dumps(reason)),
+            )
+        if chance() < 0.12:
+            self._at(
+                self._moment(0.9), partial(self._publish, "order.cancelled", json.dumps(reason))
+            )
+
+    def _rush(self, order: Order, at: float) -> float:
+        """Have an order placed among many; some of them are cancelled soon."""
+        chance = self._world.random.random
+        when = at + _RUSH_SECONDS * chance()
+        self._at(when, partial(self._publish, "order.placed", order.body()))
+        if chance() < 0.3:
+            reason = {"order_id": order.order_id, "reason": "changed their mind"}
+            cancel = partial(self._publish, "order.cancelled", json.dumps(reason))
+            self._at(when + self._moment(0.3), cancel)
+        return when
 
     def _at(self, seconds: float, action: Callable[[], None]) -> None:
         self._world.scheduler.after(seconds, action)

@@ -18,6 +18,7 @@ from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked
 from orderctl.pipeline.dead_letters import (
+    PER_SECOND,
     DeadLetterQueue,
     RedriveResult,
     UndeliverableError,
@@ -170,7 +171,11 @@ def list_queues(names: Names = (), /, *, as_json: Json = False, target: Target =
         ],
     )
     if any(depth for _, depth, _, _ in rows):
-        console.note(f"To send them back to where they came from: {paths.orderctl()} dlq redrive")
+        program = paths.orderctl()
+        console.note(
+            f"To see why they are parked: {program} dlq show. When the cause is gone, send them "
+            f"back to where they came from: {program} dlq redrive"
+        )
 
 
 @dlq.command(
@@ -432,16 +437,21 @@ def redrive(
     /,
     *,
     message_id: MessageId = None,
+    per_second: Annotated[
+        int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=500))
+    ] = PER_SECOND,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Send parked messages back to where they came from, and wait until that is done.
 
-    Redriving more than once does no harm: every effect happens once.
+    Look first why they are parked (`orderctl dlq show`): while the cause is there, they are parked
+    again. Redriving more than once does no harm: every effect happens once.
 
     Args:
         names: Which steps, such as payments. [default: all]
         message_id: Only this message: its id, or the start of it.
+        per_second: At most N messages a second, so that new orders do not wait behind them.
         as_json: Print one JSON object per line.
         target: Which stack.
 
@@ -453,7 +463,7 @@ def redrive(
         return
     with connect(target, changes=True) as pipeline:
         results = [
-            (queue.name, _redrive(queue, quiet=as_json))
+            (queue.name, _redrive(queue, per_second, quiet=as_json))
             for queue in _choose_queues(pipeline, names)
             if queue.depth()
         ]
@@ -469,11 +479,11 @@ def redrive(
         raise OrderctlError("\n  ".join(["Not everything was moved.", *failures]))
 
 
-def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> RedriveResult:
+def _redrive(queue: DeadLetterQueue, per_second: int, *, quiet: bool) -> RedriveResult:
+    with console.waiting(f"Redriving {queue.name}", shown=not quiet) as progress:
+        result = queue.redrive(progress, per_second)
     if quiet:
-        return queue.redrive()
-    with console.waiting(f"Redriving {queue.name}") as progress:
-        result = queue.redrive(progress)
+        return result
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")
     console.out().print(Text.assemble(mark, f"{queue.name}: {describe(result)}"))
     return result

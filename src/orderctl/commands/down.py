@@ -41,5 +41,7 @@ def down(*, as_json: Json = False) -> None:
         _JSON.show(Stopped(endpoint=stopped.endpoint if stopped else None))
     elif stopped:
         console.out().print(f"Stopped the local cloud at {stopped.endpoint}.")
+        if stopped.keep:
+            console.note(f"What was in it is kept: `{paths.orderctl()} up --keep` goes on with it.")
     else:
         console.out().print("No local cloud is running.")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter, validators
 
+from orderctl import paths
 from orderctl.commands import ORDERS, app
 from orderctl.errors import UsageError
 from orderctl.pipeline import reading
@@ -134,7 +135,7 @@ def orders(
     a reason are looked for in each order, half a read unit an order.
 
     Args:
-        stuck: Only orders that should have ended by now.
+        stuck: Only orders that should have ended by now, and those that are parked.
         minutes: Only orders placed more than N minutes ago; implies --stuck.
             [default: the stack's StuckAfterMinutes]
         all_: Orders of any status.
@@ -244,19 +245,35 @@ def _show_unfinished(stuck: bool, minutes: float | None, as_json: bool, target: 
             minutes = float(pipeline.stack.parameter("StuckAfterMinutes"))
         older_than = timedelta(minutes=minutes if stuck and minutes else 0)
         rows = _look(pipeline, now, older_than)
+        messages = 0 if rows else sum(pipeline.dead_letters.depths().values())
     if as_json:
         _JSON.show(rows)
     elif rows:
         console.table(_UNFINISHED_HEADER, [_cells(row) for row in rows])
     else:
         console.out().print("No order is stuck." if stuck else "All orders are finished.")
+        if messages:
+            what = "1 message is" if messages == 1 else f"{messages} messages are"
+            console.note(
+                f"But {what} parked, which no unfinished order waits for: "
+                f"{paths.orderctl()} dlq list"
+            )
 
 
 def _look(pipeline: Pipeline, now: datetime, older_than: timedelta) -> list[Unfinished]:
-    found = pipeline.orders.unfinished(now - older_than)
+    """The orders that have not ended and are old enough, or parked."""
+    parked = _parked(pipeline)
+    orders = pipeline.orders
+    found = [
+        *orders.unfinished(now - older_than),
+        # A parked order is stuck, however young.
+        *(order for order in orders.find(list(parked)).values() if "unfinished" in order),
+    ]
+    found = sorted(
+        {o["order_id"]: o for o in found}.values(), key=lambda o: str(o.get("placed_at"))
+    )
     ids = [order["order_id"] for order in found]
-    payments, reservations = pipeline.orders.payments(ids), pipeline.orders.reservations(ids)
-    parked = _parked(pipeline) if found else {}
+    payments, reservations = orders.payments(ids), orders.reservations(ids)
     return [
         Unfinished(
             order_id=order["order_id"],

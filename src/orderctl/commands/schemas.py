@@ -1,4 +1,4 @@
-"""`orderctl schemas`: writes the contract for other languages than Python."""
+"""`orderctl schemas`: writes the contract, and the reference of the JSON output, to docs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from orderctl import paths
-from orderctl.commands import app
+from orderctl.commands import app, load
 from orderctl.contract.asyncapi import build_asyncapi
 from orderctl.contract.compatibility import find_breaks
 from orderctl.contract.openapi import build_openapi
 from orderctl.contract.schemas import PLACE_ORDER, VERSION, build_schemas
 from orderctl.errors import OrderctlError
-from orderctl.terminal import console
+from orderctl.terminal import console, json_reference
 
 DIRECTORY = paths.ROOT / "docs" / "schemas"
+REFERENCE = paths.ROOT / "docs" / "json.md"
 
 _VERSION_DIRECTORY = f"v{VERSION}"
 
 
 @app.command(help_epilogue="Example: orderctl schemas --check")
 def schemas(*, check: bool = False) -> None:
-    """Write the contract to docs/schemas: JSON Schemas, OpenAPI and AsyncAPI.
+    """Write JSON Schemas, OpenAPI and AsyncAPI to docs/schemas, and docs/json.md, in a checkout.
 
     A change that breaks those who use the contract is refused.
 
@@ -33,6 +34,8 @@ def schemas(*, check: bool = False) -> None:
     Raises:
         OrderctlError: A field was removed or narrowed; or with --check, some are out of date.
     """
+    if not paths.IS_CHECKOUT:
+        raise OrderctlError("This is not a checkout of the project, so there are no docs to write.")
     texts = build_texts()
     if breaks := list(find_all_breaks(DIRECTORY)):
         raise OrderctlError(
@@ -42,16 +45,18 @@ def schemas(*, check: bool = False) -> None:
             "publish what is new under a detail-type of its own."
         )
     outdated = find_outdated(texts, DIRECTORY)
+    reference = json_reference.write(load())
+    is_new = not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != reference
     where = paths.display_path(DIRECTORY)
-    if check and outdated:
-        raise OrderctlError(
-            f"Out of date with src/orders/events.py: {', '.join(outdated)} in {where}. "
-            "Run: make schemas"
-        )
+    if check and (outdated or is_new):
+        files = [f"{where}/{name}" for name in outdated] + [paths.display_path(REFERENCE)] * is_new
+        raise OrderctlError(f"Out of date with the code: {', '.join(files)}. Run: make schemas")
     if not check:
         _write(texts, outdated)
+        REFERENCE.write_text(reference, encoding="utf-8")
     changed = f", {len(outdated)} of them changed" if outdated else ""
     console.out().print(f"{len(texts)} documents in {where} are up to date{changed}.")
+    console.out().print(f"{paths.display_path(REFERENCE)} is up to date, too.")
 
 
 def build_texts() -> dict[str, str]:

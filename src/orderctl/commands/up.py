@@ -56,6 +56,10 @@ def up(
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
     with_console: Annotated[bool, Parameter(name="--console", negative="--no-console")] = True,
+    keep: bool = False,
+    transaction_ms: Annotated[
+        int, Parameter(metavar="MS", validator=validators.Number(gte=0, lte=1000))
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
@@ -65,6 +69,10 @@ def up(
         param: A parameter of the template, or @FILE with some in JSON; repeatable.
         detach: Leave it running and return when it is ready.
         with_console: Also start its console, a page in the browser.
+        keep: Go on with what the last `up --keep` has kept, and keep orders, stock, messages and
+            keys when it stops.
+        transaction_ms: How long a transaction of DynamoDB holds its items, in milliseconds. What
+            meets one gets a TransactionConflict, as on AWS, where a transaction takes some 10.
         as_json: Print JSON instead, when it is ready.
     """
     given = parse_parameters(param)
@@ -78,9 +86,17 @@ def up(
                 f"The local cloud of {left_over.started_at} was not stopped; removed what it left. "
                 f"Its log is now {paths.display_path(directory.previous_log)}."
             )
+        if keep:
+            port = lifecycle.kept_port(directory, port)
         ports = lifecycle.free_ports(port)
         first = next(ports)  # one that is taken is an error before anything is begun
-        cloud = LocalCloud(directory, ports=chain([first], ports), detached=detach)
+        cloud = LocalCloud(
+            directory,
+            ports=chain([first], ports),
+            detached=detach,
+            keep=keep,
+            transaction_ms=transaction_ms,
+        )
         launch(cloud, running, template, given)
         if with_console:
             open_beside(cloud, running)

@@ -2,7 +2,8 @@
 
 The caller chooses the root credentials and passes them as AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY. The server listens on 127.0.0.1 only, keeps its state in memory, and leaves
-nothing behind: no process, no file. `GET /_orderctl/health` answers {"instance": ID}.
+nothing behind: no process, and no file but its state if it is told to keep it.
+`GET /_orderctl/health` answers {"instance": ID}.
 """
 
 import argparse
@@ -18,12 +19,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from orderctl.localcloud import kept
 from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 
 # Functions inherit this process's environment from MiniStack. Nothing of the user's own environment
@@ -42,9 +45,13 @@ def main() -> None:
     temporary = tempfile.mkdtemp(prefix="orderctl-")
     status = 0
     try:
-        _set_environment(arguments.port, temporary)
+        _set_environment(arguments.port, temporary, keep=arguments.keep is not None)
+        if arguments.keep:
+            kept.load(arguments.keep, Path(os.environ["STATE_DIR"]))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+            runner.run(_serve(arguments))
+        if arguments.keep:
+            _save(arguments)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -62,12 +69,21 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--instance", required=True, help="returned by the health check")
     parser.add_argument(
+        "--transaction-ms",
+        type=float,
+        default=0.0,
+        help="how long a transaction of DynamoDB holds its items",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIRECTORY", help="keep the state there, and go on with it"
+    )
+    parser.add_argument(
         "--exit-with-parent", action="store_true", help="exit when standard input closes"
     )
     return parser.parse_args()
 
 
-def _set_environment(port: int, temporary: str) -> None:
+def _set_environment(port: int, temporary: str, *, keep: bool) -> None:
     """Set what MiniStack reads when it is imported, and what functions inherit."""
     given = dict(os.environ)
     region = given.get("AWS_DEFAULT_REGION", "us-east-1")
@@ -91,7 +107,7 @@ def _set_environment(port: int, temporary: str) -> None:
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            "PERSIST_STATE": "0",
+            "PERSIST_STATE": str(int(keep)),
             "LOG_LEVEL": "WARNING",
             "TZ": "UTC",
             # All files go here; main() removes them.
@@ -103,7 +119,29 @@ def _set_environment(port: int, temporary: str) -> None:
     tempfile.tempdir = None  # so that it is read again
 
 
-async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
+def _save(arguments: argparse.Namespace) -> None:
+    """Keep the state for the next local cloud.
+
+    Nobody could continue a deployment that is interrupted, so then what was kept before stays.
+    """
+    from ministack import app as ministack_app  # noqa: PLC0415
+    from ministack.core import persistence  # noqa: PLC0415
+    from ministack.services import cloudformation  # noqa: PLC0415
+
+    if any(s["StackStatus"].endswith("_IN_PROGRESS") for s in cloudformation._stacks.all_values()):
+        logging.getLogger(__name__).warning("the stack was being changed: nothing was kept")
+        return
+    persistence.save_all(ministack_app._build_persistence_save_dict())
+    of = kept.Kept(
+        kept.this_version(),
+        arguments.port,
+        os.environ["AWS_ACCESS_KEY_ID"],
+        os.environ["AWS_SECRET_ACCESS_KEY"],
+    )
+    kept.save(arguments.keep, of, Path(os.environ["STATE_DIR"]))
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
     # Imported only now: these modules read the environment when they are loaded.
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
@@ -111,7 +149,7 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
 
     server = _Server(
         uvicorn.Config(
-            build_app(instance),
+            build_app(arguments.instance, arguments.transaction_ms / 1000),
             http=_Protocol,
             ws="none",
             lifespan="on",
@@ -125,10 +163,10 @@ async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
             reset_contextvars=True,  # no request sees who sent the one before
         )
     )
-    stop = _stop_event(exit_with_parent)
+    stop = _stop_event(arguments.exit_with_parent)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+        listener.bind((LOOPBACK, arguments.port))
         serving = asyncio.create_task(server.serve([listener]))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -45,13 +45,13 @@ def places(history: Sequence[Mapping[str, Any]]) -> list[datetime]:
     A decision follows from all that was noted before it.
     """
     found: list[datetime] = []
-    for step in history:
-        kind = step.get("type")
-        causes = _CAUSES.get(kind, frozenset()) if isinstance(kind, str) else frozenset()
+    kinds = [reading.to_text(step.get("type")) for step in history]
+    for step, kind in zip(history, kinds, strict=True):
+        causes = _CAUSES.get(kind, frozenset())
         before = [
             key
             for number, key in enumerate(found)
-            if number == 0 or kind in _DECISIONS or history[number].get("type") in causes
+            if number == 0 or kind in _DECISIONS or kinds[number] in causes
         ]
         found.append(max([place(reading.parse_time(step.get("at"))), *before]))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orderctl.pipeline.steps import STEPS, Step
 from orders.aws.items import UnreadableRecordError
@@ -78,6 +78,8 @@ class Health:
     oldest_unfinished: timedelta | None
     alarms: Mapping[str, str]
     """The state of each, by its name."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What each means, and which section of docs/operations.md says what to do."""
 
     @property
     def ringing(self) -> list[str]:
@@ -99,11 +101,11 @@ class Metrics:
     """Times and values, by the dimension's value and the metric's name."""
 
     def add(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
-        """Ask for a metric, with the dimension that it has."""
+        """Have a metric fetched, with one of its statistics."""
         self.queries.append((namespace, metric, dimension, stat))
 
     def fetch(self, cloudwatch: CloudWatchClient, start: datetime, end: datetime) -> None:
-        """Read what was asked for."""
+        """Read the metrics of a span of time."""
         pages = cloudwatch.get_paginator("get_metric_data")
         for first in range(0, len(self.queries), _AT_ONCE):
             some = self.queries[first : first + _AT_ONCE]
@@ -182,6 +184,7 @@ def look(
     """
     metrics = metrics or read_metrics(pipeline, now, window)
     functions = _functions(pipeline)
+    alarms = pipeline.alarms.all()
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
@@ -191,7 +194,8 @@ def look(
         ),
         unfinished=unfinished,
         oldest_unfinished=now - oldest if oldest else None,
-        alarms=pipeline.alarms.states(),
+        alarms={name: alarm.state for name, alarm in alarms.items()},
+        advice={name: alarm.description for name, alarm in alarms.items()},
     )
 
 
@@ -241,57 +245,6 @@ def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
     for logical_id in (step.queue, step.dead_letter_queue):
         if logical_id:
             yield pipeline.queue(logical_id).name
-
-
-def facts(health: Health) -> dict[str, Any]:
-    """The state of the pipeline as JSON."""
-    return {
-        "at": health.at.isoformat(),
-        "window_seconds": int(health.window.total_seconds()),
-        "steps": [
-            {
-                "step": step.name,
-                "function": step.function,
-                **{metric.lower(): step.calls.get(metric) for metric in _TOTALS if step.function},
-                "counts": dict(step.counts),
-                "queue": _depth_facts(step.queue),
-                "parked": _depth_facts(step.parked),
-                "event_source": step.state,
-                "circuit": _circuit_facts(step.circuit),
-            }
-            for step in health.steps
-        ],
-        "unfinished_orders": health.unfinished,
-        "oldest_unfinished_seconds": _seconds(health.oldest_unfinished),
-        "alarms": dict(health.alarms),
-        "paused": health.paused,
-    }
-
-
-def _circuit_facts(circuit: Circuit | None) -> dict[str, Any] | None:
-    if circuit is None:
-        return None
-    return {
-        "state": circuit.state,
-        "since": circuit.since.isoformat() if circuit.since else None,
-        "reason": circuit.reason,
-        "on_hold_since": circuit.on_hold.isoformat() if circuit.on_hold else None,
-    }
-
-
-def _depth_facts(depth: Depth | None) -> dict[str, Any] | None:
-    if depth is None:
-        return None
-    return {
-        "name": depth.queue,
-        "waiting": depth.waiting,
-        "at_work": depth.at_work,
-        "oldest_seconds": _seconds(depth.oldest),
-    }
-
-
-def _seconds(length: timedelta | None) -> int | None:
-    return None if length is None else int(length.total_seconds())
 
 
 def names(alarms: Mapping[str, str], state: str) -> Sequence[str]:

@@ -93,7 +93,8 @@ def whole_number(value: object) -> int | None:
     if not isinstance(value, Decimal | str | int):
         return None
     try:
-        number = Decimal(value)
+        # A float is what the API's JSON says: the shortest text is the amount.
+        number = Decimal(str(value) if isinstance(value, float) else value)
     except ArithmeticError:
         return None
     # DynamoDB's largest number is below 1E126; 1E999999999 would take a gigabyte.
@@ -123,7 +124,8 @@ def amount(record: Mapping[str, Any]) -> str:
     if value == "":
         return ""
     try:
-        number = Decimal(value)
+        # A float is what the API's JSON says: the shortest text is the amount.
+        number = Decimal(str(value) if isinstance(value, float) else value)
     except (TypeError, ValueError, ArithmeticError):
         return f"amount {UNREADABLE}"
     if not number.is_finite() or number.adjusted() > _MOST_DIGITS:

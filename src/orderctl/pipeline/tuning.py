@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import statistics
 import time
-import tomllib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,15 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from orderctl import paths
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
+from orderctl.pipeline.capacity import bill
 from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
-
-PRICES = paths.ROOT / "bench" / "prices.toml"
 
 _REPORTED: Final = {"LogFormat": "JSON", "SystemLogLevel": "INFO"}
 """With these settings Lambda logs a report of every invocation."""
@@ -202,6 +199,6 @@ def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> boo
 
 
 def prices() -> dict[str, float]:
-    """Lambda's prices, from the table in bench/."""
-    table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
+    """Lambda's prices."""
+    table: dict[str, dict[str, float]] = bill.prices()
     return table["lambda"]

@@ -61,6 +61,7 @@ def launch(
         template: What to deploy.
         parameters: The template's parameters.
     """
+    lifecycle.check_installed()
     with console.step("Packaging the functions", "Packaged the functions") as step:
         artifact = package.build(Machine.this_machine())
         step.detail = f"{artifact.size / 1e6:.1f} MB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,14 +28,19 @@ Since = Annotated[str, Parameter(metavar="TIME")]
 Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE")]
 
 
+def _context_names(_context: object) -> Sequence[str]:
+    return contexts.names()
+
+
+ContextName = Annotated[str | None, Parameter(metavar="NAME", completer=_context_names)]
+
+
 @Parameter(name="*", group=Group("Which stack", sort_key=100))
 @dataclass(frozen=True, slots=True)
 class Target:
     """Which stack a command works on; `connection.choose_account` finds the way to it."""
 
-    context: Annotated[
-        str | None, Parameter(metavar="NAME", completer=lambda _context: contexts.names())
-    ] = None
+    context: ContextName = None
     """A context, as `orderctl context list` names it. [env var: ORDERCTL_CONTEXT]"""
     stack: Annotated[str | None, Parameter(metavar="NAME")] = None
     """The stack, on AWS unless --local is given. [env var: ORDERCTL_STACK]"""

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from orderctl.commands import load
-from orderctl.pipeline.steps import CONSUMERS
 from support.command_line import commands, run_here
 
 
@@ -52,9 +51,7 @@ def test_every_option_is_explained(command: str) -> None:
     [
         ("orderctl wa", ["watch"]),
         ("orderctl dlq p", ["purge"]),
-        ("orderctl pause ", list(CONSUMERS)),
         ("orderctl logs pay", ["payments"]),
-        ("orderctl dlq redrive order", ["order-updates"]),
         ("orderctl status --context l", ["local"]),
         ("orderctl replay --rule order-c", ["order-cancelled", "order-confirmed"]),
     ],

@@ -255,3 +255,8 @@ def test_an_environment_is_unset_by_the_names_of_the_template(
     *_, path, unset = run_here("env", "--unset").stdout.splitlines()
     assert path == "export PATH=/usr/bin"
     assert {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "API_ID", "PAYMENTS_DLQ"} <= set(unset.split())
+
+
+def test_a_region_that_cannot_be_is_refused() -> None:
+    with pytest.raises(OrderctlError, match="no where"):
+        reach(Context(stack="x", region="no where"))

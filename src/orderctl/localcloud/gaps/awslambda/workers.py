@@ -18,6 +18,7 @@ import json
 import os
 import select
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ _MARK = f"sys.stderr.write({_END!r}); sys.stderr.flush()\n"
 _LOADED = '        _real_stdout.write(json.dumps({"status": "ready"'
 _ANSWERED = "        _real_stdout.flush()\n\nrun()"
 _CHUNK = 65536
+_SOON_SECONDS = 0.05
 
 
 class _DiedError(Exception):
@@ -75,29 +77,31 @@ class _Output:
             TimeoutError: It was not there at the deadline.
             _DiedError: The process ended.
         """
-        buffers = {
-            self.process.stdout.fileno(): self._answer,
-            self.process.stderr.fileno(): self.log,
-        }
-        readable = select.poll()
-        for descriptor in buffers:
-            readable.register(descriptor, select.POLLIN)
-        response = None
-        while response is None or _END.encode() not in self.log:
-            waits = max(0.0, deadline - time.monotonic())
-            ready = readable.poll(waits * 1000)
-            if not ready and not waits:
+        response, log = self.process.stdout.fileno(), self.process.stderr.fileno()
+        buffers = {response: self._answer, log: self.log}
+        # A line of the log wakes nobody while the response may come soon, with the rest of the log.
+        _readable([response], min(deadline, time.monotonic() + _SOON_SECONDS))
+        while (answer := _response(self._answer)) is None or _END.encode() not in self.log:
+            ready = _readable(buffers, deadline)
+            if not ready:
                 raise TimeoutError
-            for descriptor, _ in ready:
+            for descriptor in ready:
                 data = os.read(descriptor, _CHUNK)
                 buffers[descriptor] += data
                 if not data:
-                    readable.unregister(descriptor)
                     del buffers[descriptor]
-            response = response or _response(self._answer)
             if not buffers:
                 raise _DiedError
-        return response
+        return answer
+
+
+def _readable(descriptors: Iterable[int], deadline: float) -> list[int]:
+    """Those that can be read; none if there is none until the deadline."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    milliseconds = max(0.0, deadline - time.monotonic()) * 1000
+    return [descriptor for descriptor, _ in poll.poll(milliseconds)]
 
 
 def _response(answer: bytearray) -> dict[str, Any] | None:
