@@ -33,7 +33,8 @@ HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
+    # With no-referrer a browser would send its own forms with the origin "null".
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 """What every answer says about itself."""

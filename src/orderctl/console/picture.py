@@ -403,7 +403,7 @@ def _draw_rail(card: _Card | None, box: _Box) -> Node:
 
 def _draw_card(card: _Card, box: _Box) -> Element:
     chip, tone = card.chip
-    return h.g(class_=["card", card.tone])[
+    return h.g(class_=["card", card.tone], data_step=card.step.name)[
         h.title[card.said()],
         h.rect(".box", x=box.x, y=box.y, width=box.width, height=box.height, rx="10"),
         h.text(".name", x=box.x + _PADDING, y=box.y + 26)[card.step.name],
