@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from orderctl.console import (
     changes,
     dead_letters_page,
+    film,
     flow_page,
     operate_page,
     order_page,
@@ -130,6 +131,8 @@ class _Console:
             self._page("/dead-letters", "Dead letters", self._dead_letters),
             self._page("/dead-letters/{queue}/{message}", "Dead letter", self._dead_letter),
             self._page("/operate", "Operate", self._operate),
+            self._page("/film", "Film", self._film),
+            Route("/film/story", self._story),
             *(self._change(path, change) for path, change in CHANGES.items()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
@@ -198,6 +201,16 @@ class _Console:
 
     def _operate(self, _request: Request) -> Node:
         return operate_page.page(self._setting, operate_page.look(self._pipelines), self._snapshot)
+
+    def _film(self, request: Request) -> Node:
+        if not film.is_there():
+            return film.missing()
+        return film.page(film.Choice.of(request.query_params), film.sabotages())
+
+    def _story(self, request: Request) -> Response:
+        choice = film.Choice.of(request.query_params)
+        text = self._shared.get(f"story {choice}", lambda: json.dumps(film.story(choice)))
+        return Response(text, media_type="application/json")
 
     def _page(self, path: str, title: str, show: Show) -> Route:
         """A page that reads the pipeline, in a thread; those who ask at once share the answer."""

@@ -17,6 +17,7 @@ PAGES = (
     ("/orders", "Orders"),
     ("/dead-letters", "Dead letters"),
     ("/operate", "Operate"),
+    ("/film", "Film"),
 )
 
 
