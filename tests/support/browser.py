@@ -43,7 +43,13 @@ def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) ->
     with listen(None) as listener:
         port = listener.getsockname()[1]
         options = app.Options(
-            "order-pipeline", "a test", ON_LOCAL_CLOUD, may_change, port, key, defects.append
+            "order-pipeline",
+            "the local cloud",
+            ON_LOCAL_CLOUD,
+            may_change,
+            port,
+            key,
+            defects.append,
         )
         thread = threading.Thread(
             target=server.serve,

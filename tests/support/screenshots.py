@@ -17,8 +17,8 @@ from orderctl.pipeline import Pipeline
 from support.browser import chromium, opened, served
 
 _IMAGES = paths.ROOT / "docs" / "images"
-_ORDERS = 90
-_A_SECOND = 6
+_ORDERS = 150
+_A_SECOND = 5
 _HEIGHT = 640
 
 
@@ -39,7 +39,9 @@ def main() -> None:
             with opened(browser, address) as page:
                 page.locator("#picture-wide").wait_for()
                 sending.start()
-                page.wait_for_timeout(10_000)
+                confirmed = page.locator("#picture-wide .card[data-step=tracker] .value")
+                confirmed.filter(has_text="/min").first.wait_for()
+                page.wait_for_timeout(5_000)
                 page.locator(".dots.wide .dot").nth(3).wait_for()
                 _take(page, "flow")
             with opened(browser, address, width=400, dark=True) as page:

@@ -73,6 +73,7 @@ def console(
             port=number,
             key=key,
             report=terminal.report_defect,
+            practises=local,
         )
         address = key.address(number)
 

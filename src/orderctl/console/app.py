@@ -55,6 +55,7 @@ CHANGES: Final[dict[str, Change]] = {
     "/operate/consumer": operate_page.switch_consumer,
     "/operate/stock": operate_page.change_stock,
     "/operate/replay": operate_page.start_replay,
+    "/operate/incident": operate_page.start_incident,
 }
 """What each form's address does."""
 
@@ -75,6 +76,8 @@ class Options:
     key: Key
     report: Callable[[BaseException], None]
     """Is told of a defect of the console itself."""
+    practises: bool = False
+    """Whether something may go wrong on purpose: in the local cloud."""
 
 
 def build(open_pipeline: Open, options: Options) -> ASGIApp:
@@ -94,6 +97,7 @@ class _Console:
             where=options.where,
             form_token=options.key.form_token,
             may_change=options.may_change,
+            practises=options.practises,
         )
         self._report = options.report
         self._pipelines = Pipelines(open_pipeline)
@@ -225,6 +229,8 @@ class _Console:
 
     def _change(self, path: str, change: Change) -> Route:
         async def endpoint(request: Request) -> Response:
+            if change is operate_page.start_incident and not self._setting.practises:
+                raise HTTPException(HTTPStatus.FORBIDDEN, "Incidents are for the local cloud.")
             self._shared.forget()
             return await changes.carry_out(
                 request, self._setting, self._pipelines, self._notes, change

@@ -81,6 +81,7 @@ def _serve(listener: socket.socket, state: LocalState, key: Key) -> None:
         port=listener.getsockname()[1],
         key=key,
         report=report_defect,
+        practises=True,
     )
 
     def open_pipeline() -> Pipeline:

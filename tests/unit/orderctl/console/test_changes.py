@@ -137,5 +137,11 @@ def test_a_failure_is_a_page_that_says_what_to_do(console: Console) -> None:
     assert "Traceback" not in answer.text
 
 
+def test_incidents_are_for_the_local_cloud(console: Console) -> None:
+    sent = order(incident="poison", seconds="1")
+
+    assert console().post("/operate/incident", data=sent).status_code == 403
+
+
 def test_reasons_that_differ_in_the_try_are_one_group() -> None:
     assert alike("charge failed: no answer (try 3)") == alike("charge failed: no answer (try 2)")
