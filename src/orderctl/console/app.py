@@ -229,7 +229,8 @@ class _Console:
 
     def _change(self, path: str, change: Change) -> Route:
         async def endpoint(request: Request) -> Response:
-            if change is operate_page.start_incident and not self._setting.practises:
+            may_not = self._setting.may_change and not self._setting.practises
+            if may_not and change is operate_page.start_incident:
                 raise HTTPException(HTTPStatus.FORBIDDEN, "Incidents are for the local cloud.")
             self._shared.forget()
             return await changes.carry_out(
