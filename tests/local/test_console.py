@@ -52,7 +52,7 @@ def test_an_order_is_placed_and_followed_to_its_end(
 
 
 @pytest.mark.long
-def test_a_dead_letter_is_seen_changed_and_redriven(
+def test_a_dead_letter_is_seen_changed_redriven_and_purged(
     browser: Browser, address: str, pipeline: PipelineUnderTest
 ) -> None:
     body = {"detail-type": "order.placed", "detail": {"order_id": "parked-1", "why": IN_A_MESSAGE}}
@@ -65,6 +65,12 @@ def test_a_dead_letter_is_seen_changed_and_redriven(
         page.locator("textarea").fill(changed)
         page.get_by_role("button", name="Redrive the changed copy").click()
         page.get_by_text("as you changed it").wait_for()
+        eventually(queue.depth)  # it is no order yet, and is parked again
+        page.goto(address.partition("?")[0] + "dead-letters")
+        page.get_by_text("Purge payments-dlq").click()
+        page.get_by_label("To confirm, type payments-dlq").fill("payments-dlq")
+        page.get_by_role("button", name="Delete for good").click()
+        page.get_by_text("Deleted 1 from payments-dlq.").wait_for()
     eventually(lambda: not queue.depth())
 
 
