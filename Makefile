@@ -93,6 +93,9 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
 
+screenshots: setup ## make the pictures of the console in docs/images from a real run; needs Debian's chromium
+	@PYTHONPATH=tests:. $(BIN)/python -m support.screenshots
+
 schemas: setup ## write docs/schemas and docs/json.md; fails if a field of an event was removed or narrowed
 	@$(BIN)/orderctl schemas
 
@@ -117,4 +120,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage burst explore
+.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage burst explore screenshots

@@ -216,6 +216,15 @@ class LocalCloud:
         self._record(replace(self.state, outputs=outputs, ready=True))
         return self.outputs
 
+    @property
+    def directory(self) -> StateDirectory:
+        """Where it is recorded."""
+        return self._home
+
+    def note_console(self, address: str) -> None:
+        """Record the address of the console beside it."""
+        self._record(replace(self.state, console=address))
+
     def detach(self) -> None:
         """Leave it running on its own; `orderctl down` stops it."""
         self._record(replace(self.state, detached=True))
