@@ -7,6 +7,9 @@ CHECKOV := .venv-checkov
 CONTRACT := .venv-contract
 DOCS := .venv-docs
 BENCH_STAMP := .venv/.bench-ready
+# In the order of their folders, so that the files that wait much come first and many short ones last. Otherwise pytest-xdist begins with
+# the files that have the most tests, and at the end waits for the slowest.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,10 +28,10 @@ run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check 
 	@$(BIN)/orderctl run
 
 test: setup lint security ## run every check, and every test but the longest
-	$(BIN)/pytest -n auto --dist loadfile -m "not long"
+	$(BIN)/pytest $(PARALLEL) -m "not long"
 
 test-long: setup ## run the tests that take their time, and that `make test` leaves out
-	$(BIN)/pytest -n auto --dist loadfile -m long
+	$(BIN)/pytest $(PARALLEL) -m long
 
 test-aws: setup ## run the end-to-end tests against a deployed stack (not production): STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }

@@ -150,9 +150,8 @@ class Simulation:
         self._bus = bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
-        self._lambdas = Lambdas(
-            world, rooms, Faults(world, _targets(topology)), self._perform, coroutine
-        )
+        self._faults = Faults(world, _targets(topology))
+        self._lambdas = Lambdas(world, rooms, self._faults, self._perform, coroutine)
         self._asynchronous = AsynchronousInvocations(world, self._lambdas, self._queues)
         for function in topology.functions.values():
             if function.queue:

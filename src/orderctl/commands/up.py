@@ -56,7 +56,7 @@ def up(
     keep: bool = False,
     transaction_ms: Annotated[
         int, Parameter(metavar="MS", validator=validators.Number(gte=0, lte=1000))
-    ] = 0,
+    ] = lifecycle.TRANSACTION_MS,
     as_json: Json = False,
 ) -> None:
     """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
@@ -68,7 +68,7 @@ def up(
         keep: Go on with what the last `up --keep` has kept, and keep orders, stock, messages and
             keys when it stops.
         transaction_ms: How long a transaction of DynamoDB holds its items, in milliseconds. What
-            meets one gets a TransactionConflict, as on AWS, where a transaction takes some 10.
+            meets one gets a TransactionConflict, as on AWS.
         as_json: Print JSON instead, when it is ready.
     """
     given = parse_parameters(param)
