@@ -54,7 +54,7 @@ TARGETS: Final = {
         "unit/aws/test_items.py",
         "unit/order_api",
     ),
-    "orders.audit.decisions": ("unit/audit/test_decisions.py",),
+    "orders.audit.decisions": ("unit/audit/test_decisions.py", "unit/audit/test_handler.py"),
     "orders.audit.history": ("unit/audit/test_history.py",),
     "orders.aws.sqs": ("unit/aws/test_sqs.py", "unit/tracker/test_handler.py", "unit/payments"),
     "orders.aws.dynamodb": ("unit/aws/test_dynamodb.py", "unit/aws/test_items.py"),

@@ -404,3 +404,16 @@ class TestWhatStays:
         house.record("o1", 6)
         aws.line(house.dynamodb).before("UpdateItem", other_run)
         assert (house.run(), len(other)) == ([], 1)
+
+    def test_a_line_of_the_log_that_is_no_json_says_nothing(self, house: House) -> None:
+        body = json.dumps(order_placed("o1"))
+        house.park(body)
+        house.logs.put_log_events(
+            logGroupName=LOG_GROUP,
+            logStreamName="s",
+            logEvents=[
+                {"timestamp": int(datetime.now(UTC).timestamp() * 1000), "message": '"WARNING" o1'}
+            ],
+        )
+        house.run()
+        assert house.taken(house.queue) == [(body, "1")]

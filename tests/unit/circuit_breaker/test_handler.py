@@ -368,6 +368,7 @@ def test_what_another_run_has_settled_is_left_alone(house: House) -> None:
         return look()
 
     house.get_event_source_mapping = settled_meanwhile  # type: ignore[method-assign]
+    house.refuses = "it is called"
     house.minute_passes()
     assert house.state == "Disabled"
 

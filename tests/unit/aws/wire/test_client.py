@@ -241,3 +241,21 @@ def test_a_redirect_is_no_answer(waited: list[float]) -> None:
 def test_an_operation_is_looked_up_once() -> None:
     client, _ = dynamodb(FINE)
     assert client.get_item is client.get_item
+
+
+def test_a_function_is_not_called_twice(waited: list[float]) -> None:
+    client, wire = Client("lambda"), Wire(Answer(503, {}, b"{}"))
+    client.transport = wire
+    with pytest.raises(AwsError):
+        client.invoke(FunctionName="f", Payload=b"{}")
+    assert (len(wire.requests), waited) == (1, [])
+
+
+def test_a_clock_that_was_set_is_not_the_reason_again(waited: list[float]) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    refused = Answer(400, {"date": date}, b'{"__type":"a#SignatureDoesNotMatch"}')
+    client, wire = dynamodb(refused, FINE, refused)
+    assert client.get_item(**KEY) == {}
+    with pytest.raises(AwsError, match="SignatureDoesNotMatch"):
+        client.get_item(**KEY)
+    assert len(wire.requests) == 3
