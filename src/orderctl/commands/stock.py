@@ -15,6 +15,7 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
+from orderctl.terminal.completing import Quantities, Skus
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orderctl.terminal.results import Lines
@@ -66,7 +67,7 @@ _LEVELS, _CHANGED = Lines(Level), Lines(Changed)
 @stock.command(name="list", help_epilogue="Example: orderctl stock list mug tea")
 @_LEVELS.of_command
 def list_stock(
-    skus: tuple[str, ...] = (),
+    skus: Skus = (),
     /,
     *,
     reserved: bool = False,
@@ -118,7 +119,7 @@ def _cell(value: str | int | None) -> str:
 @stock.command(name="set", help_epilogue="Example: orderctl stock set mug=100 tea=50")
 @_CHANGED.of_command
 def put(
-    pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
+    pairs: Quantities,
     /,
     *,
     was: Annotated[int | None, Parameter(metavar="N")] = None,
@@ -154,7 +155,7 @@ def put(
 @stock.command(help_epilogue="Example: orderctl stock add mug=24 tea=-3")
 @_CHANGED.of_command
 def add(
-    pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
+    pairs: Quantities,
     /,
     *,
     as_json: Json = False,
