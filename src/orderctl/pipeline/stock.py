@@ -198,7 +198,7 @@ class Stock:
         found: dict[str, Mapping[str, Any]] = {}
         keys: Any = [{"sku": {"S": key}} for key in shelf_keys(sku, MAX_SHELVES)]
         while keys:
-            answer = self._dynamodb.batch_get_item(
+            answer: Any = self._dynamodb.batch_get_item(
                 RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
             )
             found |= {item["sku"]["S"]: item for item in answer["Responses"][self._table]}
