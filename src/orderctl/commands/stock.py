@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orders.events import Sku
+from orders.stock import MAX_SHELVES
 
 _NOTHING = "-"
 _LARGEST = 10**15
@@ -87,6 +89,7 @@ def put(
     /,
     *,
     was: Annotated[int | None, Parameter(metavar="N")] = None,
+    shelves: Annotated[int | None, Parameter(metavar="N")] = None,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
@@ -100,18 +103,23 @@ def put(
     Args:
         pairs: The SKU and its new quantity; repeatable.
         was: Change it only if N are available now; for a single SKU.
+        shelves: Have it stand on N shelves, 1 to 50, so that orders for it do not wait for each
+            other. [default: as many as now]
         as_json: Print JSON instead.
         target: Which stack.
 
     Raises:
-        OrderctlError: An argument is not of the form SKU=N, or not every SKU was changed.
+        OrderctlError: An argument is not of the form SKU=N, a number is out of its range, or not
+            every SKU was changed.
     """
     new = quantities(pairs, least=0)
     if was is not None and len(new) > 1:
         raise OrderctlError("--was can be used with a single SKU only.")
 
+    check_shelves(shelves, "--shelves")
+
     def change(pipeline: Pipeline, sku: str) -> tuple[int | None, int]:
-        return pipeline.stock.put(sku, new[sku], was), new[sku]
+        return pipeline.stock.put(sku, new[sku], was, shelves), new[sku]
 
     _change(new, change, as_json, target)
 
@@ -126,7 +134,8 @@ def add(
 ) -> None:
     """Add to what is available of a SKU, or take away from it with a negative N.
 
-    Safe while orders flow: it is a single write, and never goes below 0.
+    Safe while orders flow: it is a single transaction, and never goes below 0. What is added to a
+    SKU with several shelves is divided among them.
 
     Args:
         pairs: The SKU and how many to add; repeatable.
@@ -143,6 +152,70 @@ def add(
         return before, before + differences[sku]
 
     _change(differences, change, as_json, target)
+
+
+@stock.command(name="shelves", help_epilogue="Example: orderctl stock shelves mug --count 20")
+def show_shelves(
+    sku: Annotated[str, Parameter(name="SKU")],
+    /,
+    *,
+    count: Annotated[int | None, Parameter(metavar="N")] = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """List how much of a SKU is available on each of its shelves, or change their number.
+
+    Orders for a SKU with one shelf wait for each other, one transaction at a time. On several
+    shelves they do not. The number can be changed while orders flow: each step is a transaction.
+    New shelves get their share of what is on the first one.
+
+    Args:
+        sku: The SKU.
+        count: Have it stand on N shelves, 1 to 50.
+        as_json: Print JSON instead.
+        target: Which stack.
+
+    Raises:
+        OrderctlError: There is no such SKU, or orders kept changing it.
+    """
+    check_sku(sku, sku)
+    check_shelves(count, "--count")
+    with connect(target) as pipeline:
+        there = pipeline.stock.set_shelves(sku, count) if count else pipeline.stock.shelves(sku)
+    rows = [{"shelf": key, "available": level} for key, level in there.levels.items()]
+    if as_json:
+        console.json_document(rows)
+        return
+    console.table(("shelf", "available"), [[_cell(cell) for cell in row.values()] for row in rows])
+    if there.lost:
+        console.note(
+            f"No order is served from {', '.join(there.lost)}. To put it where one is: "
+            f"orderctl stock shelves {shlex.quote(sku)} --count {there.count}"
+        )
+
+
+def check_sku(sku: str, argument: str) -> None:
+    """Check what is meant to be a SKU.
+
+    Raises:
+        OrderctlError: it is none; the argument that it was given in is named.
+    """
+    try:
+        msgspec.convert(sku, Sku)
+    except msgspec.ValidationError:
+        raise OrderctlError(
+            f"{argument!r}: a SKU is 1 to 64 printable ASCII characters without spaces."
+        ) from None
+
+
+def check_shelves(count: int | None, option: str) -> None:
+    """Check a number of shelves.
+
+    Raises:
+        OrderctlError: it is out of its range.
+    """
+    if count is not None and not 1 <= count <= MAX_SHELVES:
+        raise OrderctlError(f"{option} must be from 1 to {MAX_SHELVES}, and is {count}.")
 
 
 def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
@@ -166,12 +239,7 @@ def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
             raise OrderctlError(f"{pair!r}: {text!r} is not a whole number.") from None
         if not least <= quantity <= _LARGEST:
             raise OrderctlError(f"{pair!r}: the quantity must be from {least} to {_LARGEST}.")
-        try:
-            msgspec.convert(sku, Sku)
-        except msgspec.ValidationError:
-            raise OrderctlError(
-                f"{pair!r}: a SKU is 1 to 64 printable ASCII characters without spaces."
-            ) from None
+        check_sku(sku, pair)
         if sku in found:
             raise OrderctlError(f"{sku} is given twice. Give each SKU once.")
         found[sku] = quantity

@@ -254,6 +254,11 @@ class Shelves:
         }
 
     @property
+    def lost(self) -> list[str]:
+        """The shelves that are there and do not count, so that no order is served from them."""
+        return [key for key in self.levels if key not in shelf_keys(self.sku, self.count)]
+
+    @property
     def available(self) -> int | None:
         """How much there is on all of them; None if it is no SKU or cannot be read."""
         numbers = list(self.levels.values()) if self.first else [None]
