@@ -61,6 +61,8 @@ class Patience:
         context: Context,
         first_pause: float = _FIRST_PAUSE_SECONDS,
         *,
+        growth: float = 2.0,
+        shortest: float = 0.0,
         longest_pause: float = inf,
         tries: float = TRIES,
     ) -> None:
@@ -69,12 +71,14 @@ class Patience:
         Args:
             context: the invocation's, which says how much time is left.
             first_pause: in seconds.
-            longest_pause: in seconds; then they become no longer.
+            growth: by what a pause is longer than the one before.
+            shortest_pause: in seconds.
             tries: how many at most.
         """
         self._context = context
         self._pause = first_pause
         self._longest_pause = longest_pause
+        self._growth, self._shortest = growth, shortest
         self._tries_left = tries - 1
 
     def wait(self) -> bool:
@@ -85,7 +89,7 @@ class Patience:
             return False
         sleep(seconds)
         self._tries_left -= 1
-        self._pause = min(self._pause * 2, self._longest_pause)
+        self._pause = max(min(self._pause * self._growth, self._longest_pause), self._shortest)
         return True
 
 
