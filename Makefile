@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 CHECKOV := .venv-checkov
+CONTRACT := .venv-contract
+DOCS := .venv-docs
 BENCH_STAMP := .venv/.bench-ready
 
 help: ## list the targets
@@ -41,10 +43,11 @@ lint: setup ## check formatting, code, types and the templates
 security: $(CHECKOV)/.ready ## check the templates' security with Checkov: each finding is fixed, or skipped with a reason beside it
 	@$(CHECKOV)/bin/checkov --framework cloudformation --file template.yaml delivery/github-role.yaml --compact --quiet --skip-download
 
-$(CHECKOV)/.ready: requirements/checkov.txt | setup
-	@echo "Setting up Checkov in $(CHECKOV) (once; about a minute)…"
-	@$(PYTHON) -m venv --clear $(CHECKOV)
-	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+# Tools with environments of their own, which pin what the others cannot have, or what few need.
+$(CHECKOV)/.ready $(CONTRACT)/.ready $(DOCS)/.ready: .venv-%/.ready: requirements/%.txt | setup
+	@echo "Setting up $(@D) (once; up to a minute)…"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 format: setup ## format the code and fix what ruff can fix
@@ -52,8 +55,8 @@ format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 SEEDS ?= 2000
-simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one schedule
-	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS))
+simulate: setup ## run the handlers through SEEDS seeded schedules of faults; SEED=7 shows one, SABOTAGE="…" breaks them first
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),$(SEEDS)) $(if $(SABOTAGE),--sabotage "$(SABOTAGE)")
 
 notice: setup ## find a seed of the simulation that notices each sabotage, so that the tests look there first
 	@PYTHONPATH=tests $(BIN)/python -m simulation --notice
@@ -65,11 +68,11 @@ cut: setup ## the same with 10,000 orders while the functions' connections are c
 	@$(BIN)/python -m bench.cut $(if $(ORDERS),--orders $(ORDERS))
 
 MINUTES ?= 55
-explore: setup ## run the handlers through every schedule of bounded scopes, for at most MINUTES; SCOPES="fault pair" names some
-	@PYTHONPATH=tests $(BIN)/python -m simulation.explore --minutes $(MINUTES) $(SCOPES)
+explore: setup ## run the handlers through every schedule of bounded scopes, for at most MINUTES; SCOPES="fault pair" names some; RECORD=1
+	@PYTHONPATH=tests $(BIN)/python -m simulation.explore --minutes $(MINUTES) $(if $(RECORD),--record) $(SCOPES)
 
-model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc
-	@PYTHONPATH=tests $(BIN)/python -m model
+model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc; RECORD=1
+	@PYTHONPATH=tests $(BIN)/python -m model $(if $(RECORD),--record)
 
 mutate: setup ## change MODULES in every small way, and list what neither tests nor SEEDS seeds notice; all take an hour
 	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(MODULES)
@@ -84,16 +87,28 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
 
-schemas: setup ## write docs/schemas from src/orders/events.py
+schemas: setup ## write docs/schemas from src/orders/events.py; fails if a field was removed or narrowed
 	@$(BIN)/orderctl schemas
+
+# Two checks do not fit: no schema can say that no SKU stands twice, and an order that was cancelled is still there.
+contract: export ORDERCTL_STATE_DIR := build/contract
+contract: setup $(CONTRACT)/.ready ## hold the API of a local cloud against docs/schemas/openapi.json with Schemathesis; a minute
+	@$(BIN)/orderctl up --detach && trap '$(BIN)/orderctl down' EXIT && eval "$$($(BIN)/orderctl env)" && \
+		$(CONTRACT)/bin/schemathesis run docs/schemas/openapi.json --url "$$API_URL" --max-examples 100 --checks all \
+		--exclude-checks positive_data_acceptance,use_after_free
+
+docs: setup $(DOCS)/.ready ## build the documentation as a site in build/site; fails on a link that leads nowhere
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet && echo "Open build/site/index.html"
 
 lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/dev.in -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/bench.in -o requirements/bench.txt
 	uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/lambda.in -o requirements/lambda.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/checkov.in -o requirements/checkov.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/contract.in -o requirements/contract.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' requirements/docs.in -o requirements/docs.txt
 
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas lock clean model mutate outage explore
+.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage explore

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,6 +20,7 @@ from bench.targets import targets
 from bench.workload import STOCK
 from orderctl import paths
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.capacity.counted import save_counted
 from orderctl.terminal import console
 
 _RESULTS: Final = ROOT / "bench" / "results"
@@ -48,21 +49,43 @@ def run(
     """
     parts = part or _PARTS
     functions = [BY_NAME[name] for name in function or BY_NAME]
-    results: dict[str, Any] = {"measured": _circumstances(quick)}
-    results |= _measure(parts, functions, quick, port)
+    circumstances = _circumstances(quick)
+    results = _measure(parts, functions, quick, port)
+    results["measured"] = dict.fromkeys(parts, circumstances)
     reached = targets(results)
-    results["targets"] = [target.as_dict() for target in reached]
     report.show(results, reached)
-    is_whole = not (quick or part or function)
-    directory = into or (_RESULTS if is_whole else paths.BUILD / "bench-quick")
+    directory = into or (paths.BUILD / "bench-quick" if quick or function else _RESULTS)
     directory.mkdir(parents=True, exist_ok=True)
+    if directory == _RESULTS:
+        results = _renewed(results)
+        reached = targets(results)
+    results["targets"] = [target.as_dict() for target in reached]
     (directory / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
     plot.draw(results, directory / "bench.svg")
     where = paths.display_path(directory)
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
     if directory == _RESULTS:
         page.renew(results)
+        save_counted(results["measured"]["at"], ON_THE_WAY, results["warm"])
         console.out().print(f"The tables of {paths.display_path(page.PAGE)} are those of this run.")
+
+
+def _renewed(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What is on record, with the parts that were measured now."""
+    recorded = read(json.loads((_RESULTS / "bench.json").read_text()))
+    measured = {**recorded["measured"], **results["measured"]}
+    return {**recorded, **results, "measured": measured}
+
+
+def read(recorded: Any) -> Any:  # noqa: ANN401 - what JSON has
+    """Recorded results as they were measured: JSON has texts for the keys that were numbers."""
+    if isinstance(recorded, list):
+        return [read(element) for element in recorded]
+    if isinstance(recorded, dict):
+        return {
+            int(key) if key.isdecimal() else key: read(value) for key, value in recorded.items()
+        }
+    return recorded
 
 
 def _measure(

@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from bench.figures import Progress, spread
 from bench.processes import Code, python
-from bench.setting import OURS, TIMED, Function, environment
-
-FLOOR: Final = "floor"
+from bench.setting import FLOOR, OURS, TIMED, Function, environment
 
 # The process says what it has used, and is gone: its end is not part of a cold start.
 _READY: Final = """

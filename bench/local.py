@@ -136,10 +136,7 @@ def measure(
     """
     with LocalCloud(ports=_only(port)) as cloud, LocalCloud(ports=_only(port and port + 1)) as bare:
         for one in (cloud, bare):
-            one.deploy(package.build(package.Target.this_machine()), parameters=_PARAMETERS)
-            stock = Pipeline(one.session(), one.state.stack_name).stock
-            for sku, available in STOCK.items():
-                stock.put(sku, available)
+            prepare(one)
         _take_functions_out(bare)
         _send(cloud, 10, 2.0)  # the first orders meet cold functions
         levels: list[dict[str, Any]] = []
@@ -151,7 +148,7 @@ def measure(
         bursts: list[dict[str, Any]] = []
         ceiling: list[dict[str, Any]] = []
         for number in range(repetitions):
-            bursts.append(_send(cloud, int(_BURST * seconds), math.inf))
+            bursts.append(send_burst(cloud, int(_BURST * seconds)))
             ceiling.append(_at_ceiling(bare, seconds / 2, bursts[-1]["batch_fill"]))
             report_progress(number + 1, repetitions)
     ours = spread([burst["ended_per_second"] for burst in bursts])
@@ -164,6 +161,19 @@ def measure(
         "ceiling_orders_per_second": most,
         "share_of_ceiling": round(ours["median"] / most["median"], 3),
     }
+
+
+def prepare(cloud: LocalCloud) -> None:
+    """Deploy the pipeline, and fill the stock."""
+    cloud.deploy(package.build(package.Target.this_machine()), parameters=_PARAMETERS)
+    stock = Pipeline(cloud.session(), cloud.state.stack_name).stock
+    for sku, available in STOCK.items():
+        stock.put(sku, available)
+
+
+def send_burst(cloud: LocalCloud, count: int) -> dict[str, Any]:
+    """Send orders all at once, and watch them end."""
+    return _send(cloud, count, math.inf)
 
 
 def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:

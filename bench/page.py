@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bench.processes import ROOT
-from bench.setting import ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIONS, Function
+from bench.setting import BILLED, FLOOR, ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIONS, Function
 
 PAGE: Final = ROOT / "docs" / "costs.md"
 _FULL: Final = "10"
+_PARTS: Final = {"cold": "cold starts", "warm": "calls, CPU, dollars", "local": "the local cloud"}
 
 Row = Sequence[str]
 
@@ -27,6 +28,7 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
     for name, rows in (
         ("circumstances", _circumstances(recorded["measured"])),
         ("dollars", _dollars(recorded["costs"]["by_rate"])),
+        ("fill", _fill(recorded["costs"]["by_fill"])),
         ("functions", _functions(recorded)),
         ("local", _local(recorded["local"])),
     ):
@@ -46,27 +48,42 @@ def _header(*names: str) -> Iterator[Row]:
 
 
 def _circumstances(measured: Mapping[str, Any]) -> Iterator[Row]:
-    yield from _header("measured", "cores", "Python", "load before")
-    yield (
-        measured["at"],
-        f"{measured['cores']} ({measured['machine']})",
-        measured["python"],
-        f"{measured['load_average_before']}",
-    )
+    yield from _header("measured", "at", "cores", "Python", "load before")
+    for part, found in measured.items():
+        yield (
+            _PARTS[part],
+            found["at"],
+            f"{found['cores']} ({found['machine']})",
+            found["python"],
+            f"{found['load_average_before']}",
+        )
 
 
 def _dollars(rates: Mapping[str, Any]) -> Iterator[Row]:
-    bills = [found[version] for found in rates.values() for version in VERSIONS]
-    yield from _header("", *(f"{int(r):,}/s {version}" for r in rates for version in VERSIONS))
+    bills = [found[version] for found in rates.values() for version in BILLED]
+    yield from _header("", *(f"{int(r):,}/s {version}" for r in rates for version in BILLED))
     for service in sorted(bills[0], key=lambda name: -bills[0][name]):
         yield (service, *(f"{bill.get(service, 0.0):.2f}" for bill in bills))
     yield ("**all**", *(f"**{sum(bill.values()):.2f}**" for bill in bills))
+    least = [sum(found[FLOOR].values()) for found in rates.values() for _ in BILLED]
+    shares = (sum(bill.values()) / floor for bill, floor in zip(bills, least, strict=True))
+    yield ("of the floor", *(f"{share:.2f}" for share in shares))
+
+
+def _fill(fills: Mapping[str, Any]) -> Iterator[Row]:
+    yield from _header("messages in a batch", *BILLED, "ours of the floor")
+    for fill, found in fills.items():
+        yield (
+            fill,
+            *(f"{found[version]:.2f}" for version in BILLED),
+            f"{found[OURS] / found[FLOOR]:.2f}",
+        )
 
 
 def _functions(results: Mapping[str, Any]) -> Iterator[Row]:
     yield from _header("", "ours", "with the SDK", "floor", "textbook", "ours of it")
     for name, found in results["cold"].items():
-        ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, "floor"))
+        ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, FLOOR))
         sdk, textbook = (
             f"{found[version]['cpu_ms']['median']:.0f} ms" if version in found else ""
             for version in (SDK, TEXTBOOK)

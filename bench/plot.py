@@ -9,9 +9,9 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from bench.setting import OURS, SDK, TEXTBOOK, TIMED, VERSIONS
+from bench.setting import FLOOR, OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 
-_COLORS: Final = {"floor": "#9aa5b1", OURS: "#2f7ed8", SDK: "#7fb2e8", TEXTBOOK: "#e08b3c"}
+_COLORS: Final = {FLOOR: "#9aa5b1", OURS: "#2f7ed8", SDK: "#7fb2e8", TEXTBOOK: "#e08b3c"}
 _WIDTH: Final = 0.2
 
 
@@ -31,7 +31,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
             cold,
             "Cold start, CPU until the handler is ready (ms)",
             {
-                name: {v: found[v]["cpu_ms"]["median"] for v in ("floor", *TIMED) if v in found}
+                name: {v: found[v]["cpu_ms"]["median"] for v in (FLOOR, *TIMED) if v in found}
                 for name, found in results["cold"].items()
             },
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from bench.setting import OURS, SDK, TEXTBOOK, TIMED, VERSIONS
+from bench.setting import BILLED, FLOOR, OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 from bench.targets import Target
 from orderctl.terminal import console
 
@@ -43,11 +43,11 @@ def _cold(cold: Mapping[str, Any]) -> None:
         [
             (
                 name,
-                _spread(found["floor"]["cpu_ms"]),
+                _spread(found[FLOOR]["cpu_ms"]),
                 _spread(found[OURS]["cpu_ms"]),
                 f"{found[OURS]['cpu_ms']['median'] / found['floor']['cpu_ms']['median']:.2f}",
                 *(_spread(found[v]["cpu_ms"]) if v in found else "" for v in (SDK, TEXTBOOK)),
-                _spread(found["floor"]["wall_ms"]),
+                _spread(found[FLOOR]["wall_ms"]),
                 _spread(found[OURS]["wall_ms"]),
             )
             for name, found in cold.items()
@@ -118,7 +118,7 @@ def _warm(warm: Mapping[str, Any]) -> None:
 
 
 def _costs(costs: Mapping[str, Any]) -> None:
-    _title(f"Dollars per million orders, prices of {costs['prices_as_of']} (ours, textbook)")
+    _title(f"Dollars per million orders, prices of {costs['prices_as_of']} (ours, floor, textbook)")
     rates = costs["by_rate"]
     services = list(next(iter(rates.values()))[OURS])
     rows = [
@@ -127,15 +127,15 @@ def _costs(costs: Mapping[str, Any]) -> None:
             *(
                 f"{found[version].get(service, 0.0):.2f}"
                 for found in rates.values()
-                for version in VERSIONS
+                for version in BILLED
             ),
         )
         for service in services
     ]
     totals = [
-        f"{sum(found[version].values()):.2f}" for found in rates.values() for version in VERSIONS
+        f"{sum(found[version].values()):.2f}" for found in rates.values() for version in BILLED
     ]
-    header = [f"{rate}/s {version}" for rate in rates for version in VERSIONS]
+    header = [f"{rate}/s {version}" for rate in rates for version in BILLED]
     console.table(("service", *header), [*rows, ("all", *totals)])
     for key, what in (
         ("by_load", "Dollars a month, by orders a second"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bench.setting import ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIONS
+from bench.setting import FLOOR, ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIONS
 
 _COLD: Final = 0.35
 _API_CPU: Final = 0.4
@@ -14,6 +14,8 @@ _BATCH_CPU: Final = 0.5
 _CALLS: Final = 3.0
 _CPU: Final = 0.25
 _LOGGED: Final = 0.25
+_DOLLARS: Final = {100: 1.3, 10_000: 1.2}
+"""How many times the floor an order may cost, by orders a second."""
 _THROUGHPUT: Final = 0.5
 _FULL: Final = 10
 
@@ -49,6 +51,8 @@ def targets(results: Mapping[str, Any]) -> list[Target]:
         found += _cold(cold)
     if warm := results.get("warm"):
         found += _warm(warm)
+    if costs := results.get("costs"):
+        found += _dollars(costs["by_rate"])
     if local := results.get("local"):
         found.append(_throughput(local))
     return found
@@ -56,7 +60,7 @@ def targets(results: Mapping[str, Any]) -> list[Target]:
 
 def _cold(cold: Mapping[str, Any]) -> Iterator[Target]:
     for name, found in cold.items():
-        ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, "floor"))
+        ours, floor = (found[version]["cpu_ms"]["median"] for version in (OURS, FLOOR))
         added = ", ".join(
             f"{package} {ms:.0f}" for package, ms in found["imports"]["added"].items()
         )
@@ -111,6 +115,19 @@ def _beside_the_sdk(warm: Mapping[str, Any]) -> Iterator[Target]:
             ours / sdk,
             target,
             why=f"{ours:.2f} of {sdk:.2f} ms",
+        )
+
+
+def _dollars(rates: Mapping[Any, Any]) -> Iterator[Target]:
+    for rate, target in _DOLLARS.items():
+        ours, floor = (rates[rate][version] for version in (OURS, FLOOR))
+        more = {name: dollars - floor.get(name, 0.0) for name, dollars in ours.items()}
+        largest = sorted(more.items(), key=lambda line: -line[1])
+        yield Target(
+            f"dollars of an order at {rate:,}/s, of the floor",
+            sum(ours.values()) / sum(floor.values()),
+            target,
+            why=", ".join(f"{name} {dollars:+.2f}" for name, dollars in largest if dollars > 0),
         )
 
 

@@ -109,11 +109,14 @@ def _value_size(value: dict[str, Any]) -> int:
 
 
 def _index_writes(table: str, was: dict[str, Any] | None, now: dict[str, Any] | None) -> int:
-    entries = [
-        tuple((item or {}).get(name, {}).get("S") for name in INDEXED.get(table, ()))
-        for item in (was, now)
-    ]
-    before, after = (entry if entry and all(entry) else None for entry in entries)
+    return sum(_entry_writes(index, was, now) for index in INDEXED.get(table, ()))
+
+
+def _entry_writes(
+    index: tuple[str, ...], was: dict[str, Any] | None, now: dict[str, Any] | None
+) -> int:
+    entries = [tuple((item or {}).get(name, {}).get("S") for name in index) for item in (was, now)]
+    before, after = (entry if all(entry) else None for entry in entries)
     if before == after:
         return 0
     return (before is not None) + (after is not None)

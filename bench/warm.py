@@ -14,10 +14,10 @@ from bench.processes import Code, Worker, worker
 from bench.setting import TIMED, Function
 from bench.workload import Work, work
 
-BATCHES: Final = (1, 10)
+BATCHES: Final = (1, 10, 100)
 LATENCIES_MS: Final = (0, 5)
 # Enough work for a sample of some ten milliseconds, also where it goes fast.
-_INVOCATIONS: Final = {1: 24, 10: 8}
+_INVOCATIONS: Final = {1: 24, 10: 8, 100: 2}
 
 
 @dataclass(frozen=True, slots=True)

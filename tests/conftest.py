@@ -1,7 +1,10 @@
 """The environment the functions read when they are imported, as the template sets it."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 from hypothesis import settings
 
@@ -14,6 +17,11 @@ settings.load_profile("untimed")
 # A shell's background job ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The contexts of whoever runs the tests are left alone, and change nothing.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="orderctl-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
+for variable in ("ORDERCTL_CONTEXT", "ORDERCTL_STACK"):
+    os.environ.pop(variable, None)
 if "ORDERCTL_TEST_STACK" not in os.environ:  # a deployed stack wants real ones
     os.environ.update(
         AWS_DEFAULT_REGION="us-east-1",

@@ -1,6 +1,7 @@
 """The entry point. Ctrl-C and errors end in a message, never in a traceback."""
 
 import contextlib
+import itertools
 import signal
 import sys
 from collections.abc import Sequence
@@ -60,25 +61,28 @@ def run(arguments: Sequence[str]) -> int:
     from orderctl.errors import OrderctlError, UsageError  # noqa: PLC0415
     from orderctl.terminal import console  # noqa: PLC0415
 
+    before_others = itertools.takewhile(lambda each: each != "--", arguments)
+    console.begin(as_json="--json" in before_others)
+    status = 0
     try:
         _check_text(arguments)
         app = load(*arguments[:1])
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        console.flush()
     except CycloptsError as error:
+        status = 2
         console.usage_error(str(error), error.command_chain or ())
-        return 2
-    except UsageError as error:
-        console.error(str(error))
-        return 2
     except OrderctlError as error:
-        console.error(str(error))
-        return 1
+        status = 2 if isinstance(error, UsageError) else 1
+        console.error(str(error), status)
+    except console.NobodyReadsError:
+        pass
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        status = end.code if isinstance(end.code, int) else 0
     except Exception as fault:  # a defect: the user sees no traceback
+        status = 1
         console.report_defect(fault)
-        return 1
-    return 0
+    return status
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar, g
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import asdict
 
 ORDERS: Final = "com.myapp.orders"
 PAYMENTS: Final = "com.myapp.payments"
@@ -72,7 +73,12 @@ Amount = Annotated[
     Decimal,
     Meta(
         description="a number from 0 to 9,999,999,999.99 with at most 2 decimals",
-        extra_json_schema={"type": "number", "format": "decimal", "minimum": 0},
+        extra_json_schema={
+            "type": "number",
+            "format": "decimal",
+            "minimum": 0,
+            "maximum": 9999999999.99,
+        },
     ),
 ]
 Currency = Annotated[
@@ -125,6 +131,7 @@ _DATE: Final = (
     r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
     r"|(?:[02468][048]|[13579][26])-02-29)"
 )
+_TO_THE_SECOND: Final = len("2026-08-18T09:30:00")
 Time = Annotated[
     str,
     Meta(
@@ -341,7 +348,7 @@ class Event(msgspec.Struct, Generic[DetailT], frozen=True):
     """An event as a consumer reads it."""
 
     time: str
-    """When it was published."""
+    """When it was published: to the millisecond, or by EventBridge's clock in whole seconds."""
     detail: DetailT
 
 
@@ -380,6 +387,13 @@ class _JsonEnvelope(_Envelope, frozen=True, rename={"detail_type": "detail-type"
     """An envelope whose detail is still JSON text."""
 
     detail: msgspec.Raw
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    """What the detail of an event says beside what its kind does."""
+
+    at: Any = UNSET
+    """Another publisher may have something else under this name."""
 
 
 class UnreadableEventError(ValueError):
@@ -454,6 +468,12 @@ def check_distinct_skus(lines: tuple[OrderLine, ...]) -> None:
         raise ValueError("items must not name a SKU twice")
 
 
+def money(amount: Decimal, currency: str) -> str:
+    """A sum as a person reads it: ``12.50 USD``; with more decimals only where it has more."""
+    text = f"{amount:.2f}"
+    return f"{text if Decimal(text) == amount else amount} {currency}"
+
+
 def fit(text: str, max_length: int) -> str:
     """Make a text from elsewhere fit the contract: valid Unicode, cut to a length.
 
@@ -472,6 +492,18 @@ def encode(value: msgspec.Struct | dict[str, Any]) -> str:
         UnicodeEncodeError: a text has a lone surrogate, which no text of this contract has.
     """
     return _encoder.encode(value).decode()
+
+
+def encode_event(detail: Announcement, at: str) -> str:
+    """The JSON text of an event's detail: what it says, and when that is published.
+
+    EventBridge's own ``time`` has whole seconds.
+
+    Raises:
+        UnicodeEncodeError: a text has a lone surrogate, which no text of this contract has.
+    """
+    says = {name: value for name, value in asdict(detail).items() if value is not UNSET}
+    return encode({**says, "at": at})
 
 
 def decode_command(body: str) -> Command:
@@ -540,13 +572,25 @@ def _read(
         envelope = read_envelope(wire)
         detail_type = _detail_type_of(envelope, details)
         place = "$.detail"
-        return Event(envelope.time, read_detail(envelope.detail, type=detail_type))
+        detail = read_detail(envelope.detail, type=detail_type)
+        return Event(_published_at(envelope, read_detail(envelope.detail, type=_Stamp)), detail)
     except msgspec.DecodeError as error:
         raise UnreadableEventError(describe(error, place)) from None
     except UnicodeError:
         raise UnreadableEventError("It has a lone surrogate, which is no character") from None
     except RecursionError:
         raise UnreadableEventError("It is nested too deeply") from None
+
+
+def _published_at(envelope: _Envelope, stamp: _Stamp) -> str:
+    """When an event was published, to the millisecond if its publisher says so.
+
+    It is not believed that an event was published in a later second than EventBridge got it.
+    """
+    at = stamp.at
+    if isinstance(at, str) and is_time(at) and at[:_TO_THE_SECOND] <= envelope.time:
+        return at
+    return envelope.time
 
 
 def _detail_type_of(

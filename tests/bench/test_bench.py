@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 
-from bench import cold, costs, emulator, processes, warm
+from bench import cold, emulator, processes, warm
 from bench.setting import BY_NAME, FUNCTIONS, OURS, Function, prepare
 from bench.targets import targets
 from bench.workload import STOCK
-from orderctl import paths
-from orderctl.deploying.template import parse
+from orderctl.deploying import Template
+from orderctl.pipeline.capacity import prices
+from orderctl.pipeline.capacity.fixed import (
+    count_metrics,
+    count_resources,
+    memory_sizes,
+    watching_month,
+)
 from support.dashboard import published_metrics
 
+RESOURCES = Template.load().resources()
 PAYMENTS = BY_NAME["payments-processor"]
 CONSUMERS = [function for function in BY_NAME.values() if function.in_batches]
 
@@ -39,8 +46,9 @@ def measured(code: processes.Code) -> dict[str, Any]:
 @pytest.mark.parametrize("function", CONSUMERS, ids=lambda function: function.name)
 def test_a_batch_takes_three_calls_at_most(measured: dict[str, Any], function: Function) -> None:
     counts = measured[function.name][OURS]["counts"]
-    assert counts.keys() == {1, 10}
-    assert all(counted["first"]["calls_per_invocation"] <= 3 for counted in counts.values())
+    assert counts.keys() == {1, 10, 100}
+    for batch, most in ((1, 3), (10, 3), (100, 15)):
+        assert counts[batch]["first"]["calls_per_invocation"] <= most
 
 
 def test_counts_what_an_order_takes(measured: dict[str, Any]) -> None:
@@ -79,19 +87,18 @@ def test_every_function_starts(code: processes.Code, function: Function) -> None
 
 
 def test_every_function_has_its_memory_in_the_template() -> None:
-    assert costs.memory_sizes().keys() == BY_NAME.keys()
+    assert memory_sizes(RESOURCES).keys() == BY_NAME.keys()
 
 
 def test_the_prices_are_dated() -> None:
-    assert date.fromisoformat(costs.prices()["as_of"]) <= datetime.now(UTC).date()
+    assert date.fromisoformat(prices()["as_of"]) <= datetime.now(UTC).date()
 
 
 def test_the_fixed_part_has_every_metric_alarm_and_dashboard() -> None:
-    table = costs.prices()
-    assert costs.count_metrics() == len(published_metrics())
-    template = parse(paths.TEMPLATE.read_text(encoding="utf-8"))
-    kinds = Counter(resource["Type"] for resource in template["Resources"].values())
+    table = prices()
+    assert count_metrics(RESOURCES) == len(published_metrics())
+    kinds = Counter(resource["Type"] for resource in RESOURCES.values())
     for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"):
-        assert costs.count_resources(kind) == kinds[kind] > 0
+        assert count_resources(RESOURCES, kind) == kinds[kind] > 0
     free = {**table["cloudwatch"], "metric_month": 0, "alarm_month": 0}
-    assert costs.watching_month({**table, "cloudwatch": free}) == free["dashboard_month"]
+    assert watching_month({**table, "cloudwatch": free}, RESOURCES) == free["dashboard_month"]

@@ -20,3 +20,12 @@ def test_another_run_makes_another_page() -> None:
     other = json.loads(json.dumps(RECORDED))
     other["costs"]["by_rate"]["1"]["ours"]["DynamoDB"] += 1
     assert page.filled(text, other) != text
+
+
+def test_the_floor_is_below_what_is_paid() -> None:
+    for bills in RECORDED["costs"]["by_rate"].values():
+        ours, floor = bills["ours"], bills["floor"]
+        assert floor["DynamoDB"] == 4 * 0.625, "one unit each: order-api, payments, stock, tracker"
+        assert floor["EventBridge"] == 4.0
+        # Lambda's own lines, which we have switched off, are in the floor.
+        assert all(floor[name] <= ours[name] for name in floor.keys() - {"CloudWatch Logs"})

@@ -17,6 +17,13 @@ def order(order_id: str) -> dict[str, Any]:
     return {"order_id": order_id, "amount": 9.99}
 
 
+def on_local(said: str) -> str:
+    """What a command says after the line that names what it changes."""
+    first, _, rest = said.partition("\n")
+    assert first.startswith("on local: stack order-pipeline, http://127.0.0.1:")
+    return rest
+
+
 def confirm(pipeline: PipelineUnderTest, order_id: str) -> None:
     pipeline.api.place(order(order_id))
     eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
@@ -40,7 +47,7 @@ class TestOneOrder:
         (order_id,) = pipeline.ids(1)
         with payment_held(pipeline, order_id):
             result = orderctl("cancel", order_id)
-        assert (result.returncode, result.stderr) == (0, "")
+        assert (result.returncode, on_local(result.stderr)) == (0, "")
         assert result.stdout == f"Cancelled {order_id}: cancel requested.\n"
         again = orderctl("cancel", order_id, "--json")
         assert json.loads(again.stdout) == {
@@ -66,7 +73,7 @@ class TestOneOrder:
         confirm(pipeline, order_id)
         late = orderctl("cancel", order_id)
         assert (late.returncode, late.stdout) == (1, "")
-        assert late.stderr.startswith("error: Too late: ")
+        assert on_local(late.stderr).startswith("error: Too late: ")
         unknown = orderctl("cancel", "nobody", "--json")
         assert unknown.returncode == 1
         assert json.loads(unknown.stdout)["http_status"] == 404
@@ -86,25 +93,20 @@ class TestOneOrder:
 
 
 class TestUpdates:
-    def test_a_look_leaves_them_and_reading_takes_them(
-        self, pipeline: PipelineUnderTest, orderctl: Orderctl
-    ) -> None:
+    def test_reading_takes_them(self, pipeline: PipelineUnderTest, orderctl: Orderctl) -> None:
         while pipeline.updates.take():
             pass
         (order_id,) = pipeline.ids(1)
         confirm(pipeline, order_id)
         eventually(lambda: pipeline.queue("OrderUpdatesQueue").depth() == 2)
-        looked = orderctl("updates", "--peek")
-        assert looked.returncode == 0
         read = orderctl("updates")
-        assert read.stdout == looked.stdout
         assert [line.split()[1:] for line in read.stdout.splitlines()] == [
             [order_id, "placed"],
             [order_id, "confirmed"],
         ]
         nothing = orderctl("updates")
         assert (nothing.returncode, nothing.stdout) == (0, "")
-        assert nothing.stderr == "note: There are no messages on order-updates.fifo.\n"
+        assert on_local(nothing.stderr) == "note: There are no messages on order-updates.fifo.\n"
 
     def test_following_prints_each_as_it_comes_until_ctrl_c(
         self, pipeline: PipelineUnderTest, environment: dict[str, str]
@@ -125,7 +127,7 @@ class TestUpdates:
                 statuses += [update["status"]] if update["order_id"] == order_id else []
             following.send_signal(signal.SIGINT)
             _, said = following.communicate(timeout=PATIENCE_SECONDS)
-        assert (following.returncode, said) == (130, "Stopped by Ctrl-C.\n")
+        assert (following.returncode, said.splitlines()[1:]) == (130, ["Stopped by Ctrl-C."])
 
 
 class TestStuckOrdersAndTheWayBack:
@@ -160,7 +162,7 @@ class TestStuckOrdersAndTheWayBack:
         assert (line[1], line[-1]) == ("1", "ALARM")
 
         redriven = orderctl("dlq", "redrive")
-        assert (redriven.returncode, redriven.stderr) == (0, "")
+        assert (redriven.returncode, on_local(redriven.stderr)) == (0, "")
         assert redriven.stdout == "✓ payments-dlq: moved 1 message to payments\n"
         eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
         assert (
@@ -176,9 +178,11 @@ class TestStuckOrdersAndTheWayBack:
             eventually(lambda: pipeline.dead_letters.depths()["notifications-dlq"] == 2)
         result = orderctl("dlq", "redrive", "notifications-dlq", "--json")
         assert result.returncode == 0
-        assert json.loads(result.stdout) == [
-            {"queue": "notifications-dlq", "moved": {"notifications": 2}, "failures": []}
-        ]
+        assert json.loads(result.stdout) == {
+            "queue": "notifications-dlq",
+            "moved": {"notifications": 2},
+            "failures": [],
+        }
         seen: list[str] = []
 
         def both_seen() -> bool:
@@ -218,6 +222,6 @@ class TestStuckOrdersAndTheWayBack:
         self, pipeline: PipelineUnderTest, orderctl: Orderctl
     ) -> None:
         result = orderctl("dlq", "redrive", "payment-dlq")
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "Did you mean payments-dlq?" in result.stderr
-        assert "order-updates-dlq.fifo" in result.stderr
+        assert "order-updates" in result.stderr

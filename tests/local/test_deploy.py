@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from botocore.exceptions import WaiterError
 
 from orderctl import deploying, paths
+from orderctl.contexts import Context, Contexts
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -22,6 +24,9 @@ from orderctl.localcloud.state import StateDirectory
 from orderctl.pipeline.pipeline import Pipeline
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 from support.pipeline import eventually
+
+# As a stack on AWS is named, where every call goes to the local cloud.
+AT_AWS = ("--context", "aws")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +44,12 @@ def cloud(directory: Path) -> Iterator[LocalCloud]:
 @pytest.fixture
 def orderctl(cloud: LocalCloud, directory: Path) -> Orderctl:
     """Types a command, with what a terminal would have answered if there is an answer."""
+    place = Context(name="aws", stack="order-pipeline", endpoint=cloud.endpoint)
+    settings = directory / "orderctl" / "contexts.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_bytes(msgspec.json.encode(Contexts(stacks=(place,))))
     aws = {
-        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "XDG_CONFIG_HOME": str(directory),
         "AWS_ACCESS_KEY_ID": cloud.state.access_key_id,
         "AWS_SECRET_ACCESS_KEY": cloud.state.secret_access_key,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -144,7 +153,7 @@ def tables_in(said: str) -> set[str]:
 def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     cloud: LocalCloud, orderctl: Orderctl
 ) -> None:
-    """Used as on AWS, with nothing but credentials and an endpoint in the environment."""
+    """Used as on AWS, with nothing but credentials in the environment and an endpoint."""
     closed = ("--prefix", "second-", "--param", "ApiAuthorization=AWS_IAM")
     bounded = ("--param", f"PermissionsBoundaryArn={boundary(cloud, 'second-')}")
     shared = ("--param", "ApiGatewayAccountRole=true")
@@ -158,26 +167,26 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     assert second.api.place({"order_id": "signed", "amount": 1}).status == 202
     # Its roles may do all they have to within the boundary.
     eventually(lambda: second.orders.find(["signed"])["signed"]["status"] == "confirmed")
-    assert "signed" in orderctl("order", "--stack", name, "signed").stdout
+    assert "signed" in orderctl("order", *AT_AWS, "--stack", name, "signed").stdout
     assert orderctl("order", "signed").returncode == 1, "it is not in the first stack"
 
     names = ("audit", "circuits", "orders", "payments", "reservations", "stock")
-    wrong = orderctl("destroy", "--stack", name, answer="order-pipeline")
+    wrong = orderctl("destroy", *AT_AWS, "--stack", name, answer="order-pipeline")
     assert wrong.returncode == 1
     assert tables_in(wrong.stdout) == {f"second-{table}" for table in names}
-    assert orderctl("destroy", "--stack", name, answer=name).returncode == 0
-    gone = orderctl("orders", "--stack", name)
+    assert orderctl("destroy", *AT_AWS, "--stack", name, answer=name).returncode == 0
+    gone = orderctl("orders", *AT_AWS, "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
     unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
     assert unnamed.returncode == 1
     assert "add --adopt" in unnamed.stderr
-    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+    assert f"no stack {name}" in orderctl("orders", *AT_AWS, "--stack", name).stderr
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Imported the tables" in back.stdout
-    assert "signed" in orderctl("order", "--stack", name, "signed").stdout
-    ended = orderctl("destroy", "--stack", name, "--delete-tables", "--yes")
+    assert "signed" in orderctl("order", *AT_AWS, "--stack", name, "signed").stdout
+    ended = orderctl("destroy", *AT_AWS, "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
     assert tables_in(ended.stdout) == {f"second-{table}" for table in names}
     assert re.search(r"Kept +ApiGatewayAccountLogRole, ApiGatewayAccount \(other", ended.stdout)
@@ -230,7 +239,7 @@ def test_a_stack_that_was_rolled_back_is_cleared_away_once_that_is_confirmed(
     refused = orderctl("deploy", "--local", "--prefix", "fourth-", answer="y\nn")
     assert refused.returncode == 1
     assert "Nothing more was changed" in refused.stderr
-    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+    assert f"no stack {name}" in orderctl("orders", *AT_AWS, "--stack", name).stderr
 
 
 def test_a_stack_that_failed_and_was_not_rolled_back_is_not_deleted(
@@ -253,9 +262,9 @@ def test_a_stack_that_only_has_a_change_set_can_be_destroyed(
         StackName=name, ChangeSetName="left", ChangeSetType="CREATE", TemplateBody=BROKEN
     )
     assert status(cloud, name) == "REVIEW_IN_PROGRESS"
-    ended = orderctl("destroy", "--stack", name, "--yes")
+    ended = orderctl("destroy", *AT_AWS, "--stack", name, "--yes")
     assert ended.returncode == 0, ended.stderr
-    assert f"no stack {name}" in orderctl("orders", "--stack", name).stderr
+    assert f"no stack {name}" in orderctl("orders", *AT_AWS, "--stack", name).stderr
 
 
 def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl: Orderctl) -> None:
@@ -274,15 +283,17 @@ def test_a_table_of_somebody_else_is_never_taken_in(cloud: LocalCloud, orderctl:
         assert "Use another --prefix" in refused.stderr
     finally:
         dynamodb.delete_table(TableName="third-stock")
-    assert "no stack third-" in orderctl("orders", "--stack", "third-order-pipeline").stderr
+    assert (
+        "no stack third-" in orderctl("orders", *AT_AWS, "--stack", "third-order-pipeline").stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--stack", "nobody"], "There is no stack nobody in us-east-1"),
+        ([*AT_AWS, "--stack", "nobody"], "There is no stack nobody in us-east-1"),
+        (["--stack", "nobody"], "AWS_ACCESS_KEY_ID is the local cloud's"),
         (["--stack", "nobody", "--profile", "nobody"], "The config profile (nobody)"),
-        (["--stack", "nobody", "--region", "no where"], "no where"),
         (["--local", "--stack", "nobody"], "deploy --local --stack nobody"),
     ],
 )

@@ -30,15 +30,22 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "run": [["--param", f"{HOSTILE}=1"]],
     "up": [["--param", f"{HOSTILE}=1"], ["--param", HOSTILE]],
     "down": [[HOSTILE]],  # without it the cloud would be gone
-    "env": [[], ["--json"]],
+    "env": [[], ["--json"], ["--unset"], ["--context", HOSTILE]],
+    "exec": [["--", HOSTILE]],  # a program that there is would take the place of this process
+    "context list": [[], ["--json"]],
+    "context show": [[], ["--context", HOSTILE], ["--stack", HOSTILE]],
+    "context use": [[HOSTILE]],
+    "context add": [[HOSTILE, "--stack", HOSTILE, "--endpoint", "http://127.0.0.1:1"]],
+    "context remove": [[HOSTILE]],
     "deploy": [["--local", "--plan", "--param", f"{HOSTILE}=1"], ["--local", "--stack", HOSTILE]],
     "destroy": [["--local", "--yes", "--stack", HOSTILE]],
     "schemas": [[HOSTILE]],  # without it files would be written
     "submit": [["--amount", "1", "--customer", HOSTILE], ["--amount", "1", "--item", HOSTILE]],
     "order": [[ORDER], [ORDER, "--json"], [HOSTILE]],
-    "orders": [[], ["--json"], ["--stuck"], ["--stuck", "--minutes", "0"]],
+    "orders": [[], ["--json"], ["--stuck", "--minutes", "0"], ["--all"], ["--all", "--csv"]],
     "cancel": [[ORDER, "--no-wait"], [HOSTILE]],
-    "updates": [["--peek"], ["--peek", "--json"], []],
+    "updates": [["--json"], []],
+    "events": [["--count", "1", "--pattern", HOSTILE], ["--follow", "--order", HOSTILE]],
     "stock list": [[], ["--reserved"], ["--reserved", "--json"], [HOSTILE]],
     "stock set": [[f"{HOSTILE}=1"], ["mug=" + "9" * 5000]],
     "stock add": [[f"{HOSTILE}=1"]],
@@ -47,10 +54,10 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "watch": [["--since", HOSTILE]],
     "token": [[HOSTILE]],
     "trace": [[ORDER], [ORDER, "--json"], [HOSTILE], [ORDER, "--since", "0001-01-01T00:00+14:00"]],
-    "logs": [["payments-processor"], ["payments-processor", "--json"], [HOSTILE]],
+    "logs": [[], ["payments"], ["--json"], [HOSTILE]],
     "pause": [[HOSTILE]],
     "resume": [[HOSTILE]],
-    "replay": [["--from", HOSTILE], ["--from", "-2m", "--rule", HOSTILE]],
+    "replay": [["--from", HOSTILE], ["--from", "-2m", "--yes", "--rule", HOSTILE]],
     "tune": [[HOSTILE]],
     "dlq list": [[], ["--json"]],
     "dlq show": [[], ["--json"], [HOSTILE]],
@@ -181,13 +188,13 @@ def test_updates_name_the_messages_that_cannot_be_read(
         MessageGroupId="deep",
         MessageDeduplicationId="deep",
     )
-    result = run_here("updates", "--peek", environment=environment)
+    result = run_here("updates", environment=environment)
     assert result.status == 1
     assert sent["MessageId"] in result.stderr
 
 
 @pytest.mark.usefixtures("said")
-@pytest.mark.parametrize("arguments", [["watch"], ["logs", "payments-processor", "--follow"]])
+@pytest.mark.parametrize("arguments", [["watch"], ["logs", "--follow"]])
 def test_in_a_terminal(arguments: list[str], environment: dict[str, str]) -> None:
     """A real one, in which rich moves the cursor and colours; until Ctrl-C."""
     master, slave = pty.openpty()

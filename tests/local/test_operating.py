@@ -15,8 +15,20 @@ from support.pipeline import PipelineUnderTest, eventually
 
 
 def answered(result: subprocess.CompletedProcess[str]) -> Any:  # noqa: ANN401 - any JSON
-    assert (result.returncode, result.stderr) == (0, "")
+    """What a command told of one thing; it complained of nothing."""
+    assert (result.returncode, complaints(result.stderr)) == (0, [])
     return json.loads(result.stdout)
+
+
+def listed(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """What a command listed; it complained of nothing."""
+    assert (result.returncode, complaints(result.stderr)) == (0, [])
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def complaints(said: str) -> list[str]:
+    """What a command said beside where it changes something."""
+    return [line for line in said.splitlines() if '"on": "local: stack order-pipeline' not in line]
 
 
 def lines(*orders: dict[str, Any]) -> str:
@@ -83,25 +95,25 @@ class TestSubmit:
                 text=True,
             ) as load:
                 assert log.stdout
-                while json.loads(log.stdout.readline()).get("amount") != "77.01":
+                while json.loads(log.stdout.readline())["facts"].get("amount") != "77.01":
                     pass
                 load.send_signal(signal.SIGINT)
                 said, complaint = load.communicate(timeout=PATIENCE_SECONDS)
             log.send_signal(signal.SIGINT)
-        assert (load.returncode, complaint) == (130, "Stopped by Ctrl-C.\n")
+        assert (load.returncode, complaints(complaint)) == (130, ["Stopped by Ctrl-C."])
         assert 0 < json.loads(said)["taken"] < 1000
 
 
 class TestStock:
     def test_is_set_added_to_and_listed(self, orderctl: Orderctl) -> None:
-        answered(orderctl("stock", "set", "operating-mug=5", "--json"))
-        added = answered(orderctl("stock", "add", "operating-mug=-2", "--json"))
+        listed(orderctl("stock", "set", "operating-mug=5", "--json"))
+        added = listed(orderctl("stock", "add", "operating-mug=-2", "--json"))
         assert added == [{"sku": "operating-mug", "before": 5, "available": 3}]
         refused = orderctl("stock", "set", "operating-mug=9", "--was", "5")
         assert refused.returncode == 1
         assert "There are 3 of operating-mug, not 5" in refused.stderr
-        listed = answered(orderctl("stock", "list", "operating-mug", "--reserved", "--json"))
-        assert listed == [{"sku": "operating-mug", "available": 3, "reserved": 0}]
+        levels = listed(orderctl("stock", "list", "operating-mug", "--reserved", "--json"))
+        assert levels == [{"sku": "operating-mug", "available": 3, "reserved": 0}]
 
 
 class TestParked:
@@ -113,7 +125,7 @@ class TestParked:
             pipeline.api.place({"order_id": order_id, "amount": 1})
             pipeline.send("PaymentsQueueUrl", "no event")
             eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 2)
-        shown = answered(orderctl("dlq", "show", "payments-dlq", "--json"))
+        shown = listed(orderctl("dlq", "show", "payments-dlq", "--json"))
         of_order = next(each for each in shown if each["order_id"] == order_id)
         unreadable = next(each for each in shown if each["order_id"] is None)
         assert "AccessDeniedException from BatchGetItem" in of_order["reason"]
@@ -134,7 +146,7 @@ class TestParked:
         unasked = orderctl("dlq", "purge", "payments-dlq")
         assert unasked.returncode == 1
         assert "Cannot ask for confirmation" in unasked.stderr
-        purged = answered(orderctl("dlq", "purge", "payments-dlq", "--yes", "--json"))
+        purged = listed(orderctl("dlq", "purge", "payments-dlq", "--yes", "--json"))
         assert purged == [{"queue": "payments-dlq", "deleted": 1}]
         assert pipeline.dead_letters.depths()["payments-dlq"] == 0
 
@@ -186,9 +198,14 @@ class TestReplay:
             pipeline.sqs.purge_queue(QueueUrl=pipeline.stack.outputs["PaymentsQueueUrl"])
         charged = pipeline.orders.payments([done])[done]
         eventually(lambda: datetime.now(UTC) > start + timedelta(seconds=2))
-        replayed = orderctl("replay", "--from", start.isoformat(), "--json")
+        unasked = orderctl("replay", "--from", start.isoformat())
+        assert unasked.returncode == 1
+        assert "Cannot ask for confirmation" in unasked.stderr
+        replayed = orderctl("replay", "--from", start.isoformat(), "--yes", "--json")
         assert replayed.returncode == 0
-        assert json.loads(replayed.stdout)["state"] == "COMPLETED"
+        told = json.loads(replayed.stdout)
+        assert (told["state"], told["pieces"]) == ("COMPLETED", 1)
+        assert told["expected"] >= 2
         eventually(lambda: pipeline.statuses([lost]) == {lost: "confirmed"})
         eventually(pipeline.idle)
         assert pipeline.orders.payments([done]) == {done: charged}
@@ -197,5 +214,5 @@ class TestReplay:
 
 def test_a_function_that_does_not_exist_is_told_the_ones_that_do(orderctl: Orderctl) -> None:
     result = orderctl("logs", "payment-processor")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Did you mean payments-processor?" in result.stderr

@@ -48,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     known = judged()
     rows: dict[str, Row] = {}
     for module in modules:
-        warm_up(module)
-        rows[module] = _row(module, options)
+        rows[module] = _row(module, options, warm_up(module))
         print(f"{module}: {rows[module].killed} of {rows[module].made} noticed", flush=True)
         for mutant in rows[module].survivors:
             if mutant.id not in known:
@@ -81,12 +80,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _row(module: str, options: argparse.Namespace) -> Row:
+def _row(module: str, options: argparse.Namespace, cpu_seconds: int) -> Row:
     made = mutants(module, source_of(module))
     if options.sample:
         made = random.Random(module).sample(made, min(options.sample, len(made)))
     left: list[Mutant] = []
-    for mutant, noticed in tried_by_tests(made, options.jobs):
+    for mutant, noticed in tried_by_tests(made, options.jobs, cpu_seconds):
         if not noticed:
             left.append(mutant)
             print(f"  no test notices line {mutant.line}: {mutant.id}", file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ _OF_LOGS: Final = frozenset({"info", "warning", "error", "fail", "refuse", "Type
 """Calls whose texts are for people to read."""
 _NO_BEHAVIOUR: Final = frozenset({"strict", "frozen", "kw_only", "slots", "eq"})
 """Keywords that guard against mistakes of ours."""
+
+_NOTHING: Final = frozenset({"None", "False", "0", '""', "[]", "{}", "()"})
+"""What a caller cannot tell from None by asking whether it is there."""
+_SENTENCE: Final = re.compile(r"[A-Za-z][\w'-]*(?:[,:;.]* \(?[A-Za-z'-]+\)?){2,}[.:]? ?")
+"""A text of several words is for people to read; one that a service reads has other characters."""
 
 _Edit = tuple[ast.AST, str]
 """A node, and the text that stands there instead of its own."""
@@ -172,7 +178,7 @@ class _Finder:
                 yield statement, "break"
             case ast.Break():
                 yield statement, "continue"
-            case ast.Return(value=value) if value and text.of(value) != "None":
+            case ast.Return(value=value) if value and text.of(value) not in _NOTHING:
                 yield value, "None"
             case ast.If(test=test) | ast.While(test=test) if not isinstance(
                 test, ast.Compare | ast.UnaryOp
@@ -269,7 +275,7 @@ def _other(value: object) -> Sequence[str]:
         return (str(not value),)
     if isinstance(value, int | float):
         return (repr(value + 1),)
-    if isinstance(value, str):
+    if isinstance(value, str) and not _SENTENCE.fullmatch(value):
         return (repr(f"{value}X"),)
     return ()
 

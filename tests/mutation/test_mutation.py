@@ -42,6 +42,7 @@ def changes(source: str) -> set[tuple[str, str]]:
         ("def f():\n    a.b = c", {("a.b = c", "pass")}),
         ("def f():\n    return a", {("a", "None")}),
         ("for a in b:\n    continue", {("continue", "break")}),
+        ("x: Final = 'SET a = :b'", {("'SET a = :b'", "'SET a = :bX'")}),
         ("isinstance(a, B | C)", {("B | C", "B"), ("B | C", "C")}),
         ("match a:\n    case B() if c: d()", {("c", "True"), ("d()", "pass")}),
     ],
@@ -60,6 +61,8 @@ def test_small_changes_are_made(source: str, expected: set[tuple[str, str]]) -> 
         "telemetry.warning('not done', reason=a)",
         "x: Literal['a']",
         "Pair = tuple[A | None, B]",
+        "x: Final = 'the function is about to time out: '",
+        "def f():\n    return []",
     ],
 )
 def test_what_is_for_people_and_for_types_is_left_alone(source: str) -> None:

@@ -6,8 +6,10 @@ import gc
 import importlib.abc
 import importlib.machinery
 import os
+import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from io import StringIO
@@ -40,19 +42,29 @@ class BaselineError(Exception):
     """The tests fail before anything is changed."""
 
 
-def warm_up(module: str) -> None:
+def warm_up(module: str) -> int:
     """Run a module's tests as they are, which also loads every library.
+
+    Returns:
+        How many seconds of CPU a mutant may take: one that loops must not take a minute.
 
     Raises:
         BaselineError: a test fails.
     """
+    began = time.process_time()
     if _pytest(TARGETS[module]):
         raise BaselineError(f"the tests of {module} fail as they are")
+    return 5 + int(3 * (time.process_time() - began))
 
 
-def tried_by_tests(mutants: Sequence[Mutant], jobs: int) -> Iterator[Outcome]:
+def tried_by_tests(mutants: Sequence[Mutant], jobs: int, cpu_seconds: int) -> Iterator[Outcome]:
     """Run the tests near each mutant's module."""
-    return _each(mutants, _run_tests, _TEST_SECONDS, jobs)
+
+    def run(mutant: Mutant) -> bool:
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        return _run_tests(mutant)
+
+    return _each(mutants, run, _TEST_SECONDS, jobs)
 
 
 def tried_by_simulation(mutants: Sequence[Mutant], seeds: int, jobs: int) -> Iterator[Outcome]:

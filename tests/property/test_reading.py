@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.text import Text
 
 from orderctl.commands import cancel, logs, orders, trace, updates
 from orderctl.commands.order import show
@@ -32,7 +34,7 @@ from orderctl.pipeline.trace import (
     parked_entries,
     record_entries,
 )
-from orderctl.terminal import console, order_texts
+from orderctl.terminal import console, order_texts, results
 from support.hostile import HOSTILE, assert_harmless
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -168,8 +170,8 @@ def test_numbers_and_texts(value: object) -> None:
 def test_a_line_of_a_log(text: str, milliseconds: int) -> None:
     line = line_of(text, milliseconds)
     line.is_about("order-1")
-    assert json.loads(console.json_text(logs.json_fields(line)))
-    printed(*logs.format_line(line))
+    assert json.loads(console.json_text(results.plain(logs.logged(line, "payments"))))
+    printed(*logs.format_line(line, Text()))
     printed(*(entry.what for entry in log_entries([line])))
     printed(reasons.of_consumed(MESSAGE, [line], "function").text)
 
@@ -227,6 +229,13 @@ def test_an_unfinished_order(order: Mapping[str, Any]) -> None:
     assert age is None or isinstance(age, int)
     assert orders.missing(order, paid=False, reserved=False)
     printed(order_texts.amount(order), order_texts.items(order))
+    listed = orders._listed(order)
+    printed(*orders._listed_cells(order, listed))
+    assert len(listed.__struct_fields__) == len(next(csv.reader([csv_line(listed)])))
+
+
+def csv_line(listed: orders.Listed) -> str:
+    return orders._csv_line([orders._cell(getattr(listed, n)) for n in listed.__struct_fields__])
 
 
 @given(
@@ -258,5 +267,5 @@ def test_an_update(body: str, as_json: bool) -> None:
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 def test_each_odd_text_is_shown_as_it_is_or_as_unreadable(text: str) -> None:
-    printed(*logs.format_line(line_of(text)))
+    printed(*logs.format_line(line_of(text), Text()))
     assert updates.Printer(as_json=True).show([replace(MESSAGE, body=text)]) == []

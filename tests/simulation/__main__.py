@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from simulation import runner
+from simulation.rooms import Sabotage
 from simulation.runner import Tally
 from simulation.sabotages import NOTICED, SABOTAGES, SEEDS_TO_NOTICE_IN
 from simulation.simulation import Result
@@ -37,10 +39,26 @@ def main() -> int:
     parser.add_argument(
         "--notice", action="store_true", help="find a seed that notices each sabotage, and note it"
     )
+    parser.add_argument(
+        "--sabotage",
+        choices=[sabotage.name for sabotage in SABOTAGES],
+        metavar="NAME",
+        help="break the handlers in this way first: --seed shows its schedule, else the first seed "
+        "that notices is told",
+    )
+    parser.add_argument(
+        "--sabotages", action="store_true", help="list the ways to break the handlers"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     arguments = parser.parse_args()
+    if arguments.sabotages:
+        sys.stdout.writelines(f"{sabotage.name}\n" for sabotage in SABOTAGES)
+        return 0
+    sabotages = [each for each in SABOTAGES if each.name == arguments.sabotage]
     if arguments.seed is not None:
-        return _replay(arguments.seed)
+        return _replay(arguments.seed, sabotages)
+    if sabotages:
+        return _break(sabotages[0], arguments.seeds)
     if arguments.notice:
         return _notice(arguments.jobs)
     return _search(arguments.seeds, arguments.jobs)
@@ -58,14 +76,24 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _replay(seed: int) -> int:
-    result = runner.replay(seed)
+def _replay(seed: int, sabotages: Sequence[Sabotage]) -> int:
+    result = runner.replay(seed, *sabotages)
     sys.stdout.write(result.story + "\n")
     if result.violation:
         sys.stdout.write(f"\nSeed {seed} breaks a rule. {result.violation}\n")
         return 1
     sys.stdout.write(f"\nSeed {seed}: everything holds.\n")
     return 0
+
+
+def _break(sabotage: Sabotage, seeds: range) -> int:
+    """Tell what the first seed says that notices a sabotage; 1 if one does, as a rule is broken."""
+    failure = runner.notice(sabotage, seeds)
+    if failure is None:
+        _console.print(f"None of {len(seeds):,} seeds notices it.")
+        return 0
+    _tell(failure, f' SABOTAGE="{sabotage.name}"')
+    return 1
 
 
 def _notice(jobs: int) -> int:
@@ -110,13 +138,19 @@ def _summarize(total: Tally, seconds: float) -> None:
         _console.print(f"{times:>10,}  {kind}")
 
 
-def _tell(failure: Result) -> None:
+def _tell(failure: Result, broken: str = "") -> None:
     _console.print(f"\n[bold red]Seed {failure.seed} breaks a rule.[/] ", end="")
     _console.print(failure.violation, markup=False)
     _console.print("What happened to it:\n")
     _console.print(failure.short_story, markup=False)
-    _console.print(f"\nThe whole schedule: make simulate SEED={failure.seed}")
+    _console.print(f"\nThe whole schedule: make simulate SEED={failure.seed}{broken}", markup=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)

@@ -69,7 +69,8 @@ class Agenda(Scheduler):
         elif name == DELIVER and not self.tells:
             self.withheld.append(action)
         elif name == _TIME_OUT:
-            self._time_outs[arguments_of(action)[0]] = action
+            alive = {of: act for of, act in self._time_outs.items() if of.alive}
+            self._time_outs = {**alive, arguments_of(action)[0]: action}
         elif name != _POLL:
             assert name in _ORDERED_BY_CHOICE, f"the explorer does not know {name}"
             self.pending.append(action)

@@ -14,6 +14,7 @@ from math import comb
 from random import Random
 from typing import Any, Final, TypeVar
 
+from simulation.snapshots import Copy
 from simulation.weather import Weather
 
 T = TypeVar("T")
@@ -42,6 +43,10 @@ class Branch:
     steps: Sequence[int] = ()
     """What the ways are, if they are steps: their numbers among all that could come next."""
     state: bytes | None = None
+    copy: Copy | None = None
+    """The run when it entered the state."""
+    left: tuple[int, int | None] = (0, None)
+    """The faults and the detours that were left then."""
     way: int = 0
     """The way that is being gone."""
     schedules: int = 0
@@ -67,6 +72,16 @@ class Choices:
         self._branches = branches
         self._seen = seen
         self._passed = 0
+
+    def skip(self) -> Copy | None:
+        """Take as made what led to the last state of which there is a copy, which is answered."""
+        for number in range(len(self._branches) - 1, -1, -1):
+            branch = self._branches[number]
+            if branch.copy:
+                self._passed = number
+                self.faults, self.detours = branch.left
+                return branch.copy
+        return None
 
     @property
     def is_repeating(self) -> bool:
@@ -110,17 +125,22 @@ class Choices:
                     raise LoopError
                 raise SeenError(schedules)
             self._seen[state] = None
-            self._branches.append(Branch(1, state=state))
+            self._branches.append(Branch(1, state=state, left=(self.faults, self.detours)))
         self._passed += 1
 
-    def choose_step(self, find: Callable[[], Sequence[int]]) -> int:
-        """Choose the next step.
+    def choose_step(
+        self, find: Callable[[], Sequence[int]], copy: Callable[[], Copy | None] = lambda: None
+    ) -> int:
+        """Choose the next step, in a state that was just entered.
 
         Args:
             find: says which come into question, by number; not asked for what is only repeated.
+            copy: copies the run, unless it cannot be copied.
         """
         if self._passed == len(self._branches):
             steps = find()
+            if len(steps) > 1 or self.faults:  # most likely the search comes back
+                self._branches[-1].copy = copy()
             self._branches.append(Branch(1 if self.detours == 0 else len(steps), steps))
         branch = self._branches[self._passed]
         self._passed += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from hashlib import blake2b
 from random import Random
 from typing import Any, Final
@@ -19,6 +20,7 @@ from ministack.services import dynamodb as ministack
 from simulation.clients import Refusal
 from simulation.requests import Request, named
 from simulation.scheduler import Scheduler
+from simulation.sealed import Sealed
 
 Item = dict[str, Any]
 Watcher = Callable[[str, str, Item | None, Item | None], None]
@@ -115,6 +117,8 @@ class DynamoDB:
         self._watcher = watcher
         self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
         self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
+        self.has_looked_back = False
+        """Whether anybody has read what may be old."""
         self._create()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
@@ -209,8 +213,12 @@ class DynamoDB:
         self._now[table][item[self._keys[table]]["S"]] = item
 
     def text(self) -> str:
-        """All items, as they are and as they were before their last change."""
-        return json.dumps((self._now, self._before), sort_keys=True)
+        """All items."""
+        return json.dumps(self._now, sort_keys=True)
+
+    def past(self) -> str:
+        """All items as they were before their last change."""
+        return json.dumps(self._before, sort_keys=True)
 
     def items(self, table: str) -> dict[str, Item]:
         """What is in a table, by key."""
@@ -254,6 +262,7 @@ class DynamoDB:
         """What an eventually consistent read may give instead: items as they were before."""
         if read.get("ConsistentRead"):
             return items
+        self.has_looked_back = True
         aged: list[Item | None] = []
         for item in items:
             key = item[self._keys[table]]["S"]
@@ -266,6 +275,7 @@ class DynamoDB:
 
         It may not have yet what is new in it, and still have what has left it.
         """
+        self.has_looked_back = True
         table = query["TableName"]
         key, shard = self._keys[table], query["ExpressionAttributeValues"][":shard"]
         items = []
@@ -282,6 +292,10 @@ class DynamoDB:
         return {**answer, "Items": items}
 
 
+_CHANGED: Final = ("_now", "_before", "_written", "_tokens")
+"""What changes with the writes, by name."""
+
+
 class RememberedDynamoDB(DynamoDB):
     """The same, for runs that ask the same again and again of tables that have the same in them.
 
@@ -295,7 +309,8 @@ class RememberedDynamoDB(DynamoDB):
 
     def put(self, table: str, item: Item) -> None:
         """Have an item in a table from the beginning."""
-        self._missed.append(("PutItem", {"TableName": table, "Item": item}))
+        arguments = {"TableName": table, "Item": item}
+        self._written.append(Request("dynamodb", "PutItem", arguments))
         self._now[table][item[self._keys[table]]["S"]] = item
         self._text = ""
 
@@ -310,21 +325,23 @@ class RememberedDynamoDB(DynamoDB):
 
     def _create(self) -> None:
         self._text = ""
-        self._missed: list[tuple[str, Mapping[str, Any]]] = []
-        """The writes that MiniStack does not know of."""
+        self._written: list[Request] = []
+        """All writes so far."""
         self._up_to_date = False
+        """Whether MiniStack knows of them."""
         self._tokens: set[str] = set()
 
     def _evaluate(self, request: Request) -> Evaluated:
         key = self._key(request)
-        if key in self.memory and not self._up_to_date:
-            if request.operation not in READS:
-                self._missed.append((request.operation, request.arguments))
+        is_known = key in self.memory and not self._up_to_date
+        if not is_known and not self._up_to_date:
+            self._catch_up()
+        if request.operation not in READS:
+            self._written.append(request)
+        if is_known:
             text, after = self.memory[key]
             status, answer = json.loads(text)
             return status, answer, after
-        if not self._up_to_date:
-            self._catch_up()
         status, answer, after = super()._evaluate(request)
         self.memory[key] = json.dumps((status, answer)), after
         return status, answer, after
@@ -338,9 +355,27 @@ class RememberedDynamoDB(DynamoDB):
 
     def _catch_up(self) -> None:
         super()._create()
-        for operation, arguments in self._missed:
-            _call(operation, arguments)
+        for request in self._written:
+            _call(request.operation, request.arguments)
         self._up_to_date = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has of it: the same items and writes. MiniStack is not copied."""
+        sealed = {name: Sealed(self._own(name)) for name in _CHANGED}
+        return {**vars(self), **sealed, "_up_to_date": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have all this."""
+        vars(self).update(state)
+        for name in _CHANGED:
+            setattr(self, name, state[name].value)
+            setattr(self, name, self._own(name))
+
+    def _own(self, name: str) -> Any:  # noqa: ANN401 - whatever has that name
+        """Something that is changed, of which the parts are not."""
+        if name == "_before":
+            return {table: dict(items) for table, items in self._before.items()}
+        return copy(getattr(self, name))
 
 
 def _call(operation: str, arguments: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:

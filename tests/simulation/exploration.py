@@ -21,7 +21,7 @@ from simulation.agenda import (
     name_of,
 )
 from simulation.asynchronous import Attempt
-from simulation.bus import Event
+from simulation.bus import BusOfOneId, Event
 from simulation.choices import Choices, ChosenWeather, Dice
 from simulation.coroutines import Coroutine
 from simulation.dynamodb import READS, RememberedDynamoDB
@@ -34,11 +34,13 @@ from simulation.rooms import API, CARETAKER, Rooms
 from simulation.scheduler import Action
 from simulation.scopes import TIMED_OUT, Scope
 from simulation.simulation import Simulation
+from simulation.snapshots import Copy
 from simulation.state import Ids, Snapshot, shown
-from simulation.story import Story
-from simulation.template import Topology
+from simulation.story import Silence, Story
+from simulation.template import FunctionSpec, QueueSpec, Topology
 from simulation.weather import EARLY_RETURN
 from simulation.witness import Witness
+from simulation.workload import Plan
 from simulation.world import World
 
 _SOLITARY: Final = frozenset({"PutEvents", "ChangeMessageVisibilityBatch"})
@@ -46,8 +48,11 @@ _CARETAKER_WAITS: Final = 301.0
 """In seconds: as long as it leaves an order alone that it hears nothing of."""
 
 
-class UnexpectedEventError(Exception):
-    """An event that the scope was not to have: steps were taken to commute that may not."""
+_IN_COMMON: Final = (Choices, Dice, Places, Plan, Rooms, Scope, Topology, FunctionSpec, QueueSpec)
+
+
+class UnforeseenError(Exception):
+    """The scope was not to have this: steps were taken to commute, or states for equal, wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,12 @@ class Step:
     """The call that is answered by it, or that its function does not live to see answered."""
 
     @property
+    def invocation(self) -> Invocation | None:
+        """The invocation whose call it is about, if that lives."""
+        invocation: Invocation | None = arguments_of(self.call)[0] if self.call else None
+        return invocation if invocation and invocation.alive else None
+
+    @property
     def operation(self) -> str:
         """The operation that is called."""
         return str(arguments_of(self.call)[1].operation) if self.call else ""
@@ -83,26 +94,38 @@ class Ground:
     ids: Ids
     places: Places | None
     """Which steps commute; None to take none for that."""
+    past: bool
+    """Whether states differ in how items were before, though nobody is expected to read that."""
+    shared: frozenset[type] | None
+    """The types of what all schedules have in common; None if no run can be copied."""
 
     @classmethod
-    def of(cls, scope: Scope, topology: Topology, rooms: Rooms, *, commuting: bool) -> Ground:
+    def of(
+        cls, scope: Scope, topology: Topology, rooms: Rooms, *, commuting: bool, past: bool = False
+    ) -> Ground:
         """Take a scope and the pipeline."""
-        orders_apart = scope.batch == 1 or len(scope.orders) == 1
-        places = Places(topology, scope.never, orders_apart=orders_apart) if commuting else None
-        return cls(scope, topology, rooms, Memory(rooms.handlers), Ids(topology), places)
+        places = _places(scope, topology) if commuting else None
+        memory, shared = Memory(rooms.handlers), None
+        # One with a memory of its own stands in the middle of its code, and cannot be copied.
+        if not any(memory.has(rooms.handlers[name]) for name in _played(topology)):
+            handlers = map(type, rooms.handlers.values())
+            shared = frozenset({cls, *_IN_COMMON, *handlers})
+        return cls(scope, topology, rooms, memory, Ids(topology), places, past, shared)
 
 
 class Exploration(Simulation):
     """One schedule."""
 
-    def __init__(self, ground: Ground, choices: Choices) -> None:
+    def __init__(self, ground: Ground, choices: Choices, *, silent: bool = False) -> None:
         """Begin.
 
         Args:
             ground: where it plays.
             choices: the schedule's.
+            silent: whether nobody wants to read its story.
         """
         self.agenda, self._dice, self._choices = Agenda(), Dice(), choices
+        self._has_begun = False
         self._ground, self._scope, self._places = ground, ground.scope, ground.places
         self._caretaker_left = self._scope.caretaker
         self.end = b""
@@ -111,24 +134,39 @@ class Exploration(Simulation):
             random=self._dice,
             scheduler=self.agenda,
             weather=ChosenWeather(self._dice, self._scope.kinds, self._scope.free),
-            story=Story(self.agenda),
+            story=(Silence if silent else Story)(self.agenda),
             witness=Witness(),
             topology=ground.topology,
         )
         ground.memory.forget()
         super().__init__(
-            world, self._scope.plan, ground.rooms, RememberedDynamoDB, self._begin_coroutine
+            world,
+            self._scope.plan,
+            ground.rooms,
+            RememberedDynamoDB,
+            self._begin_coroutine,
+            bus=BusOfOneId,
         )
         self.agenda.queues, self.agenda.tells = self._queues, self._scope.told
         for environments in self._lambdas.memories.values():
             del environments[1:]
 
+    @classmethod
+    def goes_on(cls, copy: Copy, choices: Choices) -> Exploration:
+        """A copy of a run, with another schedule that begins in the same way.
+
+        Args:
+            copy: of the run, in a state that it had just entered.
+            choices: the schedule's.
+        """
+        run: Exploration = copy.thing()
+        run._choices = choices
+        return run
+
     def _play(self) -> None:
         self._dice.chooser = self._choices
-        for order_id in self.plan.orders:
-            self._workload.ask("POST", order_id, self._scope.tries)
-        for order_id in self._scope.cancels:
-            self._workload.ask("DELETE", order_id, self._scope.tries)
+        if not self._has_begun:
+            self._begin()
         while step := self._next_step():
             self._take(step)
             while begun := self._just_begun():
@@ -140,6 +178,13 @@ class Exploration(Simulation):
         self.agenda.withheld.sort(key=lambda action: self._ground.ids.strip(shown(action)))
         self.agenda.close()
 
+    def _begin(self) -> None:
+        self._has_begun = True
+        for order_id in self.plan.orders:
+            self._workload.ask("POST", order_id, self._scope.tries)
+        for order_id in self._scope.cancels:
+            self._workload.ask("DELETE", order_id, self._scope.tries)
+
     def _begin_coroutine(self, body: Callable[[], Any], owner: object) -> Coroutine:
         """What a handler does follows from what it is given, unless it remembers something."""
         assert isinstance(body, partial)
@@ -149,13 +194,21 @@ class Exploration(Simulation):
     def _describe(self) -> bytes:
         return self.snapshot().digest(self._ground.ids)
 
+    @property
+    def _keeps_past(self) -> bool:
+        """Whether states differ in how items were before: only who reads what is old could tell."""
+        return self._ground.past or self._scope.caretaker > 0
+
+    def _copied(self) -> Copy | None:
+        return Copy.of(self, self._ground.shared) if self._ground.shared else None
+
     def snapshot(self) -> Snapshot:
         """The state."""
         return Snapshot(
             self.world,
             self.plan,
             parts=(self._watch, self._processor, self._topic, self._asynchronous),
-            tables=self._tables.text(),
+            tables=self._tables.text() + (self._tables.past() if self._keeps_past else ""),
             queues=self._queues,
             running=self._lambdas.running,
             settled_at=self._watch.settled_at,
@@ -178,7 +231,7 @@ class Exploration(Simulation):
             if not steps:
                 return None
         self._choices.enter(self._describe)
-        number = self._choices.choose_step(partial(self._worth_taking, steps))
+        number = self._choices.choose_step(partial(self._worth_taking, steps), self._copied)
         return steps[number] if steps else next(islice(self._steps(), number, None))
 
     def _just_begun(self) -> list[Step]:
@@ -201,6 +254,9 @@ class Exploration(Simulation):
         cared_for = self._caretaker_left or any(s.actor.function == CARETAKER for s in steps)
         if cared_for:
             return self._without_equals(steps, range(len(steps)))
+        alone = self._scope.at_once == 1 and self._undisturbed(steps, self._places)
+        if alone:
+            return alone
         actors = [self._with_what_it_gets(step) for step in steps]
         return self._without_equals(steps, self._places.reduce(actors, self._published()))
 
@@ -221,7 +277,7 @@ class Exploration(Simulation):
         concern. So it is taken at once, unless its own message may come back meanwhile.
         What order-api answers when it has published is held against how the order stands then.
         """
-        if self._may_strike(EARLY_RETURN):
+        if self._scope.at_once > 1 and self._may_strike(EARLY_RETURN):
             return []
         found = [
             n
@@ -230,6 +286,20 @@ class Exploration(Simulation):
         ]
         first = [steps[n].call for n in found[:1]]
         return [n for n, step in enumerate(steps) if step.call in first]
+
+    def _undisturbed(self, steps: list[Step], places: Places) -> list[int]:
+        """The steps of an invocation that is alone in its place, and stays so until it has ended.
+
+        None begins beside it, as its function has one at work at a time, and no other function
+        gets anything there.
+        """
+        where = [places.of(step.actor) for step in steps]
+        for place, step in zip(where, steps, strict=True):
+            if step.invocation and places.has_one_function(step.actor):
+                here = [n for n, other in enumerate(where) if other == place]
+                if all(steps[n].invocation is step.invocation for n in here):
+                    return here
+        return []
 
     def _without_equals(self, steps: list[Step], numbers: Iterable[int]) -> list[int]:
         """Of steps that hand out equal messages the first."""
@@ -330,6 +400,8 @@ class Exploration(Simulation):
         self.agenda.happen(step.happen)
         self._let_go()
         assert not self._tables.items("circuits"), "the state leaves the circuit breaker out"
+        if self._tables.has_looked_back and not self._keeps_past:
+            raise UnforeseenError("a read that may be old")
         self._check_remembering()
         if len(published) > before:
             self._check_published(step, before)
@@ -375,7 +447,20 @@ class Exploration(Simulation):
                 continue
             of_its_order = actor.order_id in ("", event.order_id)
             if not of_its_order or not self._places.expects(actor, event.detail_type, earlier):
-                raise UnexpectedEventError(f"{event.publisher}: {event.detail_type}")
+                raise UnforeseenError(f"{event.publisher}: {event.detail_type}")
+
+
+def _places(scope: Scope, topology: Topology) -> Places:
+    orders = [order.order_id for order in scope.orders]
+    waiting = () if scope.told else {route.target for route in topology.routes}
+    return Places(topology, scope.never, orders, waiting, orders_apart=scope.batch == 1)
+
+
+def _played(topology: Topology) -> set[str]:
+    """The functions that schedules call."""
+    targets = {route.target for route in topology.routes}
+    called = {f.name for f in topology.functions.values() if targets & {f.name, f.queue}}
+    return {API, CARETAKER, *called}
 
 
 def _types(about: object) -> Iterator[str]:

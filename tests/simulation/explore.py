@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from datetime import UTC, datetime
 from queue import Empty
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from simulation import runner
 from simulation.explorer import Report, explore
 from simulation.scopes import SCOPES, Scope, scope
 from simulation.template import topology
+from support.recorded import RELIABILITY, record
 
 _SECONDS_BETWEEN_LINES: Final = 30.0
 
@@ -35,14 +38,19 @@ def main() -> int:
     parser.add_argument("scopes", nargs="*", metavar="SCOPE", help="which; all if none is named")
     parser.add_argument("--minutes", type=float, default=55.0, help="for all of them together")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
+    parser.add_argument("--record", action="store_true", help=f"in {RELIABILITY.name}")
     arguments = parser.parse_args()
     if unknown := set(arguments.scopes) - set(names):
         parser.error(f"no such scope: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     chosen = [scope(name) for name in arguments.scopes or names]
-    return _explore(chosen, arguments.minutes * 60, arguments.jobs)
+    reports = _explore(chosen, arguments.minutes * 60, arguments.jobs)
+    _summarize(chosen, reports)
+    if arguments.record:
+        _record(reports)
+    return int(any(report.failure for report in reports))
 
 
-def _explore(scopes: Sequence[Scope], seconds: float, jobs: int) -> int:
+def _explore(scopes: Sequence[Scope], seconds: float, jobs: int) -> list[Report]:
     """Explore scopes in processes of their own.
 
     Each gets an equal share of the time that is left when it begins, so what small ones do not
@@ -70,8 +78,7 @@ def _explore(scopes: Sequence[Scope], seconds: float, jobs: int) -> int:
                 reports += found
                 for report in found:
                     _tell(report)
-    _summarize(scopes, reports)
-    return int(any(report.failure for report in reports))
+    return reports
 
 
 def _all(lines: Any) -> Iterator[str]:  # noqa: ANN401 - a manager's queue
@@ -84,6 +91,9 @@ def _all(lines: Any) -> Iterator[str]:  # noqa: ANN401 - a manager's queue
 
 def _explore_here(name: str, seconds: float, lines: Any) -> list[Report]:  # noqa: ANN401
     """Explore a scope in this process."""
+    # What there is by now stays. Of what a search throws away much is thrown away soon.
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 10)
     began = last = time.monotonic()
 
     def on_progress(report: Report) -> bool:
@@ -130,6 +140,33 @@ def _tell(report: Report) -> None:
             f"{_number(failure.detours, 'detour')}; with fewer it holds:\n"
         )
         _console.print(failure.story, markup=False)
+
+
+def _record(reports: Sequence[Report]) -> None:
+    """Write the bounds of all scopes, and how far those that ran came, into the documentation."""
+    names = [f"`{each.name}`" for each in SCOPES]
+    bounds = {f"`{each.name}`": (each.says,) for each in SCOPES}
+    record(RELIABILITY, "explore: scopes", names, bounds)
+    complete = {report.scope: report.faults for report in reports if report.complete}
+    rows = {
+        f"`{report.scope}`": (
+            str(report.faults),
+            f"{report.schedules:,}" if report.complete else "",
+            *(f"{n:,}" for n in (report.runs, report.states, report.invocations)),
+            f"{report.seconds:,.0f}",
+            _recorded(report, complete.get(report.scope)),
+            f"{datetime.now(UTC):%Y-%m-%d}",
+        )
+        for report in reports
+    }
+    record(RELIABILITY, "explore: runs", names, rows)
+
+
+def _recorded(report: Report, complete: int | None) -> str:
+    """How far a scope came, with what was complete before."""
+    if report.failure or report.complete or complete is None:
+        return _how_far(report).partition(":")[0]
+    return f"not complete; complete with {_number(complete, 'fault')}"
 
 
 def _summarize(scopes: Sequence[Scope], reports: Sequence[Report]) -> None:

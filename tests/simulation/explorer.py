@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from simulation.choices import Branch, Choices, LoopError, Seen, SeenError
-from simulation.exploration import Exploration, Ground, UnexpectedEventError
+from simulation.exploration import Exploration, Ground, UnforeseenError
 from simulation.rooms import Rooms
 from simulation.rules import ENDS
 from simulation.scopes import Scope
@@ -61,8 +61,12 @@ class Search:
     detours: int | None = None
     commuting: bool = True
     """Whether steps that commute are taken in one order only."""
+    past: bool = False
+    """Whether states differ in how items were before, in any case."""
     remembering: bool = True
     """Whether states are entered once only."""
+    copying: bool = True
+    """Whether runs go on from copies, and not from the beginning."""
     seen: Seen = field(default_factory=dict)
     ends: set[bytes] = field(default_factory=set)
     """The states in which schedules ended."""
@@ -73,7 +77,11 @@ class Search:
         Args:
             on_progress: is told now and then; False ends the search.
         """
-        ground = Ground.of(self.scope, self.topology, self.rooms, commuting=self.commuting)
+        ground = Ground.of(
+            self.scope, self.topology, self.rooms, commuting=self.commuting, past=self.past
+        )
+        if not self.copying:
+            ground = replace(ground, shared=None)
         report = Report(self.scope.name, self.scope.faults, self.detours)
         began = time.monotonic()
         branches: list[Branch] = []
@@ -81,18 +89,13 @@ class Search:
             if not self.remembering:
                 self.seen.clear()
             choices = Choices(branches, self.scope.faults, self.detours, self.seen)
-            run = Exploration(ground, choices)
-            try:
-                violation, schedules = run.run(), 1
-                self.ends.add(run.end)
-            except SeenError as seen:
-                violation, schedules = None, seen.schedules
-            except LoopError:
-                violation = Violation(ENDS, "it comes back to where it was, and can do so for ever")
+            run = self._run(ground, choices)
+            before = run.world.witness.invocations
+            violation, schedules = self._outcome(run)
             report.runs += 1
-            report.invocations += run.world.witness.invocations
+            report.invocations += run.world.witness.invocations - before
             if violation:
-                report.failure = self._failure(run, violation, choices)
+                report.failure = self._failure(ground, branches)
             report.states, report.seconds = len(self.seen), time.monotonic() - began
             if violation or not self._go_on(branches, schedules, report):
                 return report
@@ -100,6 +103,23 @@ class Search:
                 report.share = _share(branches)
                 if not on_progress(report):
                     return report
+
+    def _run(self, ground: Ground, choices: Choices) -> Exploration:
+        """A run, from the last state on at which it goes another way than the one before."""
+        if copy := choices.skip():
+            return Exploration.goes_on(copy, choices)
+        return Exploration(ground, choices, silent=True)
+
+    def _outcome(self, run: Exploration) -> tuple[Violation | None, int]:
+        """What a run breaks, if anything, and how many schedules it stands for."""
+        try:
+            violation = run.run()
+        except SeenError as seen:
+            return None, seen.schedules
+        except LoopError:
+            return Violation(ENDS, "it comes back to where it was, and can do so for ever"), 1
+        self.ends.add(run.end)
+        return violation, 1
 
     def _go_on(self, branches: list[Branch], schedules: int, report: Report) -> bool:
         """Go to the last branch at which a way is left; False if there is none."""
@@ -116,7 +136,12 @@ class Search:
         report.schedules, report.share, report.complete = schedules, 1.0, True
         return False
 
-    def _failure(self, run: Exploration, violation: Violation, choices: Choices) -> Failure:
+    def _failure(self, ground: Ground, branches: list[Branch]) -> Failure:
+        """Run a schedule that fails once more, from the beginning and aloud."""
+        choices = Choices(branches, self.scope.faults, self.detours, self.seen)
+        run = Exploration(ground, choices)
+        violation, _ = self._outcome(run)
+        assert violation, "the schedule does not replay"
         story = run.world.story
         return Failure(
             str(violation),
@@ -158,12 +183,13 @@ def _search(
     """Search; anew without what was expected of the scope, should that turn out to be wrong."""
     try:
         return Search(scope, topology, rooms, detours).run(on_progress)
-    except UnexpectedEventError:
+    except UnforeseenError:
         less_expected = replace(scope, never=frozenset())
     try:
         return Search(less_expected, topology, rooms, detours).run(on_progress)
-    except UnexpectedEventError:
-        return Search(scope, topology, rooms, detours, commuting=False).run(on_progress)
+    except UnforeseenError:
+        unforeseen = Search(scope, topology, rooms, detours, commuting=False, past=True)
+        return unforeseen.run(on_progress)
 
 
 def _shorten(scope: Scope, topology: Topology, rooms: Rooms, report: Report) -> Report:

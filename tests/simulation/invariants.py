@@ -28,7 +28,7 @@ from simulation.rules import (
 )
 from simulation.stock import StockWatch
 from simulation.story import Violation
-from simulation.witness import Published, Update, Witness, lines, number, text
+from simulation.witness import Handled, Published, Update, Witness, lines, number, text
 from simulation.workload import PUBLISHER, Order, Plan
 from simulation.world import World
 
@@ -76,6 +76,12 @@ def _is_of(record: Item, order: Order) -> bool:
     """Whether this is what a record of the table orders has as ordered, if it has anything."""
     ordered = number(record, "amount"), lines(record, "items")
     return "amount" not in record or ordered == (order.amount, order.lines)
+
+
+def is_cancel(handled: Handled) -> bool:
+    """Whether it is one after which its order must not be confirmed."""
+    cancels = ("order.cancel_requested", "order.cancelled")
+    return handled.queue == "order-outcomes" and handled.detail_type in cancels
 
 
 class Watch:
@@ -156,8 +162,7 @@ class Watch:
                 raise Violation(DECIDED_ONCE, f"{order_id} was {old} and is now {new}")
         if new == "confirmed" and old != new:
             for handled in self._world.witness.handled:
-                cancel = handled.detail_type in ("order.cancel_requested", "order.cancelled")
-                if cancel and (handled.order_id, handled.queue) == (order_id, "order-outcomes"):
+                if is_cancel(handled) and handled.order_id == order_id:
                     raise Violation(
                         DECIDED_ONCE,
                         f"{order_id} is confirmed, though its {handled.detail_type} was done "

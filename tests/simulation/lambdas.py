@@ -99,7 +99,8 @@ class Invocation:
         self.coroutine: Coroutine | None = None
         self._world = world
         self._deadline = world.scheduler.now + spec.timeout
-        self._tokens = 0
+        self.tokens = 0
+        """How many it was given."""
         self._skew = world.weather.skew(self.name)
 
     def ask(self, request: Request) -> Any:  # noqa: ANN401 - the service's answer
@@ -136,8 +137,8 @@ class Invocation:
 
     def new_token(self) -> str:
         """An id that follows from the seed."""
-        self._tokens += 1
-        return f"{self.name}-{self._tokens}"
+        self.tokens += 1
+        return f"{self.name}-{self.tokens}"
 
     def new_uuid(self) -> UUID:
         """A UUID that follows from the seed."""

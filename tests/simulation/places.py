@@ -95,22 +95,32 @@ class Places:
     """Where steps happen, and what can come of them elsewhere."""
 
     def __init__(
-        self, topology: Topology, never: Collection[str], *, orders_apart: bool = True
+        self,
+        topology: Topology,
+        never: Collection[str],
+        orders: Collection[str],
+        waiting: Collection[str],
+        *,
+        orders_apart: bool,
     ) -> None:
         """Read the topology.
 
         Args:
             topology: what is wired to what.
             never: detail-types that no event has.
+            orders: all of them.
+            waiting: functions that get nothing before all else has come to rest.
             orders_apart: whether no invocation is for several orders.
         """
+        self._only_order = len(orders) == 1
+        self._waiting = frozenset(waiting)
         self._never = frozenset(never)
         self._readers = _readers(topology)
         self._groups = _groups(topology, {API}.union(*self._readers.values()))
         self._shared = {
             group
             for name, group in self._groups.items()
-            if not orders_apart
+            if not (orders_apart or self._only_order)
             or name in REMEMBERING
             or any(topology.tables[table] != "order_id" for table in _tables(topology, name))
         }
@@ -124,14 +134,14 @@ class Places:
         """
         by_place: dict[Actor, set[Actor]] = {}
         for actor in actors:
-            by_place.setdefault(self._place(actor), set()).add(actor)
+            by_place.setdefault(self.of(actor), set()).add(actor)
         led_to = {
             place: set().union(*(self._led_to(actor, published) for actor in here))
             for place, here in by_place.items()
         }
         closed = [_closed(place, led_to) for place in by_place]
-        fewest = min(closed, key=lambda c: sum(self._place(a) in c for a in actors))
-        return [n for n, actor in enumerate(actors) if self._place(actor) in fewest]
+        fewest = min(closed, key=lambda c: sum(self.of(a) in c for a in actors))
+        return [n for n, actor in enumerate(actors) if self.of(actor) in fewest]
 
     def expects(self, actor: Actor, detail_type: str, published: Collection[str]) -> bool:
         """Whether an actor may publish an event.
@@ -155,7 +165,14 @@ class Places:
                 return possible
             possible |= more
 
-    def _place(self, actor: Actor) -> Actor:
+    def has_one_function(self, actor: Actor) -> bool:
+        """Whether only an actor's function gets events in its place, and of one order only."""
+        place = self.of(actor)
+        getting = {name for names in self._readers.values() for name in names} - self._waiting
+        here = {name for name in getting if self._groups[name] == place.function}
+        return here == {actor.function} and bool(place.order_id or self._only_order)
+
+    def of(self, actor: Actor) -> Actor:
         """The place of an actor: its group's, of its order or of all orders."""
         group = self._groups[actor.function]
         return Actor(group, "" if group in self._shared else actor.order_id)
@@ -172,7 +189,7 @@ class Places:
             types = {t for function, what in known for t in _causes(function, what)}
             possible = self._possible(types, told)
             reached = {(reader, t) for t in possible for reader in self._readers.get(t, ())}
-            found |= {self._place(Actor(reader, actor.order_id)) for reader, _ in reached}
+            found |= {self.of(Actor(reader, actor.order_id)) for reader, _ in reached}
             new = reached - known
         return found
 

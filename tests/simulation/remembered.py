@@ -40,8 +40,7 @@ class RememberedCoroutine(Coroutine):
         super().__init__(body, owner)
         assert isinstance(owner, Invocation)
         self._invocation = owner
-        assert isinstance(body, partial)
-        _, self._known = _deeds.setdefault(id(body.func), (body.func, {}))
+        self._find_known()
         self._key = _hash(b"", f"{owner.name} {owner.instant()} {owner.event}")
         self._answers: list[Any] = []
         self._deeds: list[Step] = []
@@ -50,6 +49,21 @@ class RememberedCoroutine(Coroutine):
         self._runs_behind = 0
         """How many of these the handler has not done in this run."""
         self._is_running = False
+
+    def _find_known(self) -> None:
+        assert isinstance(self._body, partial)
+        handler = self._body.func
+        _, self._known = _deeds.setdefault(id(handler), (handler, {}))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has of it: in that the handler has done nothing."""
+        state = {**vars(self), "_thread": None, "_is_running": False}
+        return state | {"_known": None, "_runs_behind": len(self._deeds)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Have all this."""
+        vars(self).update(state)
+        self._find_known()
 
     def start(self) -> Step:
         """See Coroutine."""
@@ -109,7 +123,11 @@ class RememberedCoroutine(Coroutine):
             self._invocation.memory.update(deepcopy(memory))
 
     def _turn_to(self, number: int) -> Step:
-        step = super().resume(self._answers[number - 1]) if number else super().start()
+        if number:
+            step = super().resume(self._answers[number - 1])
+        else:
+            self._invocation.tokens = 0
+            step = super().start()
         self._is_running = isinstance(step, Asked)
         return step
 

@@ -53,9 +53,14 @@ def rooms() -> Rooms:
     return load(topology())
 
 
-def replay(seed: int) -> Result:
-    """Run one seed."""
-    return run(seed, topology(), rooms())
+def replay(seed: int, *sabotages: Sabotage) -> Result:
+    """Run one seed, with the handlers as they are or broken."""
+    return run(seed, topology(), load(topology(), *sabotages) if sabotages else rooms())
+
+
+def notice(sabotage: Sabotage, seeds: range) -> Result | None:
+    """Run seeds with broken handlers; returns the first run that breaks a rule."""
+    return search(seeds, load(topology(), sabotage)).failure
 
 
 def search(seeds: Iterable[int], handlers: Rooms) -> Tally:
@@ -101,5 +106,5 @@ def _search_here(seeds: range) -> Tally:
 
 
 def _notice_here(sabotage: Sabotage, seeds: range) -> int | None:
-    failure = search(seeds, load(topology(), sabotage)).failure
+    failure = notice(sabotage, seeds)
     return failure.seed if failure else None

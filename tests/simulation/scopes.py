@@ -95,6 +95,12 @@ _ONE: Final = Scope(
     stock={"apple": 1},
     never=_REJECTED | _CANCEL_REQUESTED,
 )
+_TWICE: Final = replace(
+    _ONE,
+    name="twice",
+    says="One order, each of whose events may be delivered twice to each of its targets.",
+    free=frozenset({DUPLICATED_EVENT}),
+)
 _CANCELLED: Final = replace(
     _ONE,
     name="cancel-calm",
@@ -109,12 +115,17 @@ _LAST: Final = replace(
     orders=(_order(1), _order(2)),
     never=_CANCEL_REQUESTED,
 )
-
 _FAULT: Final = replace(
     _ONE,
     name="fault",
     says="One order in every delivery order, with every single fault at every call.",
     faults=1,
+)
+_PAIR: Final = replace(
+    _ONE,
+    name="pair",
+    says="One order in every delivery order, with every pair of faults.",
+    faults=2,
 )
 _TOLD: Final = replace(
     _ONE,
@@ -123,60 +134,56 @@ _TOLD: Final = replace(
     told=True,
 )
 
+
+def _with_fault(scope: Scope, name: str) -> Scope:
+    says = scope.says.removesuffix(".").removesuffix(", without a fault")
+    return replace(scope, name=name, says=f"{says}, with every single fault.", faults=1)
+
+
+def _one_at_a_time(scope: Scope, name: str) -> Scope:
+    says = scope.says.removesuffix(".")
+    return replace(
+        scope, name=name, says=f"{says}; one invocation of a function at a time.", at_once=1
+    )
+
+
+_BATCHES: Final = replace(
+    _CANCELLED,
+    name="batches",
+    says="One order and its cancel, with batches of up to three messages in any order.",
+    batch=3,
+)
+_TOLD_WITH_FAULT: Final = _with_fault(_TOLD, "told")
+_CANCELLED_WITH_FAULT: Final = _with_fault(_CANCELLED, "cancel")
+_LAST_WITH_FAULT: Final = _with_fault(_LAST, "last")
+_CARED_FOR: Final = replace(
+    _FAULT,
+    name="caretaker",
+    says="One order, with every single fault and the caretaker called once at any moment.",
+    caretaker=1,
+)
+
 SCOPES: Final = (
     _ONE,
     _TOLD,
-    replace(
-        _FAULT,
-        name="single",
-        says="One order, with every single fault, and one invocation of a function at a time.",
-        at_once=1,
-    ),
+    _one_at_a_time(_FAULT, "single"),
     _FAULT,
-    replace(
-        _ONE,
-        name="twice",
-        says="One order, each of whose events may be delivered twice to each of its targets.",
-        free=frozenset({DUPLICATED_EVENT}),
-    ),
+    _TWICE,
     _LAST,
     _CANCELLED,
-    replace(
-        _CANCELLED,
-        name="batches",
-        says="One order and its cancel, with batches of up to three messages in any order.",
-        batch=3,
-    ),
-    replace(
-        _ONE,
-        name="pair",
-        says="One order in every delivery order, with every pair of faults.",
-        faults=2,
-    ),
-    replace(
-        _TOLD,
-        name="told",
-        says="One order, the shop told of it as it happens, with every single fault.",
-        faults=1,
-    ),
-    replace(
-        _LAST,
-        name="last",
-        says="Two orders for the last piece, with every single fault.",
-        faults=1,
-    ),
-    replace(
-        _CANCELLED,
-        name="cancel",
-        says="One order, and its client's cancel at any moment, with every single fault.",
-        faults=1,
-    ),
-    replace(
-        _FAULT,
-        name="caretaker",
-        says="One order, with every single fault and the caretaker called once at any moment.",
-        caretaker=1,
-    ),
+    _one_at_a_time(_with_fault(_TWICE, "twice"), "twice-single"),
+    _one_at_a_time(_PAIR, "pair-single"),
+    _one_at_a_time(_CANCELLED_WITH_FAULT, "cancel-single"),
+    _one_at_a_time(_LAST_WITH_FAULT, "last-single"),
+    _one_at_a_time(_BATCHES, "batches-single"),
+    _one_at_a_time(_TOLD_WITH_FAULT, "told-single"),
+    _one_at_a_time(_CARED_FOR, "caretaker-single"),
+    _TOLD_WITH_FAULT,
+    _PAIR,
+    _BATCHES,
+    _LAST_WITH_FAULT,
+    _CANCELLED_WITH_FAULT,
+    _CARED_FOR,
 )
 """The smallest first."""
 

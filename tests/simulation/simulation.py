@@ -116,6 +116,7 @@ class Simulation:
         database: type[DynamoDB] = DynamoDB,
         coroutine: MakeCoroutine = Coroutine,
         *,
+        bus: type[Bus] = Bus,
         replays: bool = False,
         held_seconds: float = 0.0,
     ) -> None:
@@ -127,6 +128,7 @@ class Simulation:
             rooms: the handlers.
             database: what answers for DynamoDB.
             coroutine: what has handlers stop at each of their calls.
+            bus: what carries the events.
             replays: whether every event is replayed when all is over.
             held_seconds: how long a transaction holds its items.
         """
@@ -145,7 +147,7 @@ class Simulation:
         self._shelver = Shelver(world, self._perform_on_tables, plan)
         self._processor = CardProcessor(world, self.plan.declined, self.plan.silent)
         self._topic = Topic(world)
-        self._bus = Bus(world, self._deliver, self._watch.published)
+        self._bus = bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
         self._lambdas = Lambdas(

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import blake2b
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 from typing import Any, Final
 
 from simulation.agenda import ANSWER, name_of
+from simulation.invariants import is_cancel
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import Message, Queues
 from simulation.scheduler import Action
@@ -33,7 +35,7 @@ class Ids:
     """The ids that a run gives: they are told apart, and nothing else."""
 
     def __init__(self, topology: Topology) -> None:
-        names = sorted({"event", *topology.queues, *topology.functions}, key=len, reverse=True)
+        names = sorted({*topology.queues, *topology.functions}, key=len, reverse=True)
         pattern = re.compile(rf"\b((?:{'|'.join(names)})[-#]\d+(?:[-~]\d+)*)")
         self._parts = lru_cache(_MOST_KNOWN_TEXTS)(pattern.split)
         """What stands between ids and the ids, by turns. Most facts of a state are known."""
@@ -46,6 +48,9 @@ class Ids:
         """All facts in one text, with ids that follow from it alone."""
         numbers: dict[str, str] = {}
         fresh = count(1)
+        ordered = sorted((self.strip(fact), fact) for fact in facts)
+        if any(one[0] == other[0] for one, other in pairwise(ordered)):
+            ordered = self._sorted_by_use(ordered)
 
         def renumbered(fact: str) -> str:
             parts = list(self._parts(fact))
@@ -55,8 +60,17 @@ class Ids:
                 parts[place] = numbers[parts[place]]
             return "".join(parts)
 
-        ordered = sorted(facts, key=lambda fact: (self.strip(fact), fact))
-        return "\n".join(sorted(map(renumbered, ordered)))
+        return "\n".join(sorted(renumbered(fact) for _, fact in ordered))
+
+    def _sorted_by_use(self, facts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Facts that differ in ids only in an order of what else these ids stand in."""
+        uses: dict[str, list[tuple[str, int]]] = {}
+        for text, fact in facts:
+            for place, id_ in enumerate(self._parts(fact)[1::2]):
+                uses.setdefault(id_, []).append((text, place))
+        return sorted(
+            facts, key=lambda f: (f[0], [sorted(uses[i]) for i in self._parts(f[1])[1::2]], f[1])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,9 @@ class Snapshot:
             f"published {event.publisher} {event.detail_type} {event.detail}"
             for event in witness.published
         }
-        yield from {f"handled {h.queue} {h.detail_type} {h.order_id}" for h in witness.handled}
+        yield from {
+            f"handled {h.detail_type} {h.order_id}" for h in witness.handled if is_cancel(h)
+        }
         for key in self.plan.orders:
             updates = [
                 (update.group, update.status, update.version, round(update.seconds))
@@ -146,6 +162,8 @@ class Snapshot:
 
 def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
     """A value, as far as the future depends on it."""
+    if isinstance(value, str | int | Decimal) or value is None:
+        return repr(value)
     match value:
         case partial() if name_of(value) == ANSWER and value.args[0].alive:
             invocation, _, _, on_end = value.args  # what it asks follows from what it was answered
@@ -167,7 +185,7 @@ def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
         case float():
             return str(round(value))  # a time: of its ticks nothing depends
         case Exception():
-            return f"{type(value).__name__} {value} {getattr(value, 'response', '')}"
+            return f"{type(value).__name__} {value} {shown(vars(value))}"
         case _ if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
             return str(value.__qualname__)
     return repr(value)

@@ -155,7 +155,7 @@ class _Reader:
             timeout=float(self._value(properties["Timeout"])),
             environment={key: self._value(value) for key, value in environment.items()},
             queue=self._name_of(mappings[0]["EventSourceArn"]) if mappings else None,
-            batch_size=mappings[0]["BatchSize"] if mappings else 0,
+            batch_size=int(self._value(mappings[0]["BatchSize"])) if mappings else 0,
             retries=asynchronous[0]["MaximumRetryAttempts"] if asynchronous else 0,
             failure_queue=self._name_of(
                 asynchronous[0]["DestinationConfig"]["OnFailure"]["Destination"]

@@ -11,12 +11,13 @@ import pytest
 
 from simulation import runner
 from simulation.choices import Choices
+from simulation.clients import Refusal
 from simulation.exploration import Exploration, Ground
 from simulation.explorer import Report, Search, explore
 from simulation.memory import Memory
 from simulation.rooms import Rooms, Sabotage, load
 from simulation.scopes import Scope, scope
-from simulation.state import Ids
+from simulation.state import Ids, told
 from simulation.template import topology
 
 CALM, TOLD = scope("calm"), scope("told-calm")
@@ -29,9 +30,16 @@ LOST = replace(DIED_BEFORE, name="lost", kinds=frozenset({"applied, reply lost"}
 
 
 def search(
-    scope: Scope, *, commuting: bool = True, remembering: bool = True
+    scope: Scope, *, commuting: bool = True, remembering: bool = True, copying: bool = True
 ) -> tuple[Search, Report]:
-    found = Search(scope, topology(), runner.rooms(), commuting=commuting, remembering=remembering)
+    found = Search(
+        scope,
+        topology(),
+        runner.rooms(),
+        commuting=commuting,
+        remembering=remembering,
+        copying=copying,
+    )
     report = found.run()
     if failure := report.failure:
         pytest.fail(f"{failure.violation}\n{failure.story}")
@@ -88,6 +96,16 @@ def test_a_state_that_was_seen_leads_to_nothing_new(scope: Scope) -> None:
     assert remembered.ends == run_to_the_end.ends
 
 
+@pytest.mark.parametrize("scope", [TOLD, DIED_BEFORE], ids=["told", "died"])
+def test_a_run_that_goes_on_from_a_copy_does_the_same(scope: Scope) -> None:
+    copied, from_copies = search(scope)
+    begun, from_the_beginning = search(scope, copying=False)
+    assert copied.seen == begun.seen
+    assert copied.ends == begun.ends
+    assert from_copies.schedules == from_the_beginning.schedules
+    assert from_copies.invocations < from_the_beginning.invocations
+
+
 @pytest.mark.parametrize(
     "scope",
     [CALM, TOLD, DIED_BEFORE, pytest.param(LOST, marks=pytest.mark.long)],
@@ -110,10 +128,10 @@ class Wanderer(Choices):
     def choose(self, ways: int) -> int:
         return self._random.randrange(ways)
 
-    def choose_step(self, find: Callable[[], Sequence[int]]) -> int:
+    def choose_step(self, find: Callable[[], Sequence[int]], copy: object = None) -> int:
         return self._random.choice(find())
 
-    def enter(self, describe: Callable[[], bytes]) -> None:
+    def enter(self, describe: object) -> None:
         pass
 
 
@@ -139,7 +157,7 @@ def test_the_search_has_every_end_that_a_random_schedule_has(scope: Scope) -> No
 
 @pytest.mark.parametrize("faults", [0, 1])
 def test_nothing_breaks_with_a_fault_at_any_call(faults: int) -> None:
-    """An UnexpectedEventError says what is missing in `places.CAUSES`."""
+    """An UnforeseenError says what is missing in `places.CAUSES`."""
     search(replace(scope("single"), faults=faults))
 
 
@@ -180,6 +198,15 @@ def test_a_bug_that_shows_without_a_fault_is_told_without_one() -> None:
     report = explored(scope("fault"), load(topology(), blind))[-1]
     assert report.failure
     assert report.failure.faults == 0
+
+
+def test_refusals_with_different_reasons_are_told_apart() -> None:
+    """What a handler does depends on them, and so what is known of it."""
+    one, other = (
+        Refusal("TransactionCanceledException", CancellationReasons=[{"Code": code}])
+        for code in ("TransactionConflict", "ConditionalCheckFailed")
+    )
+    assert told(one) != told(other)
 
 
 @dataclass

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
+
+from simulation.sealed import Sealed
 
 Item = dict[str, Any]
 
@@ -87,6 +90,15 @@ class Witness:
     updates: list[Update] = field(default_factory=list)
     log: list[Logged] = field(default_factory=list)
     invocations: int = 0
+
+    def __getstate__(self) -> Sealed:
+        """What a copy has of it: the same facts, in lists of its own."""
+        return Sealed([copy(getattr(self, name.name)) for name in fields(self)])
+
+    def __setstate__(self, state: Sealed) -> None:
+        """Have these facts."""
+        for name, value in zip(fields(self), state.value, strict=True):
+            setattr(self, name.name, copy(value))
 
     def states(self, table: str, attribute: str) -> dict[str, list[tuple[float, str | None]]]:
         """The values an attribute has had, with the time since when, by key."""

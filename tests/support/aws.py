@@ -27,6 +27,7 @@ from orders.aws import clients
 from orders.aws.bus import Bus
 from orders.aws.wire.client import Client
 from orders.aws.wire.connection import Answer, NoAnswerError, Request
+from orders.events import is_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -320,13 +321,17 @@ class TappedBus:
         )
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
-        """The detail-types and details published since the last time, oldest first."""
+        """The detail-types and details published since the last time, oldest first.
+
+        The details are without the time, which each has.
+        """
         published = []
         while messages := self._sqs.receive_message(
             QueueUrl=self._queue, MaxNumberOfMessages=10
         ).get("Messages"):
             for message in messages:
                 event = json.loads(message["Body"])
+                assert is_time(event["detail"].pop("at"))
                 published.append((event["detail-type"], event["detail"]))
         return published
 

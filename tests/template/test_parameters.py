@@ -15,6 +15,7 @@ import pytest
 
 from orderctl.deploying import Template
 from orderctl.errors import OrderctlError
+from orderctl.terminal.options import parse_parameters
 from support.parameters import HOSTILE
 
 Resources = dict[str, dict[str, Any]]
@@ -24,6 +25,10 @@ RANGES = {
     "ApiRateLimit": range(1, 10_001),
     "ApiBurstLimit": range(1, 5_001),
     "ConsumerConcurrency": range(2, 1_001),
+    "ConsumerMaximumPollers": range(2, 2_001),
+    "BatchSize": range(1, 10_001),
+    "PaymentsBatchSize": range(1, 10_001),
+    "UnfinishedOrderKeys": range(8, 513),
     "ConsumerTimeoutSeconds": range(5, 901),
     "VisibilityTimeoutSeconds": range(30, 43_201),
     "RetryDelaySeconds": range(901),
@@ -34,6 +39,11 @@ RANGES = {
     "OrderDeadlineMinutes": range(1, 10_081),
     "ArchiveRetentionDays": range(1, 3_651),
 }
+UNLESS_ZERO = {
+    "ConsumerMinimumPollers": range(2, 201),
+    "WarmWriteUnits": range(4_000, 10_000_000),
+}
+"""0 turns these off."""
 SHARES = ("ChargeFailureRate", "ChargeDeclineRate")
 
 
@@ -55,6 +65,21 @@ def test_a_number_is_a_whole_one_in_its_range(template: dict[str, Any], name: st
     told = f"a whole number from {wanted[0]} to {wanted[-1]}."
     assert declared["ConstraintDescription"] == told
     assert int(declared["Default"]) in wanted
+
+
+@pytest.mark.parametrize("name", UNLESS_ZERO)
+def test_a_number_that_may_be_zero_is_zero_or_in_its_range(
+    template: dict[str, Any], name: str
+) -> None:
+    declared, wanted = template["Parameters"][name], UNLESS_ZERO[name]
+    pattern = re.compile(declared["AllowedPattern"])
+    taken = {number for number in range(-10, 100_000) if pattern.fullmatch(str(number))}
+    assert taken == {0, *range(wanted[0], min(wanted[-1] + 1, 100_000))}
+    assert pattern.fullmatch(str(wanted[-1]))
+    assert not pattern.fullmatch(str(wanted[-1] + 1))
+    told = f"{wanted[-1]:,}" if wanted[-1] > 99_999 else str(wanted[-1])
+    assert declared["ConstraintDescription"] == f"0, or a whole number from {wanted[0]} to {told}."
+    assert declared["Default"] == "0"
 
 
 @pytest.mark.parametrize("name", SHARES)
@@ -150,3 +175,12 @@ def test_the_functions_start_with_whatever_the_template_takes(
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_documented_set_for_1000_orders_a_second_fits_the_template() -> None:
+    path = SOURCE.parent / "delivery" / "1000-orders-a-second.json"
+    given = parse_parameters((f"@{path}",))
+    TEMPLATE.check(given)
+    window, timeout = int(given["BatchingWindowSeconds"]), int(given["ConsumerTimeoutSeconds"])
+    assert window >= 1, "batches above 10 need it"
+    assert int(given["VisibilityTimeoutSeconds"]) >= 6 * timeout + window

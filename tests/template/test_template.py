@@ -126,6 +126,7 @@ def test_every_function_logs_to_a_group_with_a_retention(resources: Resources) -
     for name, function in properties(resources, "AWS::Lambda::Function").items():
         group = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+        assert function["LoggingConfig"]["SystemLogLevel"] == {"Ref": "SystemLogLevel"}, name
 
 
 def test_every_function_has_the_client_that_was_chosen(
@@ -177,11 +178,59 @@ def test_every_method_of_the_api_is_throttled(resources: Resources) -> None:
 
 def test_every_consumer_is_limited_and_batches_as_told(resources: Resources) -> None:
     for name, source in properties(resources, "AWS::Lambda::EventSourceMapping").items():
-        assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ConsumerConcurrency"}}, (
-            name
-        )
+        assert source["ScalingConfig"]["Fn::If"] == [
+            "HasPollers",
+            {"Ref": "AWS::NoValue"},
+            {"MaximumConcurrency": {"Ref": "ConsumerConcurrency"}},
+        ], name
+        condition, pollers, nothing = source["ProvisionedPollerConfig"]["Fn::If"]
+        assert (condition, nothing) == ("HasPollers", {"Ref": "AWS::NoValue"}), name
+        assert pollers == {
+            "MinimumPollers": {"Ref": "ConsumerMinimumPollers"},
+            "MaximumPollers": {"Ref": "ConsumerMaximumPollers"},
+        }, name
+        assert source["BatchSize"]["Ref"] in ("BatchSize", "PaymentsBatchSize"), name
         window = source["MaximumBatchingWindowInSeconds"]
         assert window == {"Ref": "BatchingWindowSeconds"}, name
+
+
+def test_large_batches_need_a_window(template: dict[str, Any]) -> None:
+    """Lambda refuses them without one, as late as in the middle of a deployment."""
+    rule = template["Rules"]["LargeBatchesNeedAWindow"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "BatchingWindowSeconds"}, "0"]}
+    small = [str(size) for size in range(1, 11)]
+    assert [assertion["Assert"] for assertion in rule["Assertions"]] == [
+        {"Fn::Contains": [small, {"Ref": name}]} for name in ("BatchSize", "PaymentsBatchSize")
+    ]
+
+
+def test_the_tables_of_orders_and_the_index_are_warmed_and_limited_together(
+    resources: Resources,
+) -> None:
+    tables = properties(resources, "AWS::DynamoDB::Table")
+    (index,) = tables["OrdersTable"]["GlobalSecondaryIndexes"]
+    grown = [tables[f"{name}Table"] for name in ("Orders", "Payments", "Reservations", "Stock")]
+    for settings in (*grown, index):
+        warm, most = settings["WarmThroughput"], settings["OnDemandThroughput"]
+        assert warm["Fn::If"] == [
+            "AreTablesWarmed",
+            {
+                "ReadUnitsPerSecond": {"Ref": "WarmReadUnits"},
+                "WriteUnitsPerSecond": {"Ref": "WarmWriteUnits"},
+            },
+            {"Ref": "AWS::NoValue"},
+        ]
+        assert most["Fn::If"][0::2] == ["AreTablesLimited", {"Ref": "AWS::NoValue"}]
+
+
+def test_every_fifo_of_updates_is_limited_by_its_message_groups(resources: Resources) -> None:
+    """Else the whole topic or queue is limited, to 3,000 or 300 messages a second."""
+    for topic in properties(resources, "AWS::SNS::Topic").values():
+        if topic.get("FifoTopic"):
+            assert topic["FifoThroughputScope"] == "MessageGroup"
+    queue = resources["OrderUpdatesQueue"]["Properties"]
+    assert queue["DeduplicationScope"] == "messageGroup"
+    assert queue["FifoThroughputLimit"] == "perMessageGroupId"
 
 
 def test_nothing_is_traced_or_may_write_traces_by_default(

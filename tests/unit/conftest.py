@@ -82,3 +82,18 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, An
         return [line for line in lines if "_aws" not in line]
 
     return take
+
+
+@pytest.fixture
+def metered(capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str, int]]:
+    """Takes what was counted since the last time, by metric."""
+
+    def take() -> dict[str, int]:
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        metrics = [line for line in lines if "_aws" in line]
+        names = [
+            m["Name"] for line in metrics for m in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+        ]
+        return {name: sum(line.get(name, 0) for line in metrics) for name in names}
+
+    return take

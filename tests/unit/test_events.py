@@ -25,6 +25,7 @@ from orders.events import (
     decode_event,
     decode_outcome,
     encode,
+    encode_event,
 )
 from support.examples import EXAMPLES
 from support.lambdas import event_of, order_placed
@@ -181,3 +182,30 @@ def test_a_fingerprint_is_of_what_was_ordered() -> None:
         replace(order, items=order.items[:1]),
     ]
     assert len({other.fingerprint for other in others} | same) == 6
+
+
+@pytest.mark.parametrize(
+    ("at", "time"),
+    [
+        ("2026-08-18T09:30:00.999Z", "2026-08-18T09:30:00.999Z"),
+        ("2026-08-18T09:25:00.001Z", "2026-08-18T09:25:00.001Z"),
+        ("2026-08-18T09:30:01.000Z", "2026-08-18T09:30:00Z"),
+        ("2026-08-18T09:30:00.999", "2026-08-18T09:30:00Z"),
+        (1787045400, "2026-08-18T09:30:00Z"),
+        ({"at": None}, "2026-08-18T09:30:00Z"),
+    ],
+    ids=["the same second", "archived", "later than it was received", "no time", "number", "map"],
+)
+def test_an_event_has_the_milliseconds_that_its_publisher_says(at: object, time: str) -> None:
+    event = event_of("inventory.reserved", at=at)
+    assert decode_outcome(json.dumps(event)).time == time
+    assert convert_milestone(order_placed(at=at)).time == time
+
+
+@pytest.mark.parametrize(
+    "detail", [example for example in EXAMPLES if isinstance(example, Announcement)], ids=repr
+)
+def test_an_event_is_published_with_its_time(detail: Announcement) -> None:
+    at = "2026-08-18T09:30:00.123Z"
+    says = json.loads(encode(detail))
+    assert json.loads(encode_event(detail, at)) == {**says, "at": at}

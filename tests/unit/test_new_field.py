@@ -24,7 +24,8 @@ NEW = (
 
 SCRIPT = """
 import json
-from orderctl.commands import order, schemas
+from orderctl.commands import order
+from orderctl.contract.schemas import build_schemas
 from orders.aws.order_table import OrderTable
 from orders.order_api.handler import OrderApi
 from orders.tracker.handler import OrderTracker
@@ -71,7 +72,7 @@ repeat = {"httpMethod": "POST", "body": '{"order_id":"old","amount":5}'}
 assert api(repeat, context)["statusCode"] == 202
 
 for name in ("order.placed", "place-order"):
-    assert schemas.build_schemas()[name]["properties"].keys() >= new.keys()
+    assert build_schemas()[name]["properties"].keys() >= new.keys()
 order.show(get("a"))
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,20 @@ import pytest
 from cfnlint.jsonschema import StandardValidator
 
 from orderctl.commands import schemas
-from orderctl.commands.schemas import DIRECTORY, build_schemas, find_outdated, text
+from orderctl.commands.schemas import DIRECTORY, build_texts, find_all_breaks, find_outdated, text
+from orderctl.contract.schemas import VERSION, build_schemas
 from orderctl.errors import OrderctlError
 from orders import events
 from orders.events import ROUTING, Notice, OrderUpdate, encode
 from orders.order_api.validation import InvalidOrderError, parse_order
 from support.examples import EXAMPLES
 
+SCHEMAS = DIRECTORY / f"v{VERSION}"
+
 
 def faults(name: str, document: Any) -> list[str]:  # noqa: ANN401 - any JSON value
     """What the schema on file has against a document."""
-    validator = StandardValidator(json.loads((DIRECTORY / f"{name}.json").read_text()))
+    validator = StandardValidator(json.loads((SCHEMAS / f"{name}.json").read_text()))
     # Without this a text that looks like a number is one, as it is in CloudFormation.
     strict = validator.evolve(context=validator.context.evolve(strict_types=True))
     return [f"{list(error.path)}: {error.message}" for error in strict.iter_errors(document)]
@@ -31,8 +35,8 @@ def name_of(example: events.Announcement | OrderUpdate) -> str:
 
 
 def test_the_schemas_on_file_are_those_of_the_contract() -> None:
-    texts = {f"{name}.json": text(schema) for name, schema in build_schemas().items()}
-    assert not find_outdated(texts, DIRECTORY), "run: make schemas"
+    assert not find_outdated(build_texts(), DIRECTORY), "run: make schemas"
+    assert not list(find_all_breaks(DIRECTORY))
 
 
 def test_every_event_has_a_schema() -> None:
@@ -111,21 +115,44 @@ def test_a_body_the_api_refuses_does_not(body: Any) -> None:  # noqa: ANN401 - a
 class TestTheCommand:
     @pytest.fixture(autouse=True)
     def directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(schemas, "DIRECTORY", tmp_path)
-        return tmp_path
+        monkeypatch.setattr(schemas, "DIRECTORY", tmp_path / "schemas")
+        monkeypatch.setattr(schemas, "REFERENCE", tmp_path / "json.md")
+        (tmp_path / "schemas").mkdir()
+        return tmp_path / "schemas"
 
     def test_writes_what_is_missing_and_removes_what_is_no_more(self, directory: Path) -> None:
-        (directory / "order.forgotten.json").write_text("{}")
+        (directory / "forgotten.json").write_text("{}")
         schemas.schemas(check=False)
-        assert {path.stem for path in directory.iterdir()} == build_schemas().keys()
+        assert {path.stem for path in (directory / "v1").iterdir()} == build_schemas().keys()
+        assert {path.name for path in directory.glob("*.json")} == {"openapi.json", "asyncapi.json"}
         schemas.schemas(check=True)
 
     def test_check_names_what_has_drifted_and_changes_nothing(self, directory: Path) -> None:
         schemas.schemas(check=False)
-        (directory / "order.placed.json").write_text("{}")
-        (directory / "place-order.json").unlink()
+        (directory / "asyncapi.json").write_text("{}")
+        (directory / "v1" / "place-order.json").unlink()
         with pytest.raises(OrderctlError) as caught:
             schemas.schemas(check=True)
-        assert "order.placed.json, place-order.json in " in str(caught.value)
+        assert re.search(r"/asyncapi.json, \S*/v1/place-order.json[,.]", str(caught.value))
         assert str(caught.value).endswith("Run: make schemas")
-        assert (directory / "order.placed.json").read_text() == "{}"
+        assert (directory / "asyncapi.json").read_text() == "{}"
+
+    def test_a_field_that_was_removed_is_named_and_nothing_is_written(
+        self, directory: Path
+    ) -> None:
+        schemas.schemas(check=False)
+        path = directory / "v1" / "order.placed.json"
+        before = json.loads(path.read_text())
+        before["properties"]["gift_note"] = {"type": "string"}
+        path.write_text(json.dumps(before))
+        (directory / "openapi.json").unlink()
+        for check in (True, False):
+            with pytest.raises(OrderctlError, match=r"order\.placed: gift_note: is removed"):
+                schemas.schemas(check=check)
+        assert not (directory / "openapi.json").exists()
+
+    def test_an_event_that_is_published_no_more_is_named(self, directory: Path) -> None:
+        (directory / "v1").mkdir()
+        (directory / "v1" / "order.shipped.json").write_text("{}")
+        with pytest.raises(OrderctlError, match=r"order\.shipped: is removed"):
+            schemas.schemas(check=True)

@@ -2,6 +2,12 @@
 
 A new command is a new file here: it imports `app` and a group, and is found without being listed.
 What several commands need is in `orderctl.terminal`; commands do not import each other.
+
+- Which stack: a parameter `target: Target`, and `connect(target)`, or `connect(target,
+  changes=True)` for a command that changes something. That checks the account, and says first
+  "on local: …" or "on AWS: …" on standard error. See `terminal/connection.py`.
+- --json: a parameter `as_json: Json`, and a shape that the command declares and prints. See
+  `terminal/results.py`. `console.note` and errors are JSON then, too, by themselves.
 """
 
 import importlib
@@ -34,13 +40,15 @@ app = App(
     error_console=console.err(),
     # A flag has no --no-flag unless it says so.
     default_parameter=Parameter(negative=(), show_default=_default),
-    group_commands=Group("Commands", sort_key=0),
+    group_commands=Group("Other", sort_key=4),
 )
 app.register_install_completion_command()
 
-DEPLOYING = Group("Deploying", sort_key=1)
-ORDERS = Group("Orders", sort_key=2)
-OPERATING = Group("Operating", sort_key=3)
+# What one wants first comes first.
+START = Group("Start here", sort_key=0)
+ORDERS = Group("Orders", sort_key=1)
+OPERATING = Group("Operating", sort_key=2)
+DEPLOYING = Group("Deploying", sort_key=3)
 
 
 def load(command: str = "") -> App:

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
+from msgspec.structs import astuple
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
@@ -19,13 +21,100 @@ from orderctl.pipeline.audit import audit as read_books
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Document
 from orders.audit.mending import OF_STOCK, mend
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """Something that does not hold.
+
+    Attributes:
+        subject: The order's id, or the SKU.
+        kind: Which rule it breaks, as docs/operations.md names it.
+        finding: What it is, in words.
+        mend: The command that mends it.
+    """
+
+    subject: str
+    kind: str
+    finding: str
+    mend: str
+
+
+class NotJudged(msgspec.Struct, kw_only=True):
+    """What could not be judged yet.
+
+    Attributes:
+        orders_in_flight: How many orders have not ended.
+        orders_moving: The ids of orders that still move.
+        skus_moving: The SKUs that still move.
+        skus_unknown: The SKUs of which nobody noted what was put in.
+    """
+
+    orders_in_flight: int
+    orders_moving: list[str]
+    skus_moving: list[str]
+    skus_unknown: list[str]
+
+
+class Books(msgspec.Struct, kw_only=True):
+    """The result of an audit of the tables.
+
+    Attributes:
+        findings: What does not hold.
+        orders: How many orders were read.
+        skus: How many SKUs were read.
+        not_judged: What could not be judged yet.
+        waiting: How many messages wait, by queue.
+        parked: How many messages are parked, by dead-letter queue.
+    """
+
+    findings: list[Finding]
+    orders: int
+    skus: int
+    not_judged: NotJudged
+    waiting: dict[str, int]
+    parked: dict[str, int]
+
+
+class FeedFinding(msgspec.Struct, kw_only=True):
+    """Something that the events of an order tell and that does not hold.
+
+    Attributes:
+        order_id: The order.
+        kind: Which rule it breaks, as docs/operations.md names it.
+        finding: What it is, in words.
+    """
+
+    order_id: str
+    kind: str
+    finding: str
+
+
+class Feed(msgspec.Struct, kw_only=True):
+    """The result of an audit of events, with --history.
+
+    Attributes:
+        findings: What does not hold.
+        events: How many events were read.
+        orders: Of how many orders.
+        began_before: How many of these began before the first event.
+    """
+
+    findings: list[FeedFinding]
+    events: int
+    orders: int
+    began_before: int
+
+
+_JSON: Document[Books | Feed] = Document(Books, Feed)
 
 
 @app.command(
     group=OPERATING,
     help_epilogue="Examples:\n\norderctl audit --json\n\norderctl audit --history events.jsonl",
 )
+@_JSON.of_command
 def audit(
     *,
     history: Annotated[
@@ -65,22 +154,22 @@ def audit(
         report = read_books(pipeline, progress)
         tables, now = table_names(pipeline.stack.outputs), datetime.now(UTC)
     rows = [
-        {
-            "subject": finding.subject,
-            "kind": str(finding.kind),
-            "finding": finding.says,
-            "mend": mend(finding, tables, now),
-        }
+        Finding(
+            subject=finding.subject,
+            kind=str(finding.kind),
+            finding=finding.says,
+            mend=mend(finding, tables, now),
+        )
         for finding in report.findings
     ]
     if as_json:
-        console.json_document({"findings": rows, **_facts(report)})
+        _JSON.show(_books(report, rows))
     else:
         if rows:
             console.table(("order or SKU", "finding", "what it is"), [_cells(row) for row in rows])
             console.out().print("\nTo mend them, in this order:")
-            in_order = sorted(rows, key=lambda row: row["kind"] not in OF_STOCK)
-            for command in dict.fromkeys(row["mend"] for row in in_order):
+            in_order = sorted(rows, key=lambda row: row.kind not in OF_STOCK)
+            for command in dict.fromkeys(row.mend for row in in_order):
                 console.out().print(console.text(f"  {command}"))
             console.out().print()
         console.summary(_summary(report))
@@ -105,19 +194,21 @@ def _audit_history(path: str, as_json: bool) -> None:
         why = error.strerror if isinstance(error, OSError) else error
         raise OrderctlError(f"{name}: {why}") from None
     rows = [
-        {"order_id": finding.order_id, "kind": str(finding.rule), "finding": finding.says}
+        FeedFinding(order_id=finding.order_id, kind=str(finding.rule), finding=finding.says)
         for finding in report.findings
     ]
-    facts = {
-        "events": report.events,
-        "orders": report.orders,
-        "began_before": report.began_before,
-    }
     if as_json:
-        console.json_document({"findings": rows, **facts})
+        _JSON.show(
+            Feed(
+                findings=rows,
+                events=report.events,
+                orders=report.orders,
+                began_before=report.began_before,
+            )
+        )
     else:
         if rows:
-            cells = [tuple(map(reading.to_text, row.values())) for row in rows]
+            cells = [tuple(map(reading.to_text, astuple(row))) for row in rows]
             console.table(("order", "finding", "what it is"), cells)
             console.out().print()
         console.summary(
@@ -134,8 +225,8 @@ def _audit_history(path: str, as_json: bool) -> None:
         )
 
 
-def _cells(row: Mapping[str, str]) -> tuple[str, str, str]:
-    return reading.to_text(row["subject"]), row["kind"], reading.to_text(row["finding"])
+def _cells(row: Finding) -> tuple[str, str, str]:
+    return reading.to_text(row.subject), row.kind, reading.to_text(row.finding)
 
 
 def _summary(report: Report) -> list[tuple[str, str]]:
@@ -158,17 +249,18 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
-def _facts(report: Report) -> dict[str, Any]:
-    """What was read and what was not judged, for a script."""
-    return {
-        "orders": report.orders,
-        "skus": report.skus,
-        "not_judged": {
-            "orders_in_flight": report.in_flight,
-            "orders_moving": list(report.moving),
-            "skus_moving": list(report.skus_moving),
-            "skus_unknown": list(report.skus_unknown),
-        },
-        "waiting": dict(report.waiting),
-        "parked": dict(report.parked),
-    }
+def _books(report: Report, findings: list[Finding]) -> Books:
+    """What was found, read and not judged, for a script."""
+    return Books(
+        findings=findings,
+        orders=report.orders,
+        skus=report.skus,
+        not_judged=NotJudged(
+            orders_in_flight=report.in_flight,
+            orders_moving=list(report.moving),
+            skus_moving=list(report.skus_moving),
+            skus_unknown=list(report.skus_unknown),
+        ),
+        waiting=dict(report.waiting),
+        parked=dict(report.parked),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from orderctl import paths
@@ -14,13 +15,34 @@ from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
 
+class Cancellation(msgspec.Struct, kw_only=True):
+    """What became of the request to cancel an order.
+
+    Attributes:
+        order_id: The order.
+        http_status: The API's answer: 202 when it took the request.
+        status: The order's status; null while it is not known.
+        reason: Why it is cancelled.
+    """
+
+    order_id: str
+    http_status: int
+    status: str | None
+    reason: str | None
+
+
+_JSON = Document(Cancellation)
+
+
 @app.command(group=ORDERS, help_epilogue="Example: orderctl cancel order-1")
+@_JSON.of_command
 def cancel(
     order_id: str,
     /,
@@ -43,19 +65,19 @@ def cancel(
         OrderctlError: It was not cancelled, or that was not decided in time.
     """
     check_order_id(order_id)
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         status = pipeline.api.cancel(order_id).status
         order: dict[str, Any] = {}
         if status == HTTPStatus.ACCEPTED:
             order = _wait_for_decision(pipeline, order_id, _PATIENCE_SECONDS if wait else 0)
     if as_json:
-        console.json_document(
-            {
-                "order_id": order_id,
-                "http_status": status,
-                "status": order.get("status"),
-                "reason": order.get("reason"),
-            }
+        _JSON.show(
+            Cancellation(
+                order_id=order_id,
+                http_status=status,
+                status=order.get("status"),
+                reason=order.get("reason"),
+            )
         )
     if refusal := refusal_of(status, order_id):
         raise OrderctlError(refusal)

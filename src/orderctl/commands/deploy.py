@@ -5,16 +5,23 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 from rich.text import Text
 
 from orderctl import deploying, paths
 from orderctl.commands import DEPLOYING, app
 from orderctl.deploying import LeftTables, Plan, Template, package
-from orderctl.deploying.deployment import Change, clear_away, describe, is_rolled_back
+from orderctl.deploying.deployment import (
+    Change,
+    ParameterChange,
+    clear_away,
+    describe,
+    is_rolled_back,
+)
 from orderctl.deploying.package import Architecture, Artifact
 from orderctl.deploying.package import Target as Machine
 from orderctl.errors import OrderctlError
@@ -30,9 +37,11 @@ from orderctl.terminal.deployments import (
     name_held,
     note_when_interrupted,
     poll_seconds,
+    remember,
     show_account,
 )
 from orderctl.terminal.options import Json, Params, Target, Yes, parse_parameters
+from orderctl.terminal.results import Document
 
 _PREFIX = "NamePrefix"
 _ARCHITECTURE = "Architecture"
@@ -48,10 +57,32 @@ _STYLES = {
 }
 
 
+class Deployed(msgspec.Struct, kw_only=True):
+    """What a deployment does, or would do with --plan.
+
+    Attributes:
+        stack: The stack's name.
+        changed: Whether the stack was changed.
+        changes: What happens to each resource; null when CloudFormation cannot say it yet.
+        parameters: Which parameters get another value; null when that cannot be said yet.
+        outputs: The stack's outputs, by name; empty with --plan.
+    """
+
+    stack: str
+    changed: bool
+    changes: list[Change] | None
+    parameters: list[ParameterChange] | None
+    outputs: dict[str, str]
+
+
+_JSON = Document(Deployed)
+
+
 @app.command(
     group=DEPLOYING,
     help_epilogue="Example: orderctl deploy --prefix staging- --param AlarmEmail=me@example.com",
 )
+@_JSON.of_command
 def deploy(
     *,
     prefix: Annotated[str | None, Parameter(metavar="P")] = None,
@@ -71,7 +102,7 @@ def deploy(
     Args:
         prefix: Put in front of every name in the stack, and of the stack's own unless --stack is
             given.
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
         plan_only: Only show what would change.
         yes: Do not ask.
         adopt: Import existing tables with the stack's names without asking.
@@ -83,17 +114,18 @@ def deploy(
             not be deployed; the message names the first cause.
     """
     given: Mapping[str, str] = parse_parameters(param)
-    console.out().quiet = as_json
     template = Template.load()
     if prefix is not None:
         given = {**given, _PREFIX: prefix}
     template.check(given)
-    where = choose_account(target, local=target.local)
-    name = target.stack or f"{prefix or ''}{deploying.DEFAULT_NAME}"
+    where = choose_account(target, deploys=True)
+    name = target.stack or (
+        where.context.stack if prefix is None else f"{prefix}{deploying.DEFAULT_NAME}"
+    )
     if where.local:
         given = with_user_pool(where.session, name, given)
     check_can_ask(yes=yes or plan_only)
-    show_account(where, name)
+    identity = show_account(where, name)
     cleared = is_rolled_back(where.session, name)
     if cleared:
         _say_rolled_back(name)
@@ -112,22 +144,26 @@ def deploy(
     plan = _plan(where, name, template, given)
     if plan is None:
         console.out().print(f"Nothing to change: stack {name} is up to date.")
-        outputs = deploying.outputs_of(where.session.client("cloudformation"), name)
-        _report(name, None, outputs, changed=False, as_json=as_json)
+        outputs = _outputs(where, name)
+        remember(where, identity, name)
+        _report(name, None, outputs, outputs, changed=False, as_json=as_json)
         return
     with plan:
         _show(plan)
         if plan_only:
-            _report(name, plan, {}, changed=False, as_json=as_json)
+            _report(name, plan, {}, {}, changed=False, as_json=as_json)
             return
         if not yes and not console.confirm("Deploy this?", on_stderr=as_json):
             more = " more" if cleared or left.names else ""
             raise OrderctlError(f"Nothing{more} was changed.")
         _wait_for_names(plan.seconds_until(free_at))
-        outputs = reachable(_execute(plan), where.endpoint)
+        before = _outputs(where, name)
+        _execute(plan)
+        outputs = _outputs(where, name)
     if where.local and name == where.local.stack_name:
         StateDirectory(paths.state_directory()).write(replace(where.local, outputs=outputs))
-    _report(name, plan, outputs, changed=True, as_json=as_json)
+    remember(where, identity, name)
+    _report(name, plan, before, outputs, changed=True, as_json=as_json)
 
 
 def _say_rolled_back(name: str) -> None:
@@ -280,39 +316,52 @@ def _wait_for_names(seconds: float) -> None:
         time.sleep(seconds)
 
 
-def _execute(plan: Plan) -> dict[str, str]:
+def _outputs(where: Account, name: str) -> dict[str, str]:
+    """The stack's outputs, with addresses that can be reached from here."""
+    with explain_errors():
+        outputs = deploying.outputs_of(where.session.client("cloudformation"), name)
+    return reachable(outputs, where.endpoint)
+
+
+def _execute(plan: Plan) -> None:
     title = f"Deploying {plan.stack_name}", f"Deployed {plan.stack_name}"
     with note_when_interrupted(plan.stack_name), console.step(*title) as step:
         progress = Progress(step)
-        deployment = plan.execute(progress)
+        plan.execute(progress)
         step.detail = f"{progress.done} resources"
-    return dict(deployment.outputs)
 
 
 def _report(
-    name: str, plan: Plan | None, outputs: Mapping[str, str], *, changed: bool, as_json: bool
+    name: str,
+    plan: Plan | None,
+    before: Mapping[str, str],
+    outputs: Mapping[str, str],
+    *,
+    changed: bool,
+    as_json: bool,
 ) -> None:
+    """Report the result; of the outputs, people see those that have changed."""
+    new = {key: value for key, value in outputs.items() if before.get(key) != value}
     if as_json:
-        console.json_document(
-            {
-                "stack": name,
-                "changed": changed,
-                "changes": [asdict(change) for change in plan.changes] if plan else [],
-                "parameters": [asdict(change) for change in plan.parameters] if plan else [],
-                "outputs": dict(outputs),
-            }
+        _JSON.show(
+            Deployed(
+                stack=name,
+                changed=changed,
+                changes=list(plan.changes) if plan else [],
+                parameters=list(plan.parameters) if plan else [],
+                outputs=dict(outputs),
+            )
         )
-    elif changed:
+    elif changed and new:
         console.out().print()
-        console.summary(sorted(outputs.items()))
-    elif plan:
+        console.summary(sorted(new.items()))
+    elif plan and not changed:
         console.out().print("Nothing was changed: --plan only shows the changes.")
 
 
 def _report_unplanned(name: str, *, as_json: bool) -> None:
     """Report a stack that must be deleted before CloudFormation can plan anything."""
     if as_json:
-        unknown = dict.fromkeys(("changes", "parameters"))
-        console.json_document({"stack": name, "changed": False, **unknown, "outputs": {}})
+        _JSON.show(Deployed(stack=name, changed=False, changes=None, parameters=None, outputs={}))
     else:
         console.out().print("Nothing was changed: everything would be created anew.")

@@ -6,8 +6,9 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from cyclopts import App, Parameter, validators
 from rich.text import Text
@@ -17,24 +18,26 @@ from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked
 from orderctl.pipeline.dead_letters import (
+    PER_SECOND,
     DeadLetterQueue,
     RedriveResult,
     UndeliverableError,
     order_id_in,
     reason,
 )
-from orderctl.pipeline.names import did_you_mean
+from orderctl.pipeline.names import find_step
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, QueueError
+from orderctl.pipeline.steps import BY_DEAD_LETTER_QUEUE
 from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
+from orderctl.terminal.results import Lines
 
 _NOTHING = "-"
 _ALARM_STYLES = {"OK": "green", "ALARM": "bold red"}
-_FIFO = ".fifo"
 _SHORT_ID = 8
 _SHORTEST_ID = 4
 _ORDERS_IN_A_QUESTION = 5
@@ -47,6 +50,7 @@ dlq = App(
 )
 app.command(dlq)
 
+Names = Annotated[tuple[str, ...], Parameter(completer=lambda _context: _steps())]
 MessageId = Annotated[
     str | None,
     Parameter(
@@ -55,32 +59,103 @@ MessageId = Annotated[
 ]
 
 
+class Listed(msgspec.Struct, kw_only=True):
+    """A dead-letter queue.
+
+    Attributes:
+        queue: Its name.
+        messages: How many are parked in it.
+        oldest_age_seconds: The age of the oldest; null without any, or without a metric yet.
+        alarm: The state of its alarm.
+    """
+
+    queue: str
+    messages: int
+    oldest_age_seconds: int | None
+    alarm: str | None
+
+
+class Shown(msgspec.Struct, kw_only=True):
+    """A parked message.
+
+    Attributes:
+        queue: The dead-letter queue that it is in.
+        message_id: Its id.
+        order_id: The order that it is about; null when it does not say.
+        event: The event that it tells.
+        sent_at: When it was sent.
+        reason: Why it is parked.
+        failed_at: When it failed; null when that is not known.
+        attributes: Its attributes.
+        body: Its body.
+    """
+
+    queue: str
+    message_id: str
+    order_id: str | None
+    event: str
+    sent_at: str
+    reason: str
+    failed_at: str | None
+    attributes: dict[str, str]
+    body: str
+
+
+class Purged(msgspec.Struct, kw_only=True):
+    """A dead-letter queue of which messages were deleted.
+
+    Attributes:
+        queue: Its name.
+        deleted: How many messages were deleted.
+    """
+
+    queue: str
+    deleted: int
+
+
+class Redriven(msgspec.Struct, kw_only=True):
+    """A dead-letter queue whose messages were sent back.
+
+    Attributes:
+        queue: Its name.
+        moved: How many were moved, by the name of the queue or function.
+        failures: Why others were not; they are still parked.
+    """
+
+    queue: str
+    moved: dict[str, int]
+    failures: list[str]
+
+
+_LISTED, _SHOWN, _PURGED, _REDRIVEN = Lines(Listed), Lines(Shown), Lines(Purged), Lines(Redriven)
+
+
 @dlq.command(name="list", help_epilogue="Example: orderctl dlq list")
-def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
+@_LISTED.of_command
+def list_queues(names: Names = (), /, *, as_json: Json = False, target: Target = Target()) -> None:
     """List the dead-letter queues, each with its messages, the age of the oldest, and its alarm.
 
     Args:
-        as_json: Print JSON instead.
+        names: Which steps, such as payments. [default: all]
+        as_json: Print one JSON object per line.
         target: Which stack.
     """
     with connect(target) as pipeline:
         alarms = pipeline.alarms.of_queues()
         rows = []
-        for queue in pipeline.dead_letters.queues():
+        for queue in _choose_queues(pipeline, names):
             depth = queue.depth()
             age = pipeline.dead_letters.oldest_age(queue.name) if depth else None
             rows.append((queue.name, depth, age, alarms.get(queue.name)))
     if as_json:
-        console.json_document(
-            [
-                {
-                    "queue": name,
-                    "messages": depth,
-                    "oldest_age_seconds": None if age is None else int(age.total_seconds()),
-                    "alarm": alarm,
-                }
-                for name, depth, age, alarm in rows
-            ]
+        _LISTED.show(
+            Listed(
+                queue=name,
+                messages=depth,
+                oldest_age_seconds=None if age is None else int(age.total_seconds()),
+                alarm=alarm,
+            )
+            for name, depth, age, alarm in rows
         )
         return
     console.table(
@@ -96,15 +171,20 @@ def list_queues(*, as_json: Json = False, target: Target = Target()) -> None:
         ],
     )
     if any(depth for _, depth, _, _ in rows):
-        console.note(f"To send them back to where they came from: {paths.orderctl()} dlq redrive")
+        program = paths.orderctl()
+        console.note(
+            f"To see why they are parked: {program} dlq show. When the cause is gone, send them "
+            f"back to where they came from: {program} dlq redrive"
+        )
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq show payments-dlq\n\n"
+    help_epilogue="Examples:\n\norderctl dlq show payments\n\n"
     "orderctl dlq show --json > parked.json",
 )
+@_SHOWN.of_command
 def show(
-    names: tuple[str, ...] = (),
+    names: Names = (),
     /,
     *,
     limit: Annotated[int, Parameter(metavar="N", validator=validators.Number(gte=1))] = 100,
@@ -117,7 +197,7 @@ def show(
     lost: a dead-letter queue does not park its messages any further.
 
     Args:
-        names: Which queues. [default: all]
+        names: Which steps, such as payments. [default: all]
         limit: The most messages to show from each queue.
         as_json: Print JSON instead, with the messages' bodies.
         target: Which stack.
@@ -134,7 +214,7 @@ def show(
             if len(messages) >= limit and (more := queue.depth() - limit) > 0:
                 console.note(f"{queue.name} has {more} more. Raise --limit to see them.")
     if as_json:
-        console.json_document([facts_of(each) for each in found])
+        _SHOWN.show(facts_of(each) for each in found)
     elif not found:
         console.out().print(_nothing_in(names))
     else:
@@ -158,29 +238,32 @@ def show(
         )
 
 
-def facts_of(each: Parked) -> dict[str, Any]:
+def facts_of(each: Parked) -> Shown:
     """A parked message for a script."""
-    return {
-        "queue": each.queue,
-        "message_id": each.message.id,
-        "order_id": each.order_id,
-        "event": each.event,
-        "sent_at": format_time(each.message.sent_at),
-        "reason": each.reason.text,
-        "failed_at": each.reason.at,
-        "attributes": dict(each.message.attributes),
-        "body": each.message.body,
-    }
+    return Shown(
+        queue=each.queue,
+        message_id=each.message.id,
+        order_id=each.order_id,
+        event=each.event,
+        sent_at=format_time(each.message.sent_at),
+        reason=each.reason.text,
+        failed_at=each.reason.at,
+        attributes=dict(each.message.attributes),
+        body=each.message.body,
+    )
 
 
 def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, target: Target) -> None:
-    with connect(target) as pipeline, _receive_one(pipeline, names, message_id) as (queue, message):
+    with (
+        connect(target, changes=True) as pipeline,
+        _receive_one(pipeline, names, message_id) as (queue, message),
+    ):
         try:
             where = queue.redrive_one(message)
         except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:
             raise OrderctlError(f"{message.id} was not moved. {reason(error)}") from error
     if as_json:
-        console.json_document([{"queue": queue.name, "moved": {where: 1}, "failures": []}])
+        _REDRIVEN.show([Redriven(queue=queue.name, moved={where: 1}, failures=[])])
     else:
         console.out().print(
             Text.assemble(("✓ ", "green"), f"{queue.name}: moved {message.id} to {where}")
@@ -188,11 +271,14 @@ def _redrive_message(names: Sequence[str], message_id: str, as_json: bool, targe
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq purge inventory-dlq\n\n"
-    "orderctl dlq purge payments-dlq --message 3f2a81c0 --yes",
+    help_epilogue="Examples:\n\norderctl dlq purge inventory\n\n"
+    "orderctl dlq purge payments --message 3f2a81c0 --yes",
 )
+@_PURGED.of_command
 def purge(
-    names: Annotated[tuple[str, ...], Parameter(required=True)],
+    names: Annotated[
+        tuple[str, ...], Parameter(required=True, completer=lambda _context: _steps())
+    ],
     /,
     *,
     message_id: MessageId = None,
@@ -206,17 +292,17 @@ def purge(
     charge is deleted does not end. To keep a copy, use `dlq show --json` first.
 
     Args:
-        names: Which queues.
+        names: Which steps, such as payments.
         message_id: Only this message: its id, or the start of it.
         yes: Do not ask.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
         OrderctlError: There is no such queue or message, it was not confirmed, or not everything
             could be deleted.
     """
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         if message_id is not None:
             with _receive_one(pipeline, names, message_id) as (queue, message):
                 _ask([queue], [message], yes)
@@ -228,9 +314,7 @@ def purge(
                 _ask(queues, _first(queues), yes)
             deleted = {queue.name: _purge(queue, quiet=as_json) for queue in queues}
     if as_json:
-        console.json_document(
-            [{"queue": name, "deleted": count} for name, count in deleted.items()]
-        )
+        _PURGED.show(Purged(queue=name, deleted=count) for name, count in deleted.items())
     elif not deleted:
         console.out().print(_nothing_in(names))
     else:
@@ -324,9 +408,19 @@ def _choose_queues(pipeline: Pipeline, names: Sequence[str]) -> list[DeadLetterQ
     Raises:
         OrderctlError: there is no queue of that name.
     """
-    queues = {queue.name: queue for queue in pipeline.dead_letters.queues()}
-    chosen = [find(name, list(queues), pipeline.stack.prefix) for name in names] or queues
-    return [queues[name] for name in dict.fromkeys(chosen)]
+    queues = {queue.step.name: queue for queue in pipeline.dead_letters.queues()}
+    chosen = [
+        find_step(
+            name, BY_DEAD_LETTER_QUEUE.values(), pipeline.stack, what="step with dead letters"
+        ).name
+        for name in names
+    ]
+    return [queues[name] for name in dict.fromkeys(chosen or queues)]
+
+
+def _steps() -> list[str]:
+    """The steps with a dead-letter queue."""
+    return [step.name for step in BY_DEAD_LETTER_QUEUE.values()]
 
 
 def _nothing_in(names: Sequence[str]) -> str:
@@ -334,25 +428,31 @@ def _nothing_in(names: Sequence[str]) -> str:
 
 
 @dlq.command(
-    help_epilogue="Examples:\n\norderctl dlq redrive payments-dlq\n\n"
+    help_epilogue="Examples:\n\norderctl dlq redrive payments\n\n"
     "orderctl dlq redrive --message 3f2a81c0",
 )
+@_REDRIVEN.of_command
 def redrive(
-    names: tuple[str, ...] = (),
+    names: Names = (),
     /,
     *,
     message_id: MessageId = None,
+    per_second: Annotated[
+        int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=500))
+    ] = PER_SECOND,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Send parked messages back to where they came from, and wait until that is done.
 
-    Redriving more than once does no harm: every effect happens once.
+    Look first why they are parked (`orderctl dlq show`): while the cause is there, they are parked
+    again. Redriving more than once does no harm: every effect happens once.
 
     Args:
-        names: Which queues. [default: all]
+        names: Which steps, such as payments. [default: all]
         message_id: Only this message: its id, or the start of it.
-        as_json: Print JSON instead.
+        per_second: At most N messages a second, so that new orders do not wait behind them.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -361,18 +461,16 @@ def redrive(
     if message_id is not None:
         _redrive_message(names, message_id, as_json, target)
         return
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         results = [
-            (queue.name, _redrive(queue, quiet=as_json))
+            (queue.name, _redrive(queue, per_second, quiet=as_json))
             for queue in _choose_queues(pipeline, names)
             if queue.depth()
         ]
     if as_json:
-        console.json_document(
-            [
-                {"queue": name, "moved": result.moved, "failures": result.failures}
-                for name, result in results
-            ]
+        _REDRIVEN.show(
+            Redriven(queue=name, moved=dict(result.moved), failures=result.failures)
+            for name, result in results
         )
     elif not results:
         console.out().print(_nothing_in(names))
@@ -381,34 +479,11 @@ def redrive(
         raise OrderctlError("\n  ".join(["Not everything was moved.", *failures]))
 
 
-def find(name: str, known: Sequence[str], prefix: str) -> str:
-    """Find a queue by its name, with or without the stack's prefix and `.fifo`.
-
-    Args:
-        name: The name as it was typed.
-        known: The queues' names.
-        prefix: The stack's prefix.
-
-    Raises:
-        OrderctlError: There is no such queue.
-    """
-    short = {queue.removeprefix(prefix).removesuffix(_FIFO): queue for queue in known}
-    typed = name.removesuffix(_FIFO)
-    for candidate in (typed, typed.removeprefix(prefix)):
-        if candidate in short:
-            return short[candidate]
-    hint = did_you_mean(name, known)
-    raise OrderctlError(
-        f"There is no dead-letter queue {name}.{hint} "
-        f"The dead-letter queues are: {', '.join(known)}"
-    )
-
-
-def _redrive(queue: DeadLetterQueue, *, quiet: bool) -> RedriveResult:
+def _redrive(queue: DeadLetterQueue, per_second: int, *, quiet: bool) -> RedriveResult:
+    with console.waiting(f"Redriving {queue.name}", shown=not quiet) as progress:
+        result = queue.redrive(progress, per_second)
     if quiet:
-        return queue.redrive()
-    with console.waiting(f"Redriving {queue.name}") as progress:
-        result = queue.redrive(progress)
+        return result
     mark = ("✗ ", "bold red") if result.failures else ("✓ ", "green")
     console.out().print(Text.assemble(mark, f"{queue.name}: {describe(result)}"))
     return result

@@ -1,39 +1,78 @@
-"""`orderctl logs`: a function's log, formatted for reading."""
+"""`orderctl logs`: the functions' logs, formatted for reading."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 from rich.text import Text
 
 from orderctl.commands import OPERATING, app
 from orderctl.pipeline.logs import LogLine
-from orderctl.pipeline.names import find
-from orderctl.pipeline.steps import FUNCTION_NAMES
+from orderctl.pipeline.logs import follow as follow_logs
+from orderctl.pipeline.logs import read as read_logs
+from orderctl.pipeline.names import find_step
+from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Since, Target, check_order_id, parse_moment
+from orderctl.terminal.results import Lines
 
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
 _LEVEL_WIDTH = 7
+# One for each function, none of them that of a level.
+_COLOURS = (
+    "cyan",
+    "magenta",
+    "blue",
+    "bright_cyan",
+    "bright_magenta",
+    "bright_blue",
+    "white",
+    "color(173)",
+)
 _BLOCKS = ("exception", "stack_trace")
 _PLAIN = re.compile(r"[^\s\"=]+")
+
+
+class Logged(msgspec.Struct, kw_only=True):
+    """A line of a function's log.
+
+    Attributes:
+        at: When it was logged.
+        step: The step whose function logged it.
+        level: Its level; empty for a line without one.
+        message: Its message.
+        facts: Its other fields, by name.
+    """
+
+    at: str
+    step: str
+    level: str
+    message: str
+    facts: dict[str, Any]
+
+
+_JSON = Lines(Logged)
+_STEPS = tuple(step for step in STEPS if step.function)
 
 
 @app.command(
     group=OPERATING,
     help_epilogue="Examples:\n\n"
-    "orderctl logs payments-processor --since 1h\n\n"
-    "orderctl logs order-tracker --order order-1 --follow",
+    "orderctl logs payments --since 1h\n\n"
+    "orderctl logs --order order-1 --follow",
 )
+@_JSON.of_command
 def logs(
-    function: Annotated[str, Parameter(completer=lambda _context: FUNCTION_NAMES)],
+    names: Annotated[
+        tuple[str, ...], Parameter(completer=lambda _context: [step.name for step in _STEPS])
+    ] = (),
     /,
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
@@ -43,29 +82,33 @@ def logs(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Print a function's log: time, level, message, and the other fields.
+    """Print the functions' logs in order of time: time, level, message, and the other fields.
 
     Args:
-        function: A function, such as payments-processor; the stack's prefix may be left out.
+        names: Which steps, such as payments. [default: all]
         follow: Keep printing new lines, until Ctrl-C.
         order_id: Only lines about this order.
         since: How far back to start: 10m, 2h, 3d, or an ISO 8601 time (UTC).
         everything: Also print Lambda's own lines (START, REPORT) and metrics.
-        as_json: Print each line as JSON.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
-        OrderctlError: There is no such function.
+        OrderctlError: There is no such step.
     """
     start = parse_moment(since, "--since")
     if order_id is not None:
         check_order_id(order_id)
     some = False
     with connect(target) as pipeline:
-        name = find(function, pipeline.functions.names(), pipeline.stack.prefix, what="function")
-        log = pipeline.functions.log(name)
+        stack = pipeline.stack
+        steps = [find_step(name, _STEPS, stack, what="function") for name in names] or _STEPS
+        shown = {stack.physical_id(step.function): step.name for step in steps}
+        found = [pipeline.functions.log(function) for function in shown]
         batches = (
-            log.follow(start, order_id or "") if follow else [log.read(start, None, order_id or "")]
+            follow_logs(found, start, order_id or "")
+            if follow
+            else [read_logs(found, start, order_id or "")]
         )
         for lines in batches:
             selected = [
@@ -74,33 +117,67 @@ def logs(
                 if (everything or not line.is_noise)
                 and (order_id is None or line.is_about(order_id))
             ]
-            _print(selected, as_json)
+            _print(selected, shown, as_json)
             some = some or bool(selected)
     if not some:
         about = f" about {order_id}" if order_id else ""
-        console.note(f"{name} has logged nothing{about} since {format_time(start)}.")
+        what = f"{', '.join(shown.values())} logged" if names else "No function logged"
+        nothing = " nothing" if names else " anything"
+        console.note(f"{what}{nothing}{about} since {format_time(start)}.")
 
 
-def _print(lines: Iterable[LogLine], as_json: bool) -> None:
-    for line in sorted(lines, key=lambda line: line.at):
-        if as_json:
-            console.json_line(json_fields(line))
-        else:
-            for part in format_line(line):
-                console.out().print(part)
-    sys.stdout.flush()
+def _print(lines: Iterable[LogLine], shown: Mapping[str, str], as_json: bool) -> None:
+    """Print lines; which step each is of stands in it when there are several.
+
+    Args:
+        lines: The lines.
+        shown: The names of the steps, by their functions'.
+        as_json: Whether to print JSON.
+    """
+    if as_json:
+        _JSON.show(logged(line, shown[line.function]) for line in lines)
+        return
+    for line in lines:
+        step = column(shown[line.function]) if len(shown) > 1 else Text()
+        for part in format_line(line, step):
+            console.out().print(part)
+    console.flush()
 
 
-def json_fields(line: LogLine) -> dict[str, Any]:
-    """The fields of a line; an unstructured line gets a timestamp and a message."""
-    return {**line.fields} or {"timestamp": format_time(line.at), "message": line.text}
+def logged(line: LogLine, step: str) -> Logged:
+    """A line for a script.
+
+    Args:
+        line: The line.
+        step: The step whose function logged it.
+    """
+    return Logged(
+        at=format_time(line.at),
+        step=step,
+        level=line.level,
+        message=line.message,
+        facts=line.facts,
+    )
 
 
-def format_line(line: LogLine) -> list[Text]:
-    """A line for reading: time, level, message and fields, with stack traces below it."""
+def column(step: str) -> Text:
+    """A step's name in its colour."""
+    names = [each.name for each in _STEPS]
+    colour = _COLOURS[names.index(step) % len(_COLOURS)]
+    return Text(f"{step:<{max(map(len, names))}}  ", style=colour)
+
+
+def format_line(line: LogLine, step: Text) -> list[Text]:
+    """A line for reading: time, level, message and fields, with stack traces below it.
+
+    Args:
+        line: The line.
+        step: The column with the step's name; empty when there is only one.
+    """
     text = Text.assemble(
         (format_time(line.at), "dim"),
         "  ",
+        step,
         (f"{console.clean(line.level):<{_LEVEL_WIDTH}}", _LEVEL_STYLES.get(line.level, "")),
         "  ",
         *_message_and_facts(line),

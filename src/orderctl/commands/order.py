@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.text import Text
 
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
-from orderctl.pipeline import reading, tokens
+from orderctl.pipeline import causes, reading, tokens
+from orderctl.pipeline.endings import has_ended
+from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.order_texts import amount, items
+from orderctl.waiting import wait_until
 
 _NOTHING = "-"
+_POLL_SECONDS = 0.5
 # Fields that are formatted below; any other field is shown as it is.
 _NAMED = frozenset(
     {
@@ -24,13 +31,24 @@ _NAMED = frozenset(
 )
 
 
-@app.command(group=ORDERS, help_epilogue="Example: orderctl order order-1")
-def order(order_id: str, /, *, as_json: Json = False, target: Target = Target()) -> None:
+@app.command(
+    group=ORDERS,
+    help_epilogue="Examples:\n\norderctl order order-1\n\norderctl order order-1 --watch",
+)
+def order(
+    order_id: str,
+    /,
+    *,
+    watch: Annotated[bool, Parameter(alias="-w")] = False,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
     """Show an order's status, payment, inventory and history.
 
     Args:
         order_id: Which order.
-        as_json: Print JSON instead.
+        watch: Show it again whenever it changes, until it has ended.
+        as_json: Print JSON instead; with --watch one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -38,7 +56,19 @@ def order(order_id: str, /, *, as_json: Json = False, target: Target = Target())
     """
     check_order_id(order_id)
     with connect(target) as pipeline:
-        answer = pipeline.api.show(order_id)
+        if watch:
+            _watch(pipeline, order_id, as_json=as_json)
+            return
+        found = _read(pipeline, order_id)
+    if as_json:
+        console.json_document(found)
+    else:
+        show(found)
+
+
+def _read(pipeline: Pipeline, order_id: str) -> dict[str, Any]:
+    """The order as the API returns it."""
+    answer = pipeline.api.show(order_id)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise OrderctlError(f"There is no order {order_id}.")
     if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -49,14 +79,52 @@ def order(order_id: str, /, *, as_json: Json = False, target: Target = Target())
         raise OrderctlError(
             f"The API's answer for {order_id} is not a JSON object. Try again in a few seconds."
         )
+    return answer.body
+
+
+def _watch(pipeline: Pipeline, order_id: str, *, as_json: bool) -> None:
+    """Show an order whenever it changes, until it has ended: in a terminal in place."""
+    last: dict[str, Any] = {}
+
+    def look(show_it: Callable[[dict[str, Any]], None]) -> bool:
+        nonlocal last
+        found = _read(pipeline, order_id)
+        if found != last:
+            show_it(found)
+        last = found
+        return has_ended(found)
+
     if as_json:
-        console.json_document(answer.body)
+        wait_until(lambda: look(console.json_line), poll_seconds=_POLL_SECONDS)
+    elif console.out().is_terminal and not console.out().is_dumb_terminal:
+        with console.live() as update:
+            wait_until(
+                lambda: look(lambda found: update(Text("\n").join(lines(found)))),
+                poll_seconds=_POLL_SECONDS,
+            )
     else:
-        show(answer.body)
+        wait_until(
+            lambda: look(lambda found: _show_new_steps(last, found)), poll_seconds=_POLL_SECONDS
+        )
+
+
+def _show_new_steps(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Print what happened to an order since it was read before, a line a step."""
+    known = len(reading.maps(before.get("history")))
+    for step in reading.maps(now.get("history"))[known:]:
+        cells = [reading.to_text(step.get(name) or "") for name in ("at", "type", "reason")]
+        console.out().print(console.text("   ".join(filter(None, cells))))
+    console.flush()
 
 
 def show(order: Mapping[str, Any]) -> None:
     """Print an order as the API returns it."""
+    for line in lines(order):
+        console.out().print(line)
+
+
+def lines(order: Mapping[str, Any]) -> list[Text]:
+    """An order as the API returns it, line by line."""
     facts = {
         "order": order.get("order_id", reading.UNREADABLE),
         "status": order.get("status", reading.UNREADABLE),
@@ -68,12 +136,14 @@ def show(order: Mapping[str, Any]) -> None:
         "customer": order.get("customer_id"),
         **{name: value for name, value in order.items() if name not in _NAMED},
     }
-    console.summary([(name, reading.to_text(fact)) for name, fact in facts.items() if fact])
-    console.out().print()
-    console.table(
-        ("time", "event", "reason"),
-        [
-            [reading.to_text(step.get(name) or "") for name in ("at", "type", "reason")]
-            for step in reading.maps(order.get("history"))
-        ],
-    )
+    steps = [
+        [reading.to_text(step.get(name) or "") for name in ("at", "type", "reason")]
+        for step in causes.in_order(reading.maps(order.get("history")))
+    ]
+    return [
+        *console.summary_lines(
+            [(name, reading.to_text(fact)) for name, fact in facts.items() if fact]
+        ),
+        Text(),
+        *console.table_lines(("time", "event", "reason"), steps),
+    ]

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
-from orderctl.pipeline.replay import Archive, Progress, too_old
+from orderctl.pipeline.replay import PER_SECOND, Archive, Estimate, Progress, slices, too_old
 from orderctl.pipeline.steps import RULES
 from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
+from orderctl.terminal.confirming import check_can_ask
 from orderctl.terminal.connection import connect
-from orderctl.terminal.options import Json, Target, parse_moment
+from orderctl.terminal.options import Json, Target, Yes, parse_moment
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _POLL_SECONDS = 0.5
@@ -27,12 +31,40 @@ _REACHES_THE_ARCHIVE_WITHIN = timedelta(minutes=10)
 Show = Callable[[Progress], None]
 
 
+class Replayed(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """A replay.
+
+    Attributes:
+        replay: Its name, or that of its last piece.
+        from_: The time of its first event.
+        to: The time before which its last event is.
+        rules: The rules that get the events.
+        expected: About how many events were to be delivered to them.
+        pieces: How many replays there were, one after the other.
+        state: Its state, such as COMPLETED; STARTING when nobody waits for its end.
+        last_replayed: The time of the event that was replayed last; null before the first.
+    """
+
+    replay: str
+    from_: str
+    to: str
+    rules: list[str]
+    expected: int
+    pieces: int
+    state: str
+    last_replayed: str | None
+
+
+_JSON = Document(Replayed)
+
+
 @app.command(
     group=OPERATING,
     help_epilogue="Examples:\n\n"
     "orderctl replay --from -2h --to -10m\n\n"
     "orderctl replay --from 2026-11-24T03:00Z --to 2026-11-24T03:30Z --rule order-placed",
 )
+@_JSON.of_command
 def replay(
     *,
     from_: Annotated[str, Parameter(name="--from", metavar="TIME", allow_leading_hyphen=True)],
@@ -41,13 +73,18 @@ def replay(
         tuple[str, ...],
         Parameter(metavar="NAME", completer=lambda _context: [rule.name for rule in RULES]),
     ] = (),
+    per_second: Annotated[
+        int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=10_000))
+    ] = PER_SECOND,
+    yes: Yes = False,
     wait: Annotated[bool, Parameter(negative="--no-wait")] = True,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Replay events from the archive of the bus.
 
-    Use it when work was lost: a queue was purged, a table restored, or a consumer had a bug.
+    Use it when work was lost: a queue was purged, a table restored, or a consumer had a bug. First
+    it says how many events these are, to which rules, and how long that takes; then it asks.
 
     Every effect happens once: what was charged, reserved or decided stays so, and only what was
     missed is done. But the shop's services get order updates again that are older than five
@@ -57,13 +94,16 @@ def replay(
     unless you name it.
 
     Events arrive roughly, not exactly, in their old order. Replayed events are not archived
-    again; events that functions publish because of them are. Ctrl-C cancels the replay.
+    again; events that functions publish because of them are. Many events are replayed in pieces,
+    one after the other, so that new orders do not wait behind them. Ctrl-C cancels the replay.
 
     Args:
         from_: Replay events since this time: -2h, 30m, 3d (ago), or an ISO 8601 time (UTC).
         to: Replay events before this time; written the same way.
         rule: A rule that gets the events; repeatable. [default: order-placed, order-outcomes,
             order-cancelled]
+        per_second: At most N events a second, on average over five minutes.
+        yes: Do not ask.
         wait: Show the progress, and wait for the end.
         as_json: Print JSON instead.
         target: Which stack.
@@ -75,7 +115,8 @@ def replay(
     now = datetime.now(UTC)
     start, end = start.replace(microsecond=0), end.replace(microsecond=0)  # as events have them
     check(start, end, now)
-    with connect(target) as pipeline:
+    check_can_ask(yes=yes)
+    with connect(target, changes=True) as pipeline:
         archive = pipeline.archive
         chosen = archive.rules(rule)
         if too_old(start, now, timedelta(days=archive.retention_days)):
@@ -85,37 +126,76 @@ def replay(
                 "On AWS an event may take ten minutes to reach the archive, so the newest may be "
                 "left out."
             )
-        name = archive.replay(start, end, chosen)
-        if not as_json:
-            console.summary(
-                [
-                    ("Replay", name),
-                    ("Events", f"from {format_time(start)} to {format_time(end)}"),
-                    ("To rules", ", ".join(chosen)),
-                ]
-            )
-        progress = _watch(archive, name, start, end, quiet=as_json) if wait else None
+        estimate = archive.estimate(start, end, chosen, now)
+        pieces = slices(estimate, start, end, per_second) if wait else [(start, end, 0)]
+        console.err().print(console.text(_describe(estimate, start, end, pieces, per_second)))
+        if not yes and not console.confirm("Replay?", on_stderr=True):
+            raise OrderctlError("Nothing was replayed.")
+        began = time.monotonic()
+        for number, (first, until, _) in enumerate(pieces):
+            # What the pieces before may bring takes so long.
+            before = sum(events for *_, events in pieces[:number])
+            time.sleep(max(began + before / per_second - time.monotonic(), 0))
+            name, progress = _replay(archive, first, until, chosen, wait=wait, quiet=as_json)
+    last = progress.last_replayed if progress else None
     if as_json:
-        last = progress and progress.last_replayed
-        console.json_document(
-            {
-                "replay": name,
-                "from": format_time(start),
-                "to": format_time(end),
-                "rules": chosen,
-                "state": progress.state if progress else "STARTING",
-                "last_replayed": last and format_time(last),
-            }
+        _JSON.show(
+            Replayed(
+                replay=name,
+                from_=format_time(start),
+                to=format_time(end),
+                rules=chosen,
+                expected=estimate.events,
+                pieces=len(pieces),
+                state=progress.state if progress else "STARTING",
+                last_replayed=format_time(last) if last else None,
+            )
         )
-    if progress and progress.state != "COMPLETED":
-        raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
-    if progress and not as_json:
-        what = (
-            f"up to {format_time(progress.last_replayed)}"
-            if progress.last_replayed
-            else "no events"
-        )
+    elif progress:
+        what = f"up to {format_time(last)}" if last else "no events"
         console.out().print(f"Replayed {what}. To see what becomes of them: orderctl status")
+    else:
+        console.out().print(f"Started {name}.")
+
+
+def _describe(
+    estimate: Estimate,
+    start: datetime,
+    end: datetime,
+    pieces: Sequence[tuple[datetime, datetime, int]],
+    per_second: int,
+) -> str:
+    """What would be replayed."""
+    rules = ", ".join(f"{count} to {rule}" for rule, count in estimate.by_rule.items())
+    least = console.duration(estimate.lasts(per_second))
+    how = f", in {len(pieces)} pieces" if len(pieces) > 1 else ""
+    return (
+        f"Events from {format_time(start)} to {format_time(end)}: about {rules}. "
+        f"This takes at least {least}{how}."
+    )
+
+
+def _replay(
+    archive: Archive,
+    start: datetime,
+    end: datetime,
+    rules: Sequence[str],
+    *,
+    wait: bool,
+    quiet: bool,
+) -> tuple[str, Progress | None]:
+    """Replay the events of a span of time; the name of the replay, and how it ended.
+
+    Raises:
+        OrderctlError: it did not complete.
+    """
+    name = archive.replay(start, end, rules)
+    if not wait:
+        return name, None
+    progress = _watch(archive, name, start, end, quiet=quiet)
+    if progress.state != "COMPLETED":
+        raise OrderctlError(f"The replay {name} is {progress.state}. {progress.reason}")
+    return name, progress
 
 
 def check(start: datetime, end: datetime, now: datetime) -> None:

@@ -10,19 +10,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
 from orderctl import deploying
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parse_parameters
+from orderctl.terminal.options import Json, Params, parse_parameters
+from orderctl.terminal.order_texts import amount
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _STOCK = {"mug": 100, "tea": 100}
@@ -75,19 +78,75 @@ class _Order:
         return (self.status, payment, reservation) == ("confirmed", "charged", "reserved")
 
 
-@app.command(help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5")
+class Sent(msgspec.Struct, kw_only=True):
+    """An order of the run.
+
+    Attributes:
+        order_id: Its id.
+        http_status: The API's answer.
+        payment: How its payment ended.
+        inventory: How its reservation ended.
+        status: How it ended.
+        updates: The updates that the shop received of it.
+    """
+
+    order_id: str
+    http_status: int
+    payment: str
+    inventory: str
+    status: str
+    updates: list[str]
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """Something that must hold at the end.
+
+    Attributes:
+        holds: Whether it does.
+        what: What it is, in words.
+    """
+
+    holds: bool
+    what: str
+
+
+class Ran(msgspec.Struct, kw_only=True):
+    """The run: its orders, and what was checked at its end.
+
+    Attributes:
+        orders: The orders, in the order in which they were sent.
+        checks: What was checked.
+        seconds: How long it took from the first order until all had ended.
+    """
+
+    orders: list[Sent]
+    checks: list[Check]
+    seconds: float
+
+
+_JSON = Document(Ran)
+
+
+@app.command(
+    group=START,
+    sort_key=1,
+    help_epilogue="Example: orderctl run --orders 50 --param ChargeFailureRate=0.5",
+)
+@_JSON.of_command
 def run(
     *,
     orders: Annotated[
         int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=100))
     ] = 10,
     param: Params = (),
+    as_json: Json = False,
 ) -> None:
     """Start the whole pipeline, send orders, and show and check how each one ends.
 
     Args:
         orders: How many orders to send.
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
+        as_json: Print JSON instead, at the end.
 
     Raises:
         OrderctlError: A check failed; the screen shows which.
@@ -98,7 +157,12 @@ def run(
     with ExitStack() as running:
         cloud = LocalCloud()
         launch(cloud, running, template, given)
-        _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders).carry_out()
+        ran = _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders)
+        result = ran.carry_out()
+    if as_json:
+        _JSON.show(result)
+    if not all(check.holds for check in result.checks):
+        raise OrderctlError("Some checks failed: see the lines marked ✗.")
 
 
 class _Run:
@@ -107,9 +171,10 @@ class _Run:
     def __init__(self, pipeline: Pipeline, count: int) -> None:
         self._pipeline = pipeline
         self._orders = [_Order(_make_order(number)) for number in range(1, count + 1)]
-        self._failed = False
+        self._checks: list[Check] = []
 
-    def carry_out(self) -> None:
+    def carry_out(self) -> Ran:
+        """Send the orders, wait for their ends, and check what is left."""
         for sku, available in _STOCK.items():
             self._pipeline.stock.put(sku, available)
         started = time.monotonic()
@@ -124,8 +189,21 @@ class _Run:
             if self._pipeline.dead_letters.depths()["payments-dlq"]:
                 self._redrive_payments()
         self._check(took)
-        if self._failed:
-            raise OrderctlError("Some checks failed: see the lines marked ✗.")
+        return Ran(
+            orders=[
+                Sent(
+                    order_id=order.id,
+                    http_status=int(order.answer),
+                    payment=order.payment,
+                    inventory=order.reservation,
+                    status=order.status,
+                    updates=list(order.updates),
+                )
+                for order in self._orders
+            ],
+            checks=self._checks,
+            seconds=round(took, 1),
+        )
 
     def _watch(self, refresh: Callable[[], None]) -> None:
         """Wait until every order has ended or is parked."""
@@ -214,7 +292,7 @@ class _Run:
         wait_until(true, patience_seconds=_ALARM_PATIENCE_SECONDS, poll_seconds=_REFRESH_SECONDS)
 
     def _say(self, holds: bool, what: str) -> None:
-        self._failed |= not holds
+        self._checks.append(Check(holds=holds, what=what))
         mark = ("✓ ", "green") if holds else ("✗ ", "bold red")
         console.out().print(Text.assemble(mark, what))
 
@@ -226,7 +304,7 @@ class _Run:
             items = order.body.get("items", [])
             table.add_row(
                 order.id,
-                f"{order.body['amount']:.2f}",
+                amount(order.body),
                 ", ".join(f"{line['quantity']} {line['sku']}" for line in items) or "-",
                 *map(_style, (order.answer, order.payment, order.reservation, order.status)),
             )
@@ -259,6 +337,7 @@ def describe_payment(payment: Mapping[str, Any]) -> str:
 def _make_order(number: int) -> dict[str, Any]:
     """An order like those of the test scenarios; every second one asks for stock."""
     order: dict[str, Any] = {"order_id": f"order-{number}", "amount": random.randrange(1000)}  # noqa: S311
+    order["currency"] = "USD"
     if number % 2 == 0:
         order["items"] = [
             {"sku": sku, "quantity": random.randint(1, 3)}  # noqa: S311

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 from rich.text import Text
 
@@ -16,9 +17,11 @@ from orderctl.errors import UsageError
 from orderctl.pipeline import health, reading
 from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.pipeline import Pipeline
+from orderctl.pipeline.times import format_time
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, parse_moment
+from orderctl.terminal.results import Document, Lines
 from orders.circuit_breaker.decisions import Circuit
 
 _NOTHING = "-"
@@ -27,10 +30,97 @@ _BAD = "bold red"
 _ODD = "yellow"
 
 
+class Breaker(msgspec.Struct, kw_only=True):
+    """The circuit of a step.
+
+    Attributes:
+        state: Closed, open or half-open.
+        since: Since when; null when that cannot be read.
+        reason: Why it opened; null for a closed one.
+        on_hold_since: Since when an operator has it paused; null when none has.
+    """
+
+    state: str
+    since: str | None
+    reason: str | None
+    on_hold_since: str | None
+
+
+class Filled(msgspec.Struct, kw_only=True):
+    """How many messages are in a queue.
+
+    Attributes:
+        name: The queue's name.
+        waiting: Messages that can be received now, or after a delay.
+        at_work: Messages that were received but not deleted yet.
+        oldest_seconds: The age of the oldest; null without any, or without a metric yet.
+    """
+
+    name: str
+    waiting: int
+    at_work: int
+    oldest_seconds: int | None
+
+
+class StepState(msgspec.Struct, kw_only=True):
+    """The state of a step.
+
+    Attributes:
+        step: Its name.
+        function: Its function's name; null without one.
+        invocations: How often the function was called; null without a metric yet.
+        errors: How often it failed.
+        throttles: How often it was throttled.
+        counts: What it has done, by what it is.
+        queue: The queue that it consumes; null without one.
+        parked: Its dead-letter queue; null without one.
+        event_source: The state of its event source, such as Enabled; null without one.
+        circuit: Its circuit; null without one.
+    """
+
+    step: str
+    function: str | None
+    invocations: int | None
+    errors: int | None
+    throttles: int | None
+    counts: dict[str, int]
+    queue: Filled | None
+    parked: Filled | None
+    event_source: str | None
+    circuit: Breaker | None
+
+
+class PipelineState(msgspec.Struct, kw_only=True):
+    """The state of the pipeline.
+
+    Attributes:
+        at: When it was looked at.
+        window_seconds: How far back the calls and counts go.
+        steps: Each step.
+        unfinished_orders: How many orders have not ended.
+        oldest_unfinished_seconds: The age of the oldest of them.
+        alarms: The state of each alarm, by its name.
+        advice: What each alarm that is on means, and which section of the runbook says what to do.
+        paused: The steps that take no messages.
+    """
+
+    at: str
+    window_seconds: int
+    steps: list[StepState]
+    unfinished_orders: int
+    oldest_unfinished_seconds: int | None
+    alarms: dict[str, str]
+    advice: dict[str, str]
+    paused: list[str]
+
+
+_ONE, _MANY = Document(PipelineState), Lines(PipelineState)
+
 Window = Annotated[str, Parameter(name="--since", metavar="TIME")]
 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl status --since 1h")
+@_ONE.of_command
 def status(*, since: Window = "10m", as_json: Json = False, target: Target = Target()) -> None:
     """Show the whole pipeline on one screen, with a line for each step.
 
@@ -49,13 +139,14 @@ def status(*, since: Window = "10m", as_json: Json = False, target: Target = Tar
         seen = health.look(pipeline, datetime.now(UTC), window)
         name = pipeline.stack.name
     if as_json:
-        console.json_document(health.facts(seen))
+        _ONE.show(facts(seen))
         return
     for line in screen(name, seen):
         console.out().print(line)
 
 
 @app.command(group=OPERATING, help_epilogue="Example: orderctl watch --interval 5")
+@_MANY.of_command
 def watch(
     *,
     interval: Annotated[
@@ -83,7 +174,7 @@ def watch(
                 pipeline,
                 window,
                 interval,
-                lambda seen: console.json_line(health.facts(seen)),
+                lambda seen: _MANY.show([facts(seen)]),
             )
         elif console.out().is_terminal and not console.out().is_dumb_terminal:
             with console.live() as show:
@@ -137,6 +228,7 @@ def screen(name: str, seen: Health) -> list[Text]:
         Text(),
         _orders(seen),
         _alarms(seen),
+        *(console.text(f"         {name}: {seen.advice[name]}") for name in _explained(seen)),
         *(_circuit(it.name, it.circuit) for it in seen.steps if it.circuit and it.is_cut_off),
         *(_paused(step) for step in seen.steps if step.is_paused),
     ]
@@ -191,6 +283,11 @@ def _alarms(seen: Health) -> Text:
     return Text.assemble("alarms   ", (f"on: {', '.join(seen.ringing)}", _BAD), without)
 
 
+def _explained(seen: Health) -> list[str]:
+    """The alarms that are on and say what they mean."""
+    return [name for name in seen.ringing if seen.advice.get(name)]
+
+
 def _circuit(step: str, circuit: Circuit) -> Text:
     """Why the circuit breaker has paused a step."""
     since = f"{circuit.since:%Y-%m-%d %H:%M:%S} UTC" if circuit.since else reading.UNREADABLE
@@ -208,3 +305,57 @@ def _paused(step: StepHealth) -> Text:
         f"paused   {step.name} ({step.state}); to resume it: {paths.orderctl()} resume {step.name}",
         style=_ODD,
     )
+
+
+def facts(seen: Health) -> PipelineState:
+    """The pipeline's health for a script."""
+    return PipelineState(
+        at=format_time(seen.at),
+        window_seconds=int(seen.window.total_seconds()),
+        steps=[
+            StepState(
+                step=step.name,
+                function=step.function,
+                invocations=step.calls.get("Invocations"),
+                errors=step.calls.get("Errors"),
+                throttles=step.calls.get("Throttles"),
+                counts=dict(step.counts),
+                queue=_filled(step.queue),
+                parked=_filled(step.parked),
+                event_source=step.state,
+                circuit=_breaker(step.circuit),
+            )
+            for step in seen.steps
+        ],
+        unfinished_orders=seen.unfinished,
+        oldest_unfinished_seconds=_seconds(seen.oldest_unfinished),
+        alarms=dict(seen.alarms),
+        advice={name: seen.advice[name] for name in _explained(seen)},
+        paused=seen.paused,
+    )
+
+
+def _breaker(circuit: Circuit | None) -> Breaker | None:
+    if circuit is None:
+        return None
+    return Breaker(
+        state=circuit.state,
+        since=format_time(circuit.since) if circuit.since else None,
+        reason=circuit.reason,
+        on_hold_since=format_time(circuit.on_hold) if circuit.on_hold else None,
+    )
+
+
+def _filled(depth: Depth | None) -> Filled | None:
+    if depth is None:
+        return None
+    return Filled(
+        name=depth.queue,
+        waiting=depth.waiting,
+        at_work=depth.at_work,
+        oldest_seconds=_seconds(depth.oldest),
+    )
+
+
+def _seconds(length: timedelta | None) -> int | None:
+    return None if length is None else int(length.total_seconds())

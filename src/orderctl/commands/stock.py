@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
@@ -18,6 +18,7 @@ from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Lines
 from orders.events import Sku
 from orders.stock import MAX_SHELVES
 
@@ -33,7 +34,51 @@ stock = App(
 app.command(stock)
 
 
+class Level(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How much there is of a SKU.
+
+    Attributes:
+        sku: The SKU.
+        available: How many new orders can have; null when it cannot be read.
+        reserved: How many orders hold, with --reserved.
+    """
+
+    sku: str
+    available: int | None
+    reserved: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Changed(msgspec.Struct, kw_only=True):
+    """A SKU that was changed.
+
+    Attributes:
+        sku: The SKU.
+        before: How many were available just before; null for a new SKU.
+        available: How many are available now.
+    """
+
+    sku: str
+    before: int | None
+    available: int
+
+
+class ShelfLevel(msgspec.Struct, kw_only=True):
+    """How much there is on a shelf of a SKU.
+
+    Attributes:
+        shelf: Its key in the table: the SKU for the first one, then `mug 1`, `mug 2` and so on.
+        available: How many new orders can have; null when it cannot be read.
+    """
+
+    shelf: str
+    available: int | None
+
+
+_LEVELS, _CHANGED, _SHELVES = Lines(Level), Lines(Changed), Lines(ShelfLevel)
+
+
 @stock.command(name="list", help_epilogue="Example: orderctl stock list mug tea")
+@_LEVELS.of_command
 def list_stock(
     skus: tuple[str, ...] = (),
     /,
@@ -47,7 +92,7 @@ def list_stock(
     Args:
         skus: Which SKUs. [default: all]
         reserved: Also show what orders hold, confirmed ones included. Reads every reservation.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -64,17 +109,18 @@ def list_stock(
         if sku not in available:
             raise OrderctlError(f"There is no SKU {sku}.{did_you_mean(sku, available)}")
     rows = [
-        {
-            "sku": sku,
-            "available": available[sku],
-            **({"reserved": held.get(sku, 0)} if reserved else {}),
-        }
+        Level(
+            sku=sku,
+            available=available[sku],
+            reserved=held.get(sku, 0) if reserved else msgspec.UNSET,
+        )
         for sku in sorted(skus or available)
     ]
     if as_json:
-        console.json_document(rows)
+        _LEVELS.show(rows)
     elif rows:
-        console.table(list(rows[0]), [[_cell(cell) for cell in row.values()] for row in rows])
+        names = ("sku", "available", "reserved")[: 3 if reserved else 2]
+        console.table(names, [[_cell(getattr(row, name)) for name in names] for row in rows])
     else:
         console.out().print("There is no stock. To add some: orderctl stock set SKU=N")
 
@@ -84,6 +130,7 @@ def _cell(value: str | int | None) -> str:
 
 
 @stock.command(name="set", help_epilogue="Example: orderctl stock set mug=100 tea=50")
+@_CHANGED.of_command
 def put(
     pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
     /,
@@ -105,7 +152,7 @@ def put(
         was: Change it only if N are available now; for a single SKU.
         shelves: Have it stand on N shelves, 1 to 50, so that orders for it do not wait for each
             other. [default: as many as now]
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -125,6 +172,7 @@ def put(
 
 
 @stock.command(help_epilogue="Example: orderctl stock add mug=24 tea=-3")
+@_CHANGED.of_command
 def add(
     pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
     /,
@@ -139,7 +187,7 @@ def add(
 
     Args:
         pairs: The SKU and how many to add; repeatable.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -155,6 +203,7 @@ def add(
 
 
 @stock.command(name="shelves", help_epilogue="Example: orderctl stock shelves mug --count 20")
+@_SHELVES.of_command
 def show_shelves(
     sku: Annotated[str, Parameter(name="SKU")],
     /,
@@ -172,7 +221,7 @@ def show_shelves(
     Args:
         sku: The SKU.
         count: Have it stand on N shelves, 1 to 50.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
@@ -180,13 +229,13 @@ def show_shelves(
     """
     check_sku(sku, sku)
     check_shelves(count, "--count")
-    with connect(target) as pipeline:
+    with connect(target, changes=count is not None) as pipeline:
         there = pipeline.stock.set_shelves(sku, count) if count else pipeline.stock.shelves(sku)
-    rows = [{"shelf": key, "available": level} for key, level in there.levels.items()]
+    rows = [ShelfLevel(shelf=key, available=level) for key, level in there.levels.items()]
     if as_json:
-        console.json_document(rows)
-        return
-    console.table(("shelf", "available"), [[_cell(cell) for cell in row.values()] for row in rows])
+        _SHELVES.show(rows)
+    else:
+        console.table(("shelf", "available"), [[row.shelf, _cell(row.available)] for row in rows])
     if there.lost:
         console.note(
             f"No order is served from {', '.join(there.lost)}. To put it where one is: "
@@ -253,26 +302,26 @@ def _change(
     target: Target,
 ) -> None:
     """Change one SKU after the other, and print each one's old and new quantity."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Changed] = []
     failures: list[str] = []
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
         for sku in skus:
             try:
                 before, now = change(pipeline, sku)
             except StockError as error:
                 failures.append(f"{sku}: {error}")
             else:
-                rows.append({"sku": sku, "before": before, "available": now})
+                rows.append(Changed(sku=sku, before=before, available=now))
     if as_json:
-        console.json_document(rows)
+        _CHANGED.show(rows)
     elif rows:
         console.table(
             ("sku", "before", "available"),
             [
                 (
-                    row["sku"],
-                    _NOTHING if row["before"] is None else str(row["before"]),
-                    str(row["available"]),
+                    row.sku,
+                    _NOTHING if row.before is None else str(row.before),
+                    str(row.available),
                 )
                 for row in rows
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ from rich.text import Text
 from orderctl import paths
 from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError, UsageError
-from orderctl.pipeline import order_files
+from orderctl.pipeline import order_files, reading
+from orderctl.pipeline.endings import Endings
 from orderctl.pipeline.order_files import Outgoing, prepare
+from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
@@ -39,6 +42,8 @@ _AT_ONCE = 8
 _AT_ONCE_FOR_A_RATE = 256
 _PATIENCE_AFTER_CTRL_C_SECONDS = 3.0
 _SHOWN_REFUSALS = 10
+_POLL_SECONDS = 0.5
+_NONE_ENDS_SECONDS = 60.0
 _RANDOM_AMOUNT_BELOW = 1000
 _MILLISECONDS = 1000
 
@@ -65,14 +70,18 @@ def submit(
     rate: Annotated[
         float | None, Parameter(metavar="R", validator=validators.Number(gte=0.01, lte=2000))
     ] = None,
+    wait: bool = False,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
     """Submit one order, a file of orders, or made-up orders as a load.
 
     Exits with 0 only if all orders were accepted. An order that gets no answer, or a 503 or the
-    like, is sent again up to 3 times with the same order id, so it takes effect once. Ctrl-C shows
-    what was done so far.
+    like, is sent again up to 3 times with the same order id, so it takes effect once.
+
+    With --wait it also shows how the orders ended, and exits with 0 only if all have: confirmed, or
+    cancelled for the reason that is shown. It gives up when no order has ended for a minute. Ctrl-C
+    shows what was done so far.
 
     Args:
         file: A file of orders: one JSON object per line, or one JSON array; - is standard input.
@@ -84,6 +93,7 @@ def submit(
         customer: The customer's id.
         count: Make up N orders; their amounts are random unless given.
         rate: Send R orders per second. [default: 8 at once, as fast as they are answered]
+        wait: Wait until the orders have ended, and show how.
         as_json: Print JSON instead.
         target: Which stack.
 
@@ -100,7 +110,7 @@ def submit(
         "items": [_parse_item(text) for text in item] if item else None,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    sending = _Sending(target, rate, as_json)
+    sending = _Sending(target, rate, wait, as_json)
     if file is not None:
         if given or count:
             raise UsageError(
@@ -127,7 +137,19 @@ class _Sending:
 
     target: Target
     rate: float | None
+    wait: bool
     as_json: bool
+
+
+@dataclass(slots=True)
+class _Done:
+    """What was done so far."""
+
+    result: Result
+    count: int
+    """How many orders there are to send."""
+    endings: Endings | None = None
+    """How they ended, if that was waited for."""
 
 
 def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
@@ -135,10 +157,10 @@ def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
         order = prepare(dict(fields))
     except InvalidOrderError as error:
         raise _invalid_order(error) from error
-    result = _send([order], 1, sending)
-    (sent,) = result.sent
+    done = _send([order], 1, sending)
+    (sent,) = done.result.sent
     if sending.as_json:
-        console.json_document(_facts(result, 1))
+        console.json_document(_facts(done))
     if sent.reply is None:
         raise OrderctlError(
             f"It is unknown whether {order.order_id} was accepted: {sent.why}.\n"
@@ -148,14 +170,24 @@ def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
         raise OrderctlError(f"{order.order_id} was not accepted. {sent.why}")
     if not sending.as_json:
         console.out().print(console.text(f"Accepted: {order.order_id}"))
-        if sys.stdout.isatty():
-            console.note(f"To see how it ends: {paths.orderctl()} order {order.order_id}")
+        if done.endings:
+            _show_end(order.order_id, done.endings)
+        elif sys.stdout.isatty():
+            console.note(f"To see how it ends: {paths.orderctl()} order {order.order_id} --watch")
+    _check_ended(done)
+
+
+def _show_end(order_id: str, endings: Endings) -> None:
+    order = endings.ended.get(order_id)
+    if order:
+        words = [reading.to_text(order.get(name) or "") for name in ("status", "reason")]
+        console.out().print(console.text(f"Ended: {': '.join(filter(None, words))}"))
 
 
 def _submit_file(path: str, sending: _Sending) -> None:
     """Submit the orders of a file; if one is invalid, none is sent."""
     orders = order_files.read(_read_text(path), "standard input" if path == "-" else path)
-    _report(_send(orders, len(orders), sending), len(orders), sending.as_json)
+    _report(_send(orders, len(orders), sending), sending.as_json)
 
 
 def _submit_made_up(count: int, fields: Mapping[str, Any], sending: _Sending) -> None:
@@ -166,7 +198,7 @@ def _submit_made_up(count: int, fields: Mapping[str, Any], sending: _Sending) ->
         raise _invalid_order(error) from error
     run = f"load-{secrets.token_hex(3)}"
     orders = (prepare(_make_up(fields, f"{run}-{number}")) for number in range(1, count + 1))
-    _report(_send(orders, count, sending), count, sending.as_json)
+    _report(_send(orders, count, sending), sending.as_json)
 
 
 def _parse_decimal(text: str) -> Decimal:
@@ -211,30 +243,47 @@ def _read_text(path: str) -> str:
         raise OrderctlError(f"{path} is not UTF-8 text: {error.reason}.") from error
 
 
-def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> Result:
-    """Send orders; after Ctrl-C, show what was done so far."""
-    result = Result(sending.rate)
+def _send(orders: Iterable[Outgoing], count: int, sending: _Sending) -> _Done:
+    """Send orders, and wait for their ends if that is wanted; Ctrl-C shows what was done so far."""
+    done = _Done(Result(sending.rate), count)
     at_once = _AT_ONCE_FOR_A_RATE if sending.rate else _AT_ONCE
-    with connect(sending.target) as pipeline:
+    shown = count > 1 and not sending.as_json
+    with connect(sending.target, changes=True) as pipeline:
         sender = Sender(pipeline.api_client(at_once).post, at_once)
         try:
-            with _progress(count, shown=count > 1 and not sending.as_json) as advance:
-                sender.send(orders, result, advance)
+            with _progress("Sending", count, shown=shown) as advance:
+                sender.send(orders, done.result, lambda: advance(1))
+            if sending.wait:
+                _await_ends(pipeline, done, shown=shown)
         except BaseException:  # Ctrl-C too, which is no Exception
-            sender.break_off(result, _PATIENCE_AFTER_CTRL_C_SECONDS)
-            _show(result, count, sending.as_json)
+            sender.break_off(done.result, _PATIENCE_AFTER_CTRL_C_SECONDS)
+            _show(done, sending.as_json)
             raise
-    return result
+    return done
+
+
+def _await_ends(pipeline: Pipeline, done: _Done, *, shown: bool) -> None:
+    """Wait until the accepted orders have ended, or none has for a while."""
+    taken = [sent.order.order_id for sent in done.result.sent if sent.taken]
+    endings = done.endings = Endings(pipeline.orders, taken)
+    with _progress("Ending", len(taken), shown=shown) as advance:
+        last_end = time.monotonic()
+        while endings.open and time.monotonic() - last_end < _NONE_ENDS_SECONDS:
+            if new := endings.look():
+                last_end = time.monotonic()
+                advance(new)
+            if endings.open:
+                time.sleep(_POLL_SECONDS)
 
 
 @contextmanager
-def _progress(count: int, *, shown: bool) -> Iterator[Callable[[], None]]:
+def _progress(what: str, count: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """Show the progress in a terminal; elsewhere nothing."""
     if not shown or not console.out().is_terminal:
-        yield lambda: None
+        yield lambda _more: None
         return
     bar = console.bar(
-        TextColumn("Sending"),
+        TextColumn(what),
         BarColumn(),
         TaskProgressColumn(),
         MofNCompleteColumn(),
@@ -242,12 +291,12 @@ def _progress(count: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     )
     with bar:
         task = bar.add_task("", total=count)
-        yield lambda: bar.advance(task)
+        yield lambda more: bar.advance(task, more)
 
 
-def _report(result: Result, count: int, as_json: bool) -> None:
-    _show(result, count, as_json)
-    refused = [sent for sent in result.sent if not sent.taken]
+def _report(done: _Done, as_json: bool) -> None:
+    _show(done, as_json)
+    refused = [sent for sent in done.result.sent if not sent.taken]
     if refused:
         refused.sort(key=lambda sent: sent.began)
         lines = [_describe(sent) for sent in refused[:_SHOWN_REFUSALS]]
@@ -257,6 +306,16 @@ def _report(result: Result, count: int, as_json: bool) -> None:
         unsure = any(sent.reply is None for sent in refused)
         hint = " An order without an answer may have been accepted all the same." * unsure
         raise OrderctlError("\n  ".join([f"{orders} not accepted.{hint}", *lines]))
+    _check_ended(done)
+
+
+def _check_ended(done: _Done) -> None:
+    if done.endings and (left := len(done.endings.open)):
+        what = "1 order has" if left == 1 else f"{left} orders have"
+        raise OrderctlError(
+            f"{what} not ended, and none has for a minute. What they wait for: "
+            f"{paths.orderctl()} orders"
+        )
 
 
 def _describe(sent: Sent) -> str:
@@ -264,10 +323,11 @@ def _describe(sent: Sent) -> str:
     return f"{where}{sent.order.order_id}: {sent.why}"
 
 
-def _show(result: Result, count: int, as_json: bool) -> None:
+def _show(done: _Done, as_json: bool) -> None:
     if as_json:
-        console.json_document(_facts(result, count))
+        console.json_document(_facts(done))
         return
+    result, count = done.result, done.count
     complete = result.taken == count
     mark = ("✓ ", "green") if complete else ("✗ ", "bold red")
     line = f"{result.taken} of {count} orders accepted in {result.seconds:.1f} s"
@@ -287,6 +347,23 @@ def _show(result: Result, count: int, as_json: bool) -> None:
         header = ("answer", "calls", "p50", "p95", "p99", "max")
         console.table(
             header, [_row(answer, each) for answer, each in latencies(result.sent).items()]
+        )
+    if done.endings:
+        _show_ends(done.endings)
+
+
+def _show_ends(endings: Endings) -> None:
+    rows = [*endings.counts(), *([("not ended", len(endings.open))] if endings.open else [])]
+    console.out().print()
+    console.table(("orders", "end"), [(str(count), end) for end, count in rows])
+    if seconds := endings.seconds():
+        took = Latencies.of(seconds)
+        console.out().print(
+            Text(
+                f"From placed to the end: p50 {took.p50:.1f} s, p95 {took.p95:.1f} s, "
+                f"max {took.max:.1f} s",
+                style="dim",
+            )
         )
 
 
@@ -311,8 +388,9 @@ def _row(answer: str, each: Latencies) -> Sequence[str]:
     return (answer, str(each.count), *(f"{seconds * _MILLISECONDS:.0f} ms" for seconds in times))
 
 
-def _facts(result: Result, count: int) -> dict[str, Any]:
+def _facts(done: _Done) -> dict[str, Any]:
     """The result for a script."""
+    result, count, endings = done.result, done.count, done.endings
     return {
         "taken": result.taken,
         "not_taken": len(result.sent) - result.taken,
@@ -332,6 +410,8 @@ def _facts(result: Result, count: int) -> dict[str, Any]:
             }
             for answer, each in latencies(result.sent).items()
         },
+        "ends": None if endings is None else dict(endings.counts()),
+        "not_ended": None if endings is None else len(endings.open),
         "orders": [
             {
                 "order_id": sent.order.order_id,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from orderctl.commands import ORDERS, app
+from orderctl.commands import app
 from orderctl.pipeline import tokens
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
@@ -14,7 +14,6 @@ from orderctl.terminal.options import Target
 
 
 @app.command(
-    group=ORDERS,
     help_epilogue='Example: curl -H "Authorization: Bearer $(orderctl token --customer alice)" '
     "$API_URL/orders/order-1",
 )

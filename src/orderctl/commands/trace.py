@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from orderctl import paths
@@ -17,12 +18,89 @@ from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Since, Target, check_order_id, parse_moment
 from orderctl.terminal.order_texts import amount, items
+from orderctl.terminal.results import Document
 
 _HEADER = ("time", "where", "what", "facts")
 _STYLES = {"WARNING": "yellow", "ERROR": "bold red"}
 
 
+class Happened(msgspec.Struct, kw_only=True):
+    """Something that happened to an order.
+
+    Attributes:
+        at: When; null where the time cannot be read.
+        where: A table, a function's log, or a dead-letter queue.
+        what: What happened.
+        facts: What is known of it, by name.
+    """
+
+    at: str | None
+    where: str
+    what: str
+    facts: dict[str, str]
+
+
+class ParkedMessage(msgspec.Struct, kw_only=True):
+    """A message of the order in a dead-letter queue.
+
+    Attributes:
+        queue: The dead-letter queue.
+        message_id: The message's id.
+        event: The event that it tells.
+        reason: Why it is parked.
+    """
+
+    queue: str
+    message_id: str
+    event: str
+    reason: str
+
+
+class WaitingIn(msgspec.Struct, kw_only=True):
+    """A queue with messages, one of which may be the order's.
+
+    Attributes:
+        queue: Its name.
+        waiting: How many messages wait in it.
+        at_work: How many are being worked on, or wait for a retry.
+        paused: Whether its consumer is paused.
+    """
+
+    queue: str
+    waiting: int
+    at_work: int
+    paused: bool
+
+
+class Traced(msgspec.Struct, kw_only=True):
+    """Everything that happened to an order, and where it is now.
+
+    Attributes:
+        order_id: Its id.
+        status: Its status; null when it is not in the orders table.
+        payment: How its payment stands.
+        inventory: How its reservation stands.
+        reason: Why it was cancelled.
+        story: What happened, in order.
+        parked: Its messages in dead-letter queues.
+        may_wait_in: The queues in which a message of it may wait.
+    """
+
+    order_id: str
+    status: str | None
+    payment: str | None
+    inventory: str | None
+    reason: str | None
+    story: list[Happened]
+    parked: list[ParkedMessage]
+    may_wait_in: list[WaitingIn]
+
+
+_JSON = Document(Traced)
+
+
 @app.command(group=OPERATING, help_epilogue="Example: orderctl trace order-1")
+@_JSON.of_command
 def trace(
     order_id: str, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
 ) -> None:
@@ -57,7 +135,7 @@ def trace(
             "Use --since to search further back."
         )
     if as_json:
-        console.json_document(facts(order_id, story))
+        _JSON.show(facts(order_id, story))
         return
     for line in screen(order_id, story):
         console.out().print(line)
@@ -122,39 +200,39 @@ def _time(entry: Entry) -> str:
     return f"{entry.at:%Y-%m-%dT%H:%M:%SZ}" if entry.is_to_the_second else format_time(entry.at)
 
 
-def facts(order_id: str, story: Story) -> dict[str, Any]:
-    """The story as JSON."""
-    return {
-        "order_id": order_id,
-        "status": story.order.get("status"),
-        "payment": story.order.get("payment"),
-        "inventory": story.order.get("inventory"),
-        "reason": story.order.get("reason"),
-        "story": [
-            {
-                "at": entry.at and format_time(entry.at),
-                "where": entry.where,
-                "what": entry.what,
-                "facts": dict(entry.facts),
-            }
+def facts(order_id: str, story: Story) -> Traced:
+    """The story for a script."""
+    return Traced(
+        order_id=order_id,
+        status=story.order.get("status"),
+        payment=story.order.get("payment"),
+        inventory=story.order.get("inventory"),
+        reason=story.order.get("reason"),
+        story=[
+            Happened(
+                at=format_time(entry.at) if entry.at else None,
+                where=entry.where,
+                what=entry.what,
+                facts=dict(entry.facts),
+            )
             for entry in story.entries
         ],
-        "parked": [
-            {
-                "queue": each.queue,
-                "message_id": each.message.id,
-                "event": each.event,
-                "reason": each.reason.text,
-            }
+        parked=[
+            ParkedMessage(
+                queue=each.queue,
+                message_id=each.message.id,
+                event=each.event,
+                reason=each.reason.text,
+            )
             for each in story.parked
         ],
-        "may_wait_in": [
-            {
-                "queue": queue.queue,
-                "waiting": queue.waiting,
-                "at_work": queue.at_work,
-                "paused": queue.paused,
-            }
+        may_wait_in=[
+            WaitingIn(
+                queue=queue.queue,
+                waiting=queue.waiting,
+                at_work=queue.at_work,
+                paused=queue.paused,
+            )
             for queue in story.may_wait_in
         ],
-    }
+    )

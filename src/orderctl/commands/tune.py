@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
+from orderctl.pipeline.names import find_step
 from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.tuning import Trial, Tuner
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
+from orderctl.terminal.results import Lines
 
 # The functions that orders pass through.
-_FUNCTIONS = tuple(step.function_name for step in STEPS if step.function and step.counts)
+_STEPS = tuple(step for step in STEPS if step.function and step.counts)
 SMALLEST, LARGEST = 128, 10_240
+
+
+class Tried(msgspec.Struct, kw_only=True):
+    """The measurements at one memory size.
+
+    Attributes:
+        memory: The size, in MB.
+        orders: How many orders were sent.
+        invocations: How often the function was called.
+        median_ms: How long a call took.
+        slowest_ms: How long the slowest took.
+        init_ms: The median of the cold starts; null when there was none.
+        peak_memory: The most memory that was used, in MB; null when that is not known.
+        dollars_per_million: Lambda's price of this function per million orders.
+    """
+
+    memory: int
+    orders: int
+    invocations: int
+    median_ms: float
+    slowest_ms: float
+    init_ms: float | None
+    peak_memory: int | None
+    dollars_per_million: float
+
+
+_JSON = Lines(Tried)
 
 
 @app.command(
     group=OPERATING,
-    help_epilogue="Example: orderctl tune payments-processor --memory 128 --memory 256",
+    help_epilogue="Example: orderctl tune payments --memory 128 --memory 256",
 )
+@_JSON.of_command
 def tune(
-    function: Annotated[str, Parameter(choices=_FUNCTIONS, show_choices=False)],
+    function: Annotated[str, Parameter(completer=lambda _context: [step.name for step in _STEPS])],
     /,
     *,
     memory: Annotated[
@@ -46,28 +76,29 @@ def tune(
     function gets its old size back. On the local cloud more memory makes nothing faster.
 
     Args:
-        function: A function, such as payments-processor.
+        function: A step with a function, such as payments.
         memory: A size to try, in MB; repeatable.
         orders: How many orders to send with each size.
         yes: Do not ask.
-        as_json: Print JSON instead.
+        as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
         OrderctlError: An order was not taken, has not ended, or nothing was logged.
     """
-    with connect(target) as pipeline:
+    with connect(target, changes=True) as pipeline:
+        step = find_step(function, _STEPS, pipeline.stack, what="step")
         question = (
             f"Place {len(memory) * orders} orders in {pipeline.stack.name} and change the "
-            f"memory of {function} meanwhile?"
+            f"memory of {step.function_name} meanwhile?"
         )
         if not yes and not console.confirm(question, on_stderr=True):
             raise OrderctlError("Nothing was changed.")
-        tuner = Tuner(pipeline, pipeline.stack.prefix + function)
+        tuner = Tuner(pipeline, pipeline.stack.physical_id(step.function))
         with tuner.restored():
             trials = [_run_trial(tuner, size, orders, as_json) for size in memory]
     if as_json:
-        console.json_document([asdict(trial) for trial in trials])
+        _JSON.show(msgspec.convert(trial, Tried, from_attributes=True) for trial in trials)
     else:
         _show(trials)
 

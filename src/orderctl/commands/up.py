@@ -7,19 +7,45 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 
 from orderctl import deploying, paths
-from orderctl.commands import app
+from orderctl.commands import START, app
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch
-from orderctl.terminal.options import Params, parse_parameters
+from orderctl.terminal.options import Json, Params, parse_parameters
+from orderctl.terminal.results import Document
 
 
-@app.command(help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5")
+class Started(msgspec.Struct, kw_only=True):
+    """A local cloud that is ready.
+
+    Attributes:
+        endpoint: Where the AWS APIs are served.
+        stack: The name of the stack in it.
+        log: The server's log file.
+        detached: Whether it runs on in the background.
+        outputs: The stack's outputs, by name.
+    """
+
+    endpoint: str
+    stack: str
+    log: str
+    detached: bool
+    outputs: dict[str, str]
+
+
+_JSON = Document(Started)
+
+
+@app.command(
+    group=START, sort_key=2, help_epilogue="Example: orderctl up --param ChargeFailureRate=0.5"
+)
+@_JSON.of_command
 def up(
     *,
     port: Annotated[
@@ -27,13 +53,23 @@ def up(
     ] = None,
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
+    keep: bool = False,
+    transaction_ms: Annotated[
+        int, Parameter(metavar="MS", validator=validators.Number(gte=0, lte=1000))
+    ] = 0,
+    as_json: Json = False,
 ) -> None:
     """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
 
     Args:
         port: The port to listen on. [default: 4566, or the next free port]
-        param: A parameter of the template; repeatable.
+        param: A parameter of the template, or @FILE with some in JSON; repeatable.
         detach: Leave it running and return when it is ready.
+        keep: Go on with what the last `up --keep` has kept, and keep orders, stock, messages and
+            keys when it stops.
+        transaction_ms: How long a transaction of DynamoDB holds its items, in milliseconds. What
+            meets one gets a TransactionConflict, as on AWS, where a transaction takes some 10.
+        as_json: Print JSON instead, when it is ready.
     """
     given = parse_parameters(param)
     template = deploying.Template.load()
@@ -46,18 +82,40 @@ def up(
                 f"The local cloud of {left_over.started_at} was not stopped; removed what it left. "
                 f"Its log is now {paths.display_path(directory.previous_log)}."
             )
+        if keep:
+            port = lifecycle.kept_port(directory, port)
         ports = lifecycle.free_ports(port)
         first = next(ports)  # one that is taken is an error before anything is begun
-        cloud = LocalCloud(directory, ports=chain([first], ports), detached=detach)
+        cloud = LocalCloud(
+            directory,
+            ports=chain([first], ports),
+            detached=detach,
+            keep=keep,
+            transaction_ms=transaction_ms,
+        )
         launch(cloud, running, template, given)
         if port is None and cloud.state.port != lifecycle.DEFAULT_PORT:
             console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {cloud.state.port}.")
-        _summarise(cloud.state, detach)
+        if as_json:
+            _JSON.show(_started(cloud.state, detach))
+            console.flush()
+        else:
+            _summarise(cloud.state, detach)
         if detach:
             cloud.detach()
         else:
             cloud.wait()
             console.out().print("The local cloud was stopped.")
+
+
+def _started(state: LocalState, detached: bool) -> Started:
+    return Started(
+        endpoint=state.endpoint,
+        stack=state.stack_name,
+        log=state.log,
+        detached=detached,
+        outputs=dict(state.outputs),
+    )
 
 
 def _summarise(state: LocalState, detached: bool) -> None:

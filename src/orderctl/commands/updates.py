@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 from cyclopts import Parameter
 
 from orderctl.commands import ORDERS, app
-from orderctl.errors import OrderctlError, UsageError
+from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
+from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.queues import Message, Queue
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Lines
 from orders.events import OrderUpdate
 
 _LONG_POLL_SECONDS = 20
 
 
+_JSON = Lines(OrderUpdate)
+
+
 @app.command(group=ORDERS, help_epilogue="Example: orderctl updates --follow")
+@_JSON.of_command
 def updates(
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
@@ -31,28 +36,26 @@ def updates(
 ) -> None:
     """Read the order updates as a shop's own service would, from the queue order-updates.fifo.
 
-    Updates that were printed are deleted from the queue, so nobody else gets them.
+    Updates that were printed are deleted from the queue, so nobody else gets them. To look without
+    taking any from the shop's services, use --peek: it has a subscription of its own while it runs,
+    so it sees the updates that are published from then on, and not those that wait already.
 
     Args:
         follow: Keep printing new updates, until Ctrl-C.
-        peek: Leave them on the queue. This counts as a receive, and SQS parks a message that was
-            received three times.
+        peek: Print new updates beside the shop's services, until Ctrl-C.
         as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
         OrderctlError: Messages that are not order updates were left on the queue.
     """
-    if follow and peek:
-        raise UsageError("--peek cannot be combined with --follow.")
     printer = Printer(as_json)
-    with connect(target) as pipeline:
+    with connect(target, changes=not peek) as pipeline:
         queue = pipeline.updates
         if peek:
-            _peek(queue, printer)
-        else:
-            for messages in _batches(queue, follow):
-                queue.delete(printer.show(messages))
+            _peek(pipeline, printer)
+        for messages in _batches(queue, follow):
+            queue.delete(printer.show(messages))
     if printer.unreadable:
         raise OrderctlError(
             f"Some messages are not order updates and were left on {queue.name}; SQS parks them in "
@@ -70,15 +73,16 @@ def _batches(queue: Queue, follow: bool) -> Iterator[list[Message]]:
         yield messages
 
 
-def _peek(queue: Queue, printer: Printer) -> None:
-    last = queue.last_receive()
-    with queue.peek() as messages:
-        printer.show(messages)
-    if last and any(message.receive_count >= last for message in messages):
-        console.note(
-            f"Some of these were received {last} times, peeks included: the next receive parks "
-            "them in the dead-letter queue."
-        )
+def _peek(pipeline: Pipeline, printer: Printer) -> NoReturn:
+    """Print what is published from now on: to receive what waits brings it nearer to parking."""
+    with pipeline.update_feeds.follow() as feed:
+        if waiting := pipeline.updates.depth():
+            console.note(
+                f"{waiting} updates wait on {pipeline.updates.name} for the shop's services. "
+                "Here come new ones."
+            )
+        while True:
+            printer.show(feed.next())
 
 
 class Printer:
@@ -104,11 +108,11 @@ class Printer:
             else:
                 read.append((message, update))
         if self._as_json:
-            for message, _ in read:
+            for message, _ in read:  # as it came: who wrote it may know more fields
                 console.json_as_written(msgspec.json.format(message.body, indent=-1))
         else:
             self._print([update for _, update in read])
-        sys.stdout.flush()  # print before the messages are deleted
+        console.flush()  # print before the messages are deleted
         self.shown += len(read)
         return [message for message, _ in read]
 

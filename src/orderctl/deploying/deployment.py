@@ -46,6 +46,7 @@ NAME_HELD = timedelta(seconds=65)
 """How long SQS refuses the name of a deleted queue: a minute, plus some for differing clocks."""
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 _JWT = "JWT"
+_INDEX_KEYS = "UnfinishedOrderKeys"
 _OF_TOKENS = ("UserPoolArn", "ApiScope")
 
 
@@ -93,7 +94,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ParameterChange:
-    """A parameter of the stack that gets another value; `before` is None for a new one."""
+    """A parameter of the stack that gets another value.
+
+    Attributes:
+        name: Its name.
+        before: Its value until now; None for a new parameter.
+        now: Its new value.
+    """
 
     name: str
     before: str | None
@@ -209,6 +216,7 @@ def prepare(
             parameters = {**(first_parameters or {}), **parameters}
         else:
             _check_tokens(parameters, existing)
+            _check_index_keys(parameters, existing)
         bucket = artifacts.ensure_bucket(session)
         code = artifacts.upload(session, bucket, stack_name, artifact)
         arguments = {
@@ -417,6 +425,21 @@ def _check_tokens(parameters: Mapping[str, str], existing: StackTypeDef) -> None
             f"{' and '.join(changed)} cannot be changed while customers call the API: its stage "
             "would keep the old value. Deploy with --param ApiAuthorization=AWS_IAM first, then "
             "with --param ApiAuthorization=JWT and the new value. Until then it takes no tokens."
+        )
+
+
+def _check_index_keys(parameters: Mapping[str, str], existing: StackTypeDef) -> None:
+    """Refuse fewer keys for the index of unfinished orders than the stack has.
+
+    Raises:
+        StackError: The caretaker would no longer find the orders under the other keys.
+    """
+    now = parameters_of(existing).get(_INDEX_KEYS)
+    given = parameters.get(_INDEX_KEYS, now)
+    if now and given and int(given) < int(now):
+        raise StackError(
+            f"{_INDEX_KEYS} can only be raised: it is {now}, and the caretaker would not find the "
+            f"unfinished orders under the keys from {given} on. Leave it at {now} or more."
         )
 
 

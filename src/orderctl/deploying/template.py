@@ -86,6 +86,11 @@ class Template:
         resources: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Resources", {})
         return resources
 
+    def outputs(self) -> Mapping[str, Mapping[str, Any]]:
+        """The outputs' declarations, by name."""
+        outputs: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Outputs", {})
+        return outputs
+
     def conditions(self) -> Mapping[str, Any]:
         """The conditions' declarations, by name."""
         conditions: Mapping[str, Any] = parse(self.body).get("Conditions", {})

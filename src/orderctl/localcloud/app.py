@@ -4,7 +4,7 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import front_door, seams
+from orderctl.localcloud import front_door, seams, threads
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 from orderctl.localcloud.gaps import logs, sns
 from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
@@ -16,24 +16,29 @@ from orderctl.localcloud.gaps.awslambda import (
     mappings,
     permissions,
     updates,
+    workers,
 )
 from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
+from orderctl.localcloud.gaps.dynamodb import conflicts, expressions
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
-from orderctl.localcloud.gaps.iam import actions, leading_keys, principals
+from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH
 
 
-def build_app(instance: str) -> App:
+def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
     """Compose the local cloud.
 
     Args:
         instance: Returned by the health check, so that a caller can recognize its own server.
+        transaction_seconds: How long a transaction of DynamoDB holds its items.
     """
     seams.check_version()
     for supplement in (
         principals,
+        policies,
+        expressions,
         actions,
         entries,
         permissions,
@@ -54,11 +59,16 @@ def build_app(instance: str) -> App:
         embedded_metrics,
         schedules,
         updates,
+        workers,
+        threads,
         deletions,
         early_validation,
         leading_keys,
     ):
         supplement.install()
+    conflicts.install(transaction_seconds)
+    # The server saves the state when nothing changes it any more.
+    seams.replace(ministack_app, "save_all", lambda _: None)
     queues.install()  # last: it also moves the others' replacements to the event loop
     aws: App = ministack_app.app
     for module in (invoke_method, message_moves):

@@ -6,6 +6,7 @@ server keeps running.
 """
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import signal
@@ -24,11 +25,11 @@ from filelock import Timeout
 from orderctl import deploying, paths
 from orderctl.deploying.package import Artifact
 from orderctl.errors import OrderctlError
+from orderctl.localcloud import kept
 from orderctl.localcloud.processes import (
     PORT_TAKEN,
     any_free_port,
     port_is_free,
-    terminate,
     uninterrupted,
 )
 from orderctl.localcloud.state import HELD_NAME_SECONDS, REGION, LocalState, StateDirectory, health
@@ -60,6 +61,10 @@ class NotRunningError(OrderctlError):
     """There is no local cloud to work with."""
 
 
+class NotInstalledError(OrderctlError):
+    """What the local cloud needs is not installed."""
+
+
 class PortTakenError(OrderctlError):
     """Another program was faster to listen on the port."""
 
@@ -80,6 +85,8 @@ class LocalCloud:
         *,
         ports: Iterable[int] | None = None,
         detached: bool = False,
+        keep: bool = False,
+        transaction_ms: int = 0,
         server: Sequence[str] = _SERVER,
     ) -> None:
         """Create a local cloud without starting it.
@@ -88,6 +95,9 @@ class LocalCloud:
             directory: Where it is recorded for other commands.
             ports: The ports to try in turn; any free port when not given.
             detached: Whether it may outlive this process, once `detach` is called.
+            keep: Whether it goes on with what the directory keeps of the last one, and keeps its
+                state when it stops. Then its port must be that of the last one, if there was one.
+            transaction_ms: How long a transaction of DynamoDB holds its items.
             server: The program, with the arguments before its own.
         """
         self._private: tempfile.TemporaryDirectory[str] | None = None
@@ -97,6 +107,8 @@ class LocalCloud:
         self._home = directory
         self._ports = iter(any_free_port, None) if ports is None else ports
         self._detached = detached
+        self._keep = keep
+        self._transaction_ms = transaction_ms
         self._server = server
         self._process: subprocess.Popen[bytes] | None = None
         self._state: LocalState | None = None
@@ -138,8 +150,10 @@ class LocalCloud:
         """Start the server and wait until it is ready.
 
         Raises:
+            NotInstalledError: What it needs is not installed.
             OrderctlError: It ended or did not become ready; the message has the end of its log.
         """
+        check_installed()
         for port in self._ports:
             try:
                 # Nothing may interrupt between starting the process and recording it.
@@ -221,7 +235,7 @@ class LocalCloud:
             if self._process:
                 process = self._process
                 # Not `is_running`: a process that has only just started may lack a command line.
-                terminate(process.pid, lambda: process.poll() is None)
+                self.state.terminate(lambda: process.poll() is None)
                 process.wait()
                 if process.stdin:
                     process.stdin.close()
@@ -236,6 +250,11 @@ class LocalCloud:
         instance = secrets.token_hex(8)
         key, secret = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
         command = [*self._server, "--port", str(port), "--instance", instance]
+        command += ["--transaction-ms", str(self._transaction_ms)] if self._transaction_ms else []
+        if self._keep:
+            command += ["--keep", str(home.kept)]
+            if before := kept.find(home.kept):
+                key, secret = before.access_key_id, before.secret_access_key
         with home.open_log() as log:
             self._process = subprocess.Popen(
                 command if self._detached else [*command, "--exit-with-parent"],
@@ -255,6 +274,7 @@ class LocalCloud:
                 stack_name=deploying.DEFAULT_NAME,
                 log=str(home.log),
                 started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                keep=self._keep,
             )
         )
 
@@ -292,6 +312,19 @@ class LocalCloud:
         return "\n".join(f"  {line}" for line in lines) or "  (it is empty)"
 
 
+def check_installed() -> None:
+    """Check that what the local cloud needs is there: an extra of the package.
+
+    Raises:
+        NotInstalledError: It is not.
+    """
+    if importlib.util.find_spec("ministack") is None:
+        raise NotInstalledError(
+            "The local cloud is not installed. Install orderctl with it, for example with: "
+            "pipx install --force 'order-pipeline[local]', or from a checkout '.[local]'"
+        )
+
+
 def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str]:
     """The server's environment: this one, but with the local cloud's AWS settings only."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -301,6 +334,25 @@ def _server_environment(key: str, secret: str, temporary: Path) -> dict[str, str
         "AWS_DEFAULT_REGION": REGION,
         "TMPDIR": str(temporary),
     }
+
+
+def kept_port(directory: StateDirectory, asked: int | None) -> int | None:
+    """The port for a local cloud that goes on with what a directory keeps.
+
+    Args:
+        directory: Where it is recorded.
+        asked: The requested port, if any.
+
+    Raises:
+        OrderctlError: The kept state is of another port or version.
+    """
+    before = kept.find(directory.kept)
+    if before and asked not in {None, before.port}:
+        raise OrderctlError(
+            f"The kept local cloud is of port {before.port}, which stands in its addresses. Leave "
+            f"--port out. To start anew, delete {paths.display_path(directory.kept)}."
+        )
+    return before.port if before else asked
 
 
 def free_ports(asked: int | None) -> Iterator[int]:
@@ -357,7 +409,7 @@ def claim(directory: StateDirectory) -> Iterator[LocalState | None]:
         if left_over and left_over.detached and left_over.is_running():
             raise OrderctlError(_already_running(left_over))
         if left_over:
-            terminate(left_over.pid, left_over.is_running)
+            left_over.terminate()
             directory.clear(left_over.instance)
         directory.keep_log()
         yield left_over
@@ -412,7 +464,7 @@ def stop(directory: StateDirectory) -> LocalState | None:
     if state is None:
         return None
     with uninterrupted():
-        was_running = terminate(state.pid, state.is_running)
+        was_running = state.terminate()
         directory.clear(state.instance)
         directory.wait_until_unlocked(_OWNER_SECONDS)
     return state if was_running else None

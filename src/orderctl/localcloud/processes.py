@@ -16,6 +16,9 @@ LOOPBACK = "127.0.0.1"
 PORT_TAKEN = 98
 """The exit status of a server whose port another program has."""
 
+GRACE_SECONDS = 5.0
+"""How long a process may take to end after SIGTERM, unless it has something to save."""
+
 _POLL_SECONDS = 0.02
 
 
@@ -53,7 +56,7 @@ def is_running(pid: int, marker: str) -> bool:
         return False
 
 
-def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = 5.0) -> bool:
+def terminate(pid: int, runs: Callable[[], bool], grace_seconds: float = GRACE_SECONDS) -> bool:
     """End a process that leads a process group, then the rest of the group.
 
     Args:

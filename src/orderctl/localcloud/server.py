@@ -2,21 +2,31 @@
 
 The caller chooses the root credentials and passes them as AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY. The server listens on 127.0.0.1 only, keeps its state in memory, and leaves
-nothing behind: no process, no file. `GET /_orderctl/health` answers {"instance": ID}.
+nothing behind: no process, and no file but its state if it is told to keep it.
+`GET /_orderctl/health` answers {"instance": ID}.
 """
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
-from typing import cast
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
 
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from orderctl.localcloud import kept
 from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 
 # Functions inherit this process's environment from MiniStack. Nothing of the user's own environment
@@ -35,8 +45,13 @@ def main() -> None:
     temporary = tempfile.mkdtemp(prefix="orderctl-")
     status = 0
     try:
-        _set_environment(arguments.port, temporary)
-        asyncio.run(_serve(arguments.port, arguments.instance, arguments.exit_with_parent))
+        _set_environment(arguments.port, temporary, keep=arguments.keep is not None)
+        if arguments.keep:
+            kept.load(arguments.keep, Path(os.environ["STATE_DIR"]))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(arguments))
+        if arguments.keep:
+            _save(arguments)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -54,12 +69,21 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--instance", required=True, help="returned by the health check")
     parser.add_argument(
+        "--transaction-ms",
+        type=float,
+        default=0.0,
+        help="how long a transaction of DynamoDB holds its items",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIRECTORY", help="keep the state there, and go on with it"
+    )
+    parser.add_argument(
         "--exit-with-parent", action="store_true", help="exit when standard input closes"
     )
     return parser.parse_args()
 
 
-def _set_environment(port: int, temporary: str) -> None:
+def _set_environment(port: int, temporary: str, *, keep: bool) -> None:
     """Set what MiniStack reads when it is imported, and what functions inherit."""
     given = dict(os.environ)
     region = given.get("AWS_DEFAULT_REGION", "us-east-1")
@@ -83,7 +107,7 @@ def _set_environment(port: int, temporary: str) -> None:
             "GATEWAY_PORT": str(port),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            "PERSIST_STATE": "0",
+            "PERSIST_STATE": str(int(keep)),
             "LOG_LEVEL": "WARNING",
             "TZ": "UTC",
             # All files go here; main() removes them.
@@ -95,34 +119,116 @@ def _set_environment(port: int, temporary: str) -> None:
     tempfile.tempdir = None  # so that it is read again
 
 
-async def _serve(port: int, instance: str, exit_with_parent: bool) -> None:
+def _save(arguments: argparse.Namespace) -> None:
+    """Keep the state for the next local cloud.
+
+    Nobody could continue a deployment that is interrupted, so then what was kept before stays.
+    """
+    from ministack import app as ministack_app  # noqa: PLC0415
+    from ministack.core import persistence  # noqa: PLC0415
+    from ministack.services import cloudformation  # noqa: PLC0415
+
+    if any(s["StackStatus"].endswith("_IN_PROGRESS") for s in cloudformation._stacks.all_values()):
+        logging.getLogger(__name__).warning("the stack was being changed: nothing was kept")
+        return
+    persistence.save_all(ministack_app._build_persistence_save_dict())
+    of = kept.Kept(
+        kept.this_version(),
+        arguments.port,
+        os.environ["AWS_ACCESS_KEY_ID"],
+        os.environ["AWS_SECRET_ACCESS_KEY"],
+    )
+    kept.save(arguments.keep, of, Path(os.environ["STATE_DIR"]))
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
     # Imported only now: these modules read the environment when they are loaded.
-    from hypercorn.asyncio import serve  # noqa: PLC0415
-    from hypercorn.config import Config  # noqa: PLC0415
-    from hypercorn.typing import ASGIFramework  # noqa: PLC0415
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
     from orderctl.localcloud.app import build_app  # noqa: PLC0415
 
-    config = Config()
-    config.bind = [f"{LOOPBACK}:{port}"]
-    config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
-    config.graceful_timeout = _SECONDS_FOR_OPEN_REQUESTS
-    config.loglevel = "WARNING"
-    stop = _stop_event(exit_with_parent)
-
-    async def until_stopped() -> None:
-        await stop.wait()
-        # Otherwise a request that waits for a function would delay the exit until it ends.
-        await asyncio.to_thread(lambda_runtime.reset)
-
-    try:
-        await serve(
-            cast(ASGIFramework, build_app(instance)), config, shutdown_trigger=until_stopped
+    server = _Server(
+        uvicorn.Config(
+            build_app(arguments.instance, arguments.transaction_ms / 1000),
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,  # nobody may say for whom they call
+            server_header=False,
+            date_header=False,  # MiniStack's responses have one
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            reset_contextvars=True,  # no request sees who sent the one before
         )
-    finally:
-        logging.disable()  # threads would log that the event loop is gone
-        lambda_runtime.reset()  # again, for processes that were started in the meantime
+    )
+    stop = _stop_event(arguments.exit_with_parent)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, arguments.port))
+        serving = asyncio.create_task(server.serve([listener]))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not serving.done():
+                # Otherwise a request that waits for a function would delay the exit until it ends.
+                await asyncio.to_thread(lambda_runtime.reset)
+                server.should_exit = True
+                await asyncio.wait({serving}, timeout=_SECONDS_FOR_OPEN_REQUESTS)
+            if serving.done():
+                serving.result()
+        finally:
+            logging.disable()  # threads would log that the event loop is gone
+            lambda_runtime.reset()  # again, for processes that were started in the meantime
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP whose responses leave in one piece, so that their readers wake up once.
+
+    uvicorn writes head and body one after the other, each at once.
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Write to the new connection through a buffer."""
+        super().connection_made(cast(asyncio.Transport, _Buffered(transport, self.loop)))
+
+
+class _Buffered:
+    """A transport that writes what came in one turn of the event loop together."""
+
+    def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = loop
+        self._waiting: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Close when everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting and not self._transport.is_closing():
+            self._transport.write(b"".join(self._waiting))
+        self._waiting.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        return getattr(self._transport, name)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to its caller."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
 
 
 def _stop_event(exit_with_parent: bool) -> asyncio.Event:

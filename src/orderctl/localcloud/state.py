@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from orderctl import paths
 from orderctl.errors import OrderctlError
-from orderctl.localcloud.processes import LOOPBACK, is_running
+from orderctl.localcloud.processes import GRACE_SECONDS, LOOPBACK, is_running, terminate
 
 if TYPE_CHECKING:
     import boto3
@@ -25,6 +25,7 @@ REGION = "us-east-1"
 HELD_NAME_SECONDS = 15.0
 """How long the name of a deleted queue cannot be used again; on AWS a minute."""
 _HEALTH_TIMEOUT_SECONDS = 2.0
+_GRACE_TO_SAVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class LocalState:
         log: The server's output.
         started_at: When, in UTC, in ISO 8601.
         detached: Whether it was started with --detach.
+        keep: Whether it keeps its state for the next local cloud when it is stopped.
         ready: Whether the stack was deployed, so that other commands may use it.
         outputs: The stack's outputs, with reachable addresses; empty after it was destroyed.
     """
@@ -53,6 +55,7 @@ class LocalState:
     log: str
     started_at: str
     detached: bool = False
+    keep: bool = False
     ready: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,6 +71,18 @@ class LocalState:
     def answers(self) -> bool:
         """Whether the server is ready for requests, and is this one."""
         return health(self.port) == self.instance
+
+    def terminate(self, runs: Callable[[], bool] | None = None) -> bool:
+        """End the server and its functions' processes.
+
+        Args:
+            runs: Whether it still runs; `is_running` when not given.
+
+        Returns:
+            Whether it was running.
+        """
+        grace_seconds = _GRACE_TO_SAVE_SECONDS if self.keep else GRACE_SECONDS
+        return terminate(self.pid, runs or self.is_running, grace_seconds)
 
     def session(self) -> "boto3.Session":
         """A session for the local cloud alone, whatever AWS settings the machine has."""
@@ -115,6 +130,7 @@ class StateDirectory:
         self.path = path
         self.log = path / "local.log"
         self.temporary = path / "tmp"
+        self.kept = path / "kept"
         self.previous_log = path / "local.previous.log"
         self._state = path / "local.json"
         self._lock = path / "up.lock"

@@ -7,8 +7,10 @@ delivers twice, which every function of the pipeline tolerates.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef
 
+PER_SECOND = 100
+"""How many messages are redriven a second, unless that is chosen."""
 _POLL_SECONDS = 0.2
 _OTHERS_LOOK_SECONDS = 10
 _MOVING = ("RUNNING", "CANCELLING")
@@ -95,19 +99,27 @@ class DeadLetterQueue(Queue):
         self.step = step
         self._clients = clients
 
-    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
+    def redrive(
+        self, progress: Progress = _ignore_progress, per_second: int = PER_SECOND
+    ) -> RedriveResult:
         """Have SQS move all messages back, and wait until that is done.
+
+        If the wait is interrupted, SQS stops; what was moved stays moved.
 
         Args:
             progress: called as messages are moved.
+            per_second: how many messages to move a second, 1 to 500.
         """
         result = RedriveResult()
         try:
             arn, source = self._arns()
             self._wait_until_visible()
             # Named, because SNS parks messages here too, and SQS does not know their source.
-            self._sqs.start_message_move_task(SourceArn=arn, DestinationArn=source)
-            task = self._wait_for_move(arn, progress)
+            started = self._sqs.start_message_move_task(
+                SourceArn=arn, DestinationArn=source, MaxNumberOfMessagesPerSecond=per_second
+            )
+            with self._stopped_when_interrupted(started["TaskHandle"]):
+                task = self._wait_for_move(arn, progress)
         except (QueueError, ClientError, BotoCoreError) as error:
             result.failures.append(reason(error))
             return result
@@ -117,6 +129,15 @@ class DeadLetterQueue(Queue):
             why = task.get("FailureReason", task["Status"])
             result.failures.append(f"SQS stopped moving the messages: {why}")
         return result
+
+    @contextmanager
+    def _stopped_when_interrupted(self, task: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # Ctrl-C too, which is no Exception
+            with suppress(ClientError, BotoCoreError):
+                self._sqs.cancel_message_move_task(TaskHandle=task)
+            raise
 
     def _wait_until_visible(self) -> None:
         """Wait a little while others look at messages, as the caretaker does once a minute."""
@@ -200,18 +221,23 @@ class UndeliverableError(Exception):
 class _DeliveredFromHere(DeadLetterQueue):
     """A dead-letter queue whose messages came from no queue."""
 
-    def redrive(self, progress: Progress = _ignore_progress) -> RedriveResult:
+    def redrive(
+        self, progress: Progress = _ignore_progress, per_second: int = PER_SECOND
+    ) -> RedriveResult:
         """Deliver every message again, and delete those that were accepted.
 
         Args:
             progress: called after each message.
+            per_second: how many messages to deliver a second.
         """
         result = RedriveResult()
         total, done = self.depth(), 0
         stay: list[Message] = []
+        began = time.monotonic()
         try:
             for messages in self.receive_all():
                 for message in messages:
+                    time.sleep(max(began + done / per_second - time.monotonic(), 0))
                     try:
                         result.moved[self.redrive_one(message)] += 1
                     except (UndeliverableError, QueueError, ClientError, BotoCoreError) as error:

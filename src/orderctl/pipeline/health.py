@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orderctl.pipeline.steps import STEPS, Step
 from orders.aws.items import UnreadableRecordError
@@ -78,6 +78,8 @@ class Health:
     oldest_unfinished: timedelta | None
     alarms: Mapping[str, str]
     """The state of each, by its name."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What each means, and which section of docs/operations.md says what to do."""
 
     @property
     def ringing(self) -> list[str]:
@@ -91,7 +93,7 @@ class Health:
 
 
 @dataclass(slots=True)
-class _Metrics:
+class Metrics:
     """Metrics that are fetched together: a call takes the same time for one and for hundreds."""
 
     queries: list[tuple[str, str, tuple[str, str], str]] = field(default_factory=list)
@@ -99,9 +101,11 @@ class _Metrics:
     """Times and values, by the dimension's value and the metric's name."""
 
     def add(self, namespace: str, metric: str, dimension: tuple[str, str], stat: str) -> None:
+        """Have a metric fetched, with one of its statistics."""
         self.queries.append((namespace, metric, dimension, stat))
 
     def fetch(self, cloudwatch: CloudWatchClient, start: datetime, end: datetime) -> None:
+        """Read the metrics of a span of time."""
         pages = cloudwatch.get_paginator("get_metric_data")
         for first in range(0, len(self.queries), _AT_ONCE):
             some = self.queries[first : first + _AT_ONCE]
@@ -144,16 +148,16 @@ def _query(
     }
 
 
-def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
-    """Read the state of the pipeline.
+def read_metrics(pipeline: Pipeline, now: datetime, window: timedelta) -> Metrics:
+    """Read the metrics of all steps; on AWS each of them costs money.
 
     Args:
         pipeline: the pipeline.
         now: the present time.
         window: how far back to count.
     """
-    metrics = _Metrics()
-    functions = {s.name: pipeline.stack.physical_id(s.function) for s in STEPS if s.function}
+    metrics = Metrics()
+    functions = _functions(pipeline)
     for step in STEPS:
         for queue in _queues(pipeline, step):
             metrics.add("AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), "Maximum")
@@ -164,6 +168,23 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
             for metric, _ in step.counts:
                 metrics.add(_NAMESPACE, metric, ("service", name), "Sum")
     metrics.fetch(pipeline.session.client("cloudwatch"), now - max(window, _AGE_WINDOW), now)
+    return metrics
+
+
+def look(
+    pipeline: Pipeline, now: datetime, window: timedelta, metrics: Metrics | None = None
+) -> Health:
+    """Read the state of the pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        now: the present time.
+        window: how far back to count.
+        metrics: what `read_metrics` has read before; read now by default.
+    """
+    metrics = metrics or read_metrics(pipeline, now, window)
+    functions = _functions(pipeline)
+    alarms = pipeline.alarms.all()
     unfinished, oldest = pipeline.orders.count_unfinished()
     return Health(
         at=now,
@@ -173,12 +194,18 @@ def look(pipeline: Pipeline, now: datetime, window: timedelta) -> Health:
         ),
         unfinished=unfinished,
         oldest_unfinished=now - oldest if oldest else None,
-        alarms=pipeline.alarms.states(),
+        alarms={name: alarm.state for name, alarm in alarms.items()},
+        advice={name: alarm.description for name, alarm in alarms.items()},
     )
 
 
+def _functions(pipeline: Pipeline) -> dict[str, str]:
+    """The name of each step's function."""
+    return {step.name: pipeline.stack.physical_id(step.function) for step in STEPS if step.function}
+
+
 def _step(
-    pipeline: Pipeline, step: Step, function: str | None, metrics: _Metrics, now: datetime
+    pipeline: Pipeline, step: Step, function: str | None, metrics: Metrics, now: datetime
 ) -> StepHealth:
     totals = {metric: metrics.total(function or "", metric) for metric in _TOTALS}
     counts = {label: metrics.total(function or "", metric) for metric, label in step.counts}
@@ -204,7 +231,7 @@ def _circuit(pipeline: Pipeline, step: Step) -> Circuit | None:
         return None
 
 
-def _depth(pipeline: Pipeline, logical_id: str, metrics: _Metrics, now: datetime) -> Depth | None:
+def _depth(pipeline: Pipeline, logical_id: str, metrics: Metrics, now: datetime) -> Depth | None:
     if not logical_id:
         return None
     queue = pipeline.queue(logical_id)
@@ -218,57 +245,6 @@ def _queues(pipeline: Pipeline, step: Step) -> Iterator[str]:
     for logical_id in (step.queue, step.dead_letter_queue):
         if logical_id:
             yield pipeline.queue(logical_id).name
-
-
-def facts(health: Health) -> dict[str, Any]:
-    """The state of the pipeline as JSON."""
-    return {
-        "at": health.at.isoformat(),
-        "window_seconds": int(health.window.total_seconds()),
-        "steps": [
-            {
-                "step": step.name,
-                "function": step.function,
-                **{metric.lower(): step.calls.get(metric) for metric in _TOTALS if step.function},
-                "counts": dict(step.counts),
-                "queue": _depth_facts(step.queue),
-                "parked": _depth_facts(step.parked),
-                "event_source": step.state,
-                "circuit": _circuit_facts(step.circuit),
-            }
-            for step in health.steps
-        ],
-        "unfinished_orders": health.unfinished,
-        "oldest_unfinished_seconds": _seconds(health.oldest_unfinished),
-        "alarms": dict(health.alarms),
-        "paused": health.paused,
-    }
-
-
-def _circuit_facts(circuit: Circuit | None) -> dict[str, Any] | None:
-    if circuit is None:
-        return None
-    return {
-        "state": circuit.state,
-        "since": circuit.since.isoformat() if circuit.since else None,
-        "reason": circuit.reason,
-        "on_hold_since": circuit.on_hold.isoformat() if circuit.on_hold else None,
-    }
-
-
-def _depth_facts(depth: Depth | None) -> dict[str, Any] | None:
-    if depth is None:
-        return None
-    return {
-        "name": depth.queue,
-        "waiting": depth.waiting,
-        "at_work": depth.at_work,
-        "oldest_seconds": _seconds(depth.oldest),
-    }
-
-
-def _seconds(length: timedelta | None) -> int | None:
-    return None if length is None else int(length.total_seconds())
 
 
 def names(alarms: Mapping[str, str], state: str) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _POLL_SECONDS = 1.0
+_SECONDS_A_CALL = 0.4
 # CloudWatch Logs may show lines of the same time one after the other, and in any order.
 _ARRIVES_WITHIN = timedelta(seconds=30)
 _OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
+_EVENT_OF_THE_PLATFORM = "platform."
 _METRICS = "_aws"
 _MILLISECONDS = 1000
 
@@ -38,19 +40,35 @@ class LogLine:
     @property
     def is_noise(self) -> bool:
         """Whether it is one of Lambda's own lines, or a line of metrics."""
+        if self._event_of_the_platform:
+            return self._status in (None, "success")
         return self.text.startswith(_OF_THE_PLATFORM) or _METRICS in self.fields
 
     @property
     def level(self) -> str:
         """The log level; empty for a line without one."""
-        return str(self.fields.get("level", ""))
+        return str(self.fields.get("level", self.fields.get("log_level", "")))
 
     @property
     def message(self) -> str:
         """The message; the whole text of an unstructured line."""
         if _METRICS in self.fields:
             return "metrics"
-        return str(self.fields.get("message", self.text))
+        if self._event_of_the_platform:
+            return f"{self._event_of_the_platform} {reading.to_text(self._status or '')}".strip()
+        return str(self.fields.get("message", self.fields.get("errorMessage", self.text)))
+
+    @property
+    def _event_of_the_platform(self) -> str:
+        """The type of an event that Lambda itself logs, such as platform.report; else empty."""
+        kind = str(self.fields.get("type", ""))
+        return kind if kind.startswith(_EVENT_OF_THE_PLATFORM) else ""
+
+    @property
+    def _status(self) -> object:
+        """How an invocation ended, as such an event says."""
+        record = self.fields.get("record")
+        return record.get("status") if isinstance(record, Mapping) else None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -96,18 +114,38 @@ class FunctionLog:
             for event in page["events"]:
                 yield log_line(event, self._function)
 
-    def follow(self, since: datetime, containing: str = "") -> Iterator[list[LogLine]]:
-        """The lines since a time, then, for ever, the new ones."""
-        seen: dict[str, datetime] = {}
-        while True:
-            asked = datetime.now(UTC)
-            new = [line for line in self.read(since, None, containing) if line.id not in seen]
-            seen |= {line.id: asked for line in new}
-            yield new
-            # Older lines are not read again, so they need not be remembered.
-            since = max(since, asked - _ARRIVES_WITHIN)
-            seen = {id_: at for id_, at in seen.items() if at >= since - _ARRIVES_WITHIN}
-            time.sleep(_POLL_SECONDS)
+
+def follow(
+    logs: Sequence[FunctionLog], since: datetime, containing: str = ""
+) -> Iterator[list[LogLine]]:
+    """The lines of logs since a time, then, for ever, the new ones; each list is in order of time.
+
+    A line that CloudWatch shows late comes late.
+
+    Args:
+        logs: The logs to follow. Each look costs a call for each: CloudWatch Logs takes ten
+            FilterLogEvents a second in most regions, five in some ("CloudWatch Logs quotas").
+        since: the earliest time at which CloudWatch received a line.
+        containing: only lines that contain this text, which must have no quotes.
+    """
+    seen: dict[tuple[str, str], datetime] = {}
+    while True:
+        asked = datetime.now(UTC)
+        new = [
+            line for line in read(logs, since, containing) if (line.function, line.id) not in seen
+        ]
+        seen |= {(line.function, line.id): asked for line in new}
+        yield new
+        # Older lines are not read again, so they need not be remembered.
+        since = max(since, asked - _ARRIVES_WITHIN)
+        seen = {id_: at for id_, at in seen.items() if at >= since - _ARRIVES_WITHIN}
+        time.sleep(max(_POLL_SECONDS, len(logs) * _SECONDS_A_CALL))
+
+
+def read(logs: Sequence[FunctionLog], since: datetime, containing: str = "") -> list[LogLine]:
+    """The lines of logs since a time, in order of time; the arguments are those of `follow`."""
+    lines = [line for log in logs for line in log.read(since, None, containing)]
+    return sorted(lines, key=lambda line: line.at)
 
 
 def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:

@@ -10,14 +10,16 @@ from orderctl.pipeline.alarms import Alarms
 from orderctl.pipeline.api import ApiClient
 from orderctl.pipeline.consumers import Consumer
 from orderctl.pipeline.dead_letters import DeadLetters
+from orderctl.pipeline.feed import Feeds
 from orderctl.pipeline.functions import Functions
+from orderctl.pipeline.order_list import OrderList
 from orderctl.pipeline.orders import Orders
 from orderctl.pipeline.queues import Queue
 from orderctl.pipeline.replay import Archive
 from orderctl.pipeline.stack import Stack
 from orderctl.pipeline.steps import CONSUMERS, url_output
 from orderctl.pipeline.stock import Stock
-from orderctl.pipeline.updates import OrderUpdates
+from orderctl.pipeline.updates import OrderUpdates, UpdateFeeds
 from orders.card_books import SimulatedCardBooks
 from orders.circuit_breaker.circuits import Circuits
 
@@ -72,6 +74,11 @@ class Pipeline:
         return Orders(self._dynamodb, self.stack.outputs)
 
     @cached_property
+    def order_list(self) -> OrderList:
+        """The orders by time and by how they ended, in pages."""
+        return OrderList(self._dynamodb, self.orders, self.stack)
+
+    @cached_property
     def stock(self) -> Stock:
         """The stock of each SKU."""
         return Stock(self._dynamodb, self.stack.outputs)
@@ -94,6 +101,11 @@ class Pipeline:
     def updates(self) -> OrderUpdates:
         """The queue of the order updates."""
         return OrderUpdates(self._sqs, self.stack.outputs[url_output("OrderUpdatesQueue")])
+
+    @cached_property
+    def update_feeds(self) -> UpdateFeeds:
+        """The order updates as they pass, beside the shop's own services."""
+        return UpdateFeeds(self.session, self.stack)
 
     def consumer(self, name: str) -> Consumer:
         """A consumer by its name in `steps.CONSUMERS`."""
@@ -121,6 +133,11 @@ class Pipeline:
         """The alarms."""
         topic = self.stack.outputs["PipelineAlarmsTopicArn"]
         return Alarms(self.session.client("cloudwatch"), topic)
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        """The events of the bus, as they pass."""
+        return Feeds(self.session, self.stack)
 
     @cached_property
     def archive(self) -> Archive:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,14 +145,6 @@ class Queue:
                 f"{len(failed)} of {len(messages)} messages could not be deleted from {self.name} "
                 f"({failed[0]['Code']}). They will be received again."
             )
-
-    def last_receive(self) -> int | None:
-        """How often a message is received before SQS parks it; None if it never parks messages."""
-        answer = self._sqs.get_queue_attributes(
-            QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
-        )
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
 
 def _numbered(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from orders.events import money
+
 UNREADABLE = "unreadable"
 """Shown in place of a value that cannot be read."""
 
@@ -91,7 +93,8 @@ def whole_number(value: object) -> int | None:
     if not isinstance(value, Decimal | str | int):
         return None
     try:
-        number = Decimal(value)
+        # A float is what the API's JSON says: the shortest text is the amount.
+        number = Decimal(str(value) if isinstance(value, float) else value)
     except ArithmeticError:
         return None
     # DynamoDB's largest number is below 1E126; 1E999999999 would take a gigabyte.
@@ -113,3 +116,18 @@ def to_text(value: object) -> str:
     except (ValueError, RecursionError):  # too many digits, too deep
         return UNREADABLE
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def amount(record: Mapping[str, Any]) -> str:
+    """A record's amount with its currency, such as `12.50 USD`; empty when it has none."""
+    value = record.get("amount", "")
+    if value == "":
+        return ""
+    try:
+        # A float is what the API's JSON says: the shortest text is the amount.
+        number = Decimal(str(value) if isinstance(value, float) else value)
+    except (TypeError, ValueError, ArithmeticError):
+        return f"amount {UNREADABLE}"
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        return f"amount {UNREADABLE}"
+    return money(number, to_text(record.get("currency", ""))).rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,6 +102,11 @@ class Stack:
             )
         return self.resources[logical_id].physical_id
 
+    def template(self) -> str:
+        """The text of the template that it was deployed from."""
+        body: Any = self._client.get_template(StackName=self.name)["TemplateBody"]
+        return body if isinstance(body, str) else json.dumps(body)  # boto3 parses JSON
+
     def _describe(self) -> Mapping[str, Any]:
         try:
             return dict(self._client.describe_stacks(StackName=self.name)["Stacks"][0])
@@ -110,6 +116,11 @@ class Stack:
             raise
 
 
+def is_of_aws(endpoint: str) -> bool:
+    """Whether an address is one of AWS's own; VPC endpoints have AWS's domain, too."""
+    return (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS)
+
+
 def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """A stack's outputs with addresses that can be reached from here.
 
@@ -117,7 +128,7 @@ def reachable(outputs: Mapping[str, str], endpoint: str) -> dict[str, str]:
         outputs: as CloudFormation returns them.
         endpoint: the address at which AWS is called; not one of AWS's own for a local cloud.
     """
-    if (urlsplit(endpoint).hostname or "").endswith(_AWS_DOMAINS):
+    if is_of_aws(endpoint):
         return dict(outputs)
     usable = {name: _at_endpoint(value, endpoint) for name, value in outputs.items()}
     if {"ApiId", "StageName"} <= outputs.keys():

@@ -1,5 +1,8 @@
 """The steps of the pipeline from left to right, and the rules of its bus.
 
+A step has one name. Wherever a command asks for a function, a queue or a dead-letter queue, it
+takes the step's name, and the names that these have on AWS; see `names.find_step`.
+
 This is the one list of them: other modules take functions, queues, rules and consumers from here. A
 test compares it with `template.yaml`, which defines these logical ids.
 """
@@ -56,7 +59,7 @@ STEPS = (
             ("RequestsNotServed", "not served"),
         ),
     ),
-    Step("event bus", dead_letter_queue="UndeliverableEventsDLQ"),
+    Step("event-bus", dead_letter_queue="UndeliverableEventsDLQ"),
     Step(
         "payments",
         function="PaymentsFunction",
@@ -109,7 +112,7 @@ STEPS = (
         counts=(("UpdatesPublished", "published"),),
     ),
     Step(
-        "order updates",
+        "order-updates",
         queue="OrderUpdatesQueue",
         dead_letter_queue="OrderUpdatesDLQ",
     ),
@@ -120,7 +123,7 @@ STEPS = (
         counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
     ),
     Step("auditor", function="AuditorFunction", function_name="auditor"),
-    Step("circuit breaker", function="CircuitBreakerFunction", function_name="circuit-breaker"),
+    Step("circuit-breaker", function="CircuitBreakerFunction", function_name="circuit-breaker"),
 )
 
 RULES = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from orderctl.pipeline import reading
+from orderctl.pipeline import causes, reading
 from orderctl.pipeline.dead_letters import order_id_in
 from orderctl.pipeline.parked import Parked, peek
 from orderctl.pipeline.steps import CONSUMERS
@@ -35,21 +35,13 @@ class Entry:
     """The source: a table, a function's log, or a dead-letter queue."""
     what: str
     facts: Mapping[str, str]
+    place: datetime
+    """The key to sort by: entries without a time come first."""
 
     @property
     def is_to_the_second(self) -> bool:
         """Whether its time is in whole seconds, as EventBridge's are."""
         return self.at is not None and self.at.microsecond == 0
-
-    @property
-    def place(self) -> datetime:
-        """The key to sort by: a time in whole seconds counts as the end of that second.
-
-        Entries without a time come first.
-        """
-        if self.at is None:
-            return reading.FIRST
-        return self.at.replace(microsecond=999_999) if self.is_to_the_second else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class Story:
     order: Item
     """Its item in the orders table; empty when it has none."""
     entries: tuple[Entry, ...]
-    """Sorted by time."""
+    """Sorted by time, but nothing comes before what it follows from."""
     parked: tuple[Parked, ...]
     may_wait_in: tuple[Waiting, ...]
     """Only for an order that has not ended and is not parked."""
@@ -118,7 +110,11 @@ def tell(pipeline: Pipeline, order_id: str, since: datetime) -> Story:
 
 def order_entries(order: Item) -> list[Entry]:
     """The entries of an order's history."""
-    return [_entry("table orders", step, "type", step) for step in _history(order)]
+    history = _history(order)
+    return [
+        _entry("table orders", step, "type", step, place)
+        for step, place in zip(history, causes.places(history), strict=True)
+    ]
 
 
 def _history(order: Item) -> list[Item]:
@@ -141,7 +137,13 @@ def record_entries(where: str, record: Item) -> list[Entry]:
     return [_entry(where, record, "state", facts)]
 
 
-def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Entry:
+def _entry(
+    where: str,
+    record: Item,
+    kind: str,
+    facts: Mapping[str, Any],
+    place: datetime | None = None,
+) -> Entry:
     """An entry from a table; an unreadable time is shown among the facts."""
     at = reading.parse_time(record.get("at"))
     return Entry(
@@ -149,6 +151,7 @@ def _entry(where: str, record: Item, kind: str, facts: Mapping[str, Any]) -> Ent
         where,
         reading.to_text(record.get(kind, reading.UNREADABLE)),
         _texts(facts, (kind, "at") if at else (kind,)),
+        place or causes.place(at),
     )
 
 
@@ -160,6 +163,7 @@ def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
             f"log {line.function}",
             line.message if line.level in ("", "INFO") else f"{line.level} {line.message}",
             _texts(line.facts, ("order_id", "request_id")),
+            causes.place(line.at),
         )
         for line in lines
     ]
@@ -167,15 +171,18 @@ def log_entries(lines: Iterable[LogLine]) -> list[Entry]:
 
 def parked_entries(parked: Sequence[Parked]) -> list[Entry]:
     """The entries of parked messages, at the time of the last failure if that is known."""
-    return [
-        Entry(
-            reading.parse_time(each.reason.at) or each.message.sent_at,
-            each.queue,
-            f"{each.event} is parked here",
-            {"message": each.message.id, "reason": each.reason.text},
-        )
-        for each in parked
-    ]
+    return [_parked_entry(each) for each in parked]
+
+
+def _parked_entry(parked: Parked) -> Entry:
+    at = reading.parse_time(parked.reason.at) or parked.message.sent_at
+    return Entry(
+        at,
+        parked.queue,
+        f"{parked.event} is parked here",
+        {"message": parked.message.id, "reason": parked.reason.text},
+        causes.place(at),
+    )
 
 
 def _parked(pipeline: Pipeline, order_id: str) -> list[Parked]:
@@ -205,6 +212,8 @@ def _span(entries: Sequence[Entry], since: datetime) -> tuple[datetime, datetime
 
 
 def _texts(fields: Mapping[str, Any], but: Sequence[str]) -> dict[str, str]:
+    if "amount" in fields and "currency" in fields:
+        fields = {**fields, "amount": reading.amount(fields), "currency": None}
     return {
         reading.to_text(n): reading.to_text(value)
         for n, value in fields.items()

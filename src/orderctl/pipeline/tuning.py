@@ -1,38 +1,32 @@
 """Measures how long a function takes, and what it costs, at each memory size.
 
 Orders go through the whole pipeline, so a function gets its usual events and batches, and every
-order ends. Lambda's REPORT lines say how long each invocation took.
+order ends. Lambda's reports say how long each invocation took; they are logged meanwhile.
 """
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
-import tomllib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from orderctl import paths
+import msgspec
+
 from orderctl.errors import OrderctlError
+from orderctl.pipeline import reading
+from orderctl.pipeline.capacity import bill
 from orderctl.waiting import wait_until
 
 if TYPE_CHECKING:
     from orderctl.pipeline.pipeline import Pipeline
 
-PRICES = paths.ROOT / "bench" / "prices.toml"
-
-_REPORT = re.compile(
-    r"REPORT RequestId: \S+\s+Duration: (?P<duration>\d{1,12}(?:\.\d+)?) ms\s+"
-    r"Billed Duration: (?P<billed>\d{1,12}) ms\s+Memory Size: \d+ MB\s+"
-    r"Max Memory Used: (?P<used>\d{1,12}) MB"
-    r"(?:\s+Init Duration: (?P<init>\d{1,12}(?:\.\d+)?) ms)?"
-)
-_Report = dict[str, Any]
+_REPORTED: Final = {"LogFormat": "JSON", "SystemLogLevel": "INFO"}
+"""With these settings Lambda logs a report of every invocation."""
 _PATIENCE_SECONDS = 180.0
 _POLL_SECONDS = 1.0
 _MEGABYTES_PER_GIGABYTE = 1024
@@ -57,6 +51,36 @@ class Trial:
     """Lambda's price of this function per million orders."""
 
 
+_NAMES: Final = {
+    "duration_ms": "durationMs",
+    "billed_ms": "billedDurationMs",
+    "used_megabytes": "maxMemoryUsedMB",
+    "init_ms": "initDurationMs",
+}
+
+
+class Report(msgspec.Struct, frozen=True, rename=_NAMES):
+    """What Lambda measured of an invocation (``ReportMetrics``, Lambda Telemetry API schema)."""
+
+    duration_ms: float
+    billed_ms: float
+    used_megabytes: int
+    init_ms: float | None = None
+
+
+def read_report(line: str) -> Report | None:
+    """What a line of the log reports of an invocation; None for any other line."""
+    fields = reading.parse_json_object(line)
+    if fields.get("type") != "platform.report":
+        return None
+    record = fields.get("record")
+    metrics = record.get("metrics") if isinstance(record, Mapping) else None
+    try:
+        return msgspec.convert(metrics, Report)
+    except msgspec.ValidationError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Tuner:
     """Tries memory sizes on one function of a deployed pipeline."""
@@ -69,12 +93,14 @@ class Tuner:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Restore the function's memory size after the block, whatever happens in it."""
-        before = self._configuration()["MemorySize"]
+        """Have invocations reported in the block; restore the function after it, in any case."""
+        before = self._configuration()
+        logging = before.get("LoggingConfig", {"LogFormat": "Text"})
         try:
+            self._configure(LoggingConfig={**logging, **_REPORTED})
             yield
         finally:
-            self._set_memory(before)
+            self._configure(MemorySize=before["MemorySize"], LoggingConfig=logging)
 
     def trial(self, memory: int, orders: int) -> Trial:
         """Send orders through the pipeline with the function at a memory size.
@@ -87,7 +113,7 @@ class Tuner:
             OrderctlError: an order was not accepted or has not ended, or nothing was logged.
             ClientError, BotoCoreError: a call failed.
         """
-        self._set_memory(memory)
+        self._configure(MemorySize=memory)
         since = int(time.time() * 1000)
         self._send(orders)
         reports = self._reports(since)
@@ -95,8 +121,8 @@ class Tuner:
             raise OrderctlError(
                 f"{self.function} has logged no invocation: is its consumer paused?"
             )
-        durations = [float(report["duration"]) for report in reports]
-        inits = [float(report["init"]) for report in reports if report["init"]]
+        durations = [report.duration_ms for report in reports]
+        inits = [report.init_ms for report in reports if report.init_ms]
         return Trial(
             memory=memory,
             orders=orders,
@@ -104,7 +130,7 @@ class Tuner:
             median_ms=statistics.median(durations),
             slowest_ms=max(durations),
             init_ms=statistics.median(inits) if inits else None,
-            peak_memory=max(int(report["used"]) for report in reports) or None,
+            peak_memory=max(report.used_megabytes for report in reports) or None,
             dollars_per_million=round(self._dollars(memory, reports) / orders * _MILLION, 4),
         )
 
@@ -115,9 +141,9 @@ class Tuner:
         except functions.exceptions.ResourceNotFoundException as error:
             raise OrderctlError(f"There is no function {self.function}.") from error
 
-    def _set_memory(self, memory: int) -> None:
+    def _configure(self, **settings: Any) -> None:  # noqa: ANN401 - the service's
         functions = self.pipeline.session.client("lambda")
-        functions.update_function_configuration(FunctionName=self.function, MemorySize=memory)
+        functions.update_function_configuration(FunctionName=self.function, **settings)
         functions.get_waiter("function_updated_v2").wait(FunctionName=self.function)
 
     def _send(self, count: int) -> None:
@@ -138,9 +164,9 @@ class Tuner:
                 "Not every order has ended. See what is missing with: orderctl orders --stuck"
             )
 
-    def _reports(self, since: int) -> list[_Report]:
-        """The REPORT lines since a time, once no more of them come."""
-        found: list[_Report] = []
+    def _reports(self, since: int) -> list[Report]:
+        """The reports since a time, once no more of them come."""
+        found: list[Report] = []
         quiet_since = time.monotonic()
         while time.monotonic() - quiet_since < self.settled_seconds:
             time.sleep(_POLL_SECONDS)
@@ -149,20 +175,20 @@ class Tuner:
                 found, quiet_since = now, time.monotonic()
         return found
 
-    def _look(self, since: int) -> list[_Report]:
+    def _look(self, since: int) -> list[Report]:
         pages = (
             self.pipeline.session.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=f"/aws/lambda/{self.function}", startTime=since)
         )
         lines = (event["message"] for page in pages for event in page["events"])
-        return [match.groupdict() for line in lines if (match := _REPORT.match(line))]
+        return [report for line in lines if (report := read_report(line))]
 
-    def _dollars(self, memory: int, reports: Sequence[_Report]) -> float:
+    def _dollars(self, memory: int, reports: Sequence[Report]) -> float:
         price = prices()
         architecture = self._configuration().get("Architectures", ["x86_64"])[0]
         key = "gigabyte_second" + ("_x86_64" if architecture == "x86_64" else "")
-        seconds = sum(int(report["billed"]) for report in reports) / 1000
+        seconds = sum(report.billed_ms for report in reports) / 1000
         gigabytes = memory / _MEGABYTES_PER_GIGABYTE
         return seconds * gigabytes * price[key] + len(reports) * price["request"]
 
@@ -173,6 +199,6 @@ def all_ended(ids: Sequence[str], found: Mapping[str, Mapping[str, Any]]) -> boo
 
 
 def prices() -> dict[str, float]:
-    """Lambda's prices, from the table in bench/."""
-    table: dict[str, dict[str, float]] = tomllib.loads(PRICES.read_text())
+    """Lambda's prices."""
+    table: dict[str, dict[str, float]] = bill.prices()
     return table["lambda"]

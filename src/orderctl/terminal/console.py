@@ -13,10 +13,11 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
@@ -75,6 +76,76 @@ class _Clean(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=_clean_lines(segment.text))
 
+    def on_broken_pipe(self) -> None:
+        if self.stderr:
+            _send_nowhere(sys.stderr)  # a message that nobody reads changes nothing
+        else:
+            _reader_left()
+
+
+class NobodyReadsError(Exception):
+    """Who read the output has gone, such as `head` when it had enough: there is nothing to do."""
+
+
+class _Mode:
+    """How this run of the program speaks.
+
+    Attributes:
+        json: Whether what it says on standard error is JSON, as its result is.
+        changes: Whether it changes something, so that it goes on although nobody reads.
+    """
+
+    json = False
+    changes = False
+
+
+def begin(*, as_json: bool) -> None:
+    """Begin a command.
+
+    Args:
+        as_json: Whether --json was given: then only the result is printed on standard output, and
+            notes and errors are JSON, too, one object a line.
+    """
+    _Mode.json, _Mode.changes = as_json, False
+    out().quiet = as_json
+
+
+def place(text: str) -> None:
+    """Say what is about to be changed, before anything is."""
+    _Mode.changes = True
+    if _Mode.json:
+        _say_json({"on": text})
+    else:
+        err().print(Text.assemble(("on ", "bold"), _indent(text)))
+
+
+def flush() -> None:
+    """Hand what was printed to the reader now.
+
+    Raises:
+        NobodyReadsError: There is none any more.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _reader_left()
+
+
+def _reader_left() -> None:
+    _send_nowhere(sys.stdout)
+    if not _Mode.changes:
+        raise NobodyReadsError
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    """Let a stream whose reader has gone take everything."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say_json(said: Mapping[str, object]) -> None:
+    """Say something on standard error as a line of JSON."""
+    err().print(Text(json_text(said)))
+
 
 def _clean_lines(value: str) -> str:
     return "\n".join(clean(line) for line in value.split("\n"))
@@ -100,11 +171,22 @@ def err() -> Console:
 
 def note(text: str) -> None:
     """Print a remark that is not part of the command's result."""
+    if _Mode.json:
+        _say_json({"note": text})
+        return
     err().print(Text.assemble(("note: ", "yellow"), _indent(text)))
 
 
-def error(text: str) -> None:
-    """Print what went wrong and what to do."""
+def error(text: str, status: int = 1) -> None:
+    """Print what went wrong and what to do.
+
+    Args:
+        text: What to say.
+        status: The exit status with which the program will end.
+    """
+    if _Mode.json:
+        _say_json({"error": text, "exit_status": status})
+        return
     err().print(Text.assemble(("error: ", "bold red"), _indent(text)))
 
 
@@ -121,8 +203,10 @@ def usage_error(message: str, command: Sequence[str]) -> None:
         message: what is wrong.
         command: the command's names, without the program's.
     """
-    error(message)
-    err().print(f"Try '{' '.join(('orderctl', *command))} --help' for help.")
+    hint = f"Try '{' '.join(('orderctl', *command))} --help' for help."
+    error(f"{message} {hint}" if _Mode.json else message, 2)
+    if not _Mode.json:
+        err().print(hint)
 
 
 def report_defect(fault: BaseException | None) -> None:
@@ -157,33 +241,48 @@ def listen() -> None:
 
 def json_document(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print a value for a script: JSON in ASCII, over several lines."""
-    _write(json_text(value, indent=2))
+    write(json_text(value, indent=2))
 
 
 def json_line(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print a value for a script as one line of JSON, at once."""
-    _write(json_text(value))
-    sys.stdout.flush()
+    write(json_text(value))
+    flush()
 
 
 def json_as_written(text_: str) -> None:
     """Print a line of JSON in ASCII without reformatting it, so that numbers keep every digit."""
-    _write("".join(each if " " <= each <= "~" else json.dumps(each)[1:-1] for each in text_))
+    write("".join(each if " " <= each <= "~" else json.dumps(each)[1:-1] for each in text_))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:  # noqa: ANN401
     """JSON in ASCII, with other characters escaped; a value that JSON cannot hold becomes text."""
-    return json.dumps(value, indent=indent, allow_nan=False, default=str)
+    return json.dumps(value, indent=indent, allow_nan=False, default=_as_json)
+
+
+def _as_json(value: object) -> object:
+    """A decimal as a number, exact for every amount that the contract allows; else text."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return str(value)
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def script(lines: Iterable[str]) -> None:
     """Print lines for a shell."""
     for line in lines:
-        _write(clean(line))
+        write(clean(line))
 
 
-def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def write(line: str) -> None:
+    """Print a line for a program.
+
+    Raises:
+        NobodyReadsError: Nobody reads it any more.
+    """
+    try:
+        sys.stdout.write(line + "\n")
+    except BrokenPipeError:
+        _reader_left()
 
 
 def confirm(question: str, *, on_stderr: bool = False) -> bool:
@@ -197,8 +296,8 @@ def confirm(question: str, *, on_stderr: bool = False) -> bool:
 
 
 def prompt(question: str) -> str:
-    """Ask for a word; no input gives an empty one."""
-    return _ask(f"{question}: ", out())
+    """Ask for a word on standard error; no input gives an empty one."""
+    return _ask(f"{question}: ", err())
 
 
 def _ask(question: str, terminal: Console) -> str:
@@ -223,9 +322,17 @@ def bar(*columns: ProgressColumn) -> Progress:
 
 def summary(rows: Sequence[tuple[str, str]]) -> None:
     """Print names and values in two columns."""
+    for line in summary_lines(rows):
+        out().print(line)
+
+
+def summary_lines(rows: Sequence[tuple[str, str]]) -> list[Text]:
+    """Names and values in two columns, line by line."""
     width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        out().print(Text.assemble("  ", (f"{name:<{width}}", "bold"), "   ", text(value)))
+    return [
+        Text.assemble("  ", (f"{name:<{width}}", "bold"), "   ", text(value))
+        for name, value in rows
+    ]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
@@ -284,9 +391,8 @@ class Step:
         self._status = status
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Show the progress: as a bar in a terminal, as a line elsewhere."""
+        """Show the progress as a bar in a terminal; elsewhere a step is one line, at its end."""
         if self._status is None:
-            out().print(Text(f"  {done:>3}/{total} {what}"))
             return
         filled = _BAR_WIDTH * done // max(total, 1)
         bar = Text.assemble(("━" * filled, "cyan"), ("━" * (_BAR_WIDTH - filled), "dim"))

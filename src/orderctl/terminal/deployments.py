@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
+from msgspec.structs import replace
+
+from orderctl import contexts, paths
 from orderctl.deploying import StackEvent, Template, package
 from orderctl.deploying.deployment import NAME_HELD
 from orderctl.deploying.package import Target as Machine
+from orderctl.errors import OrderctlError
 from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.terminal import console
-from orderctl.terminal.connection import Account, explain_errors
+from orderctl.terminal.connection import Account, Identity
 
 _VERBS = {"CREATE": "created", "UPDATE": "updated", "DELETE": "deleted", "IMPORT": "imported"}
 _POLL_SECONDS = 2.0
@@ -56,6 +60,7 @@ def launch(
         template: What to deploy.
         parameters: The template's parameters.
     """
+    lifecycle.check_installed()
     with console.step("Packaging the functions", "Packaged the functions") as step:
         artifact = package.build(Machine.this_machine())
         step.detail = f"{artifact.size / 1e6:.1f} MB"
@@ -69,23 +74,57 @@ def launch(
         step.detail = f"{progress.done} resources"
 
 
-def show_account(where: Account, stack_name: str) -> None:
-    """Print the account and region of a stack before anything happens to it.
+def show_account(where: Account, stack_name: str) -> Identity:
+    """Say where a stack is, and as whom, before anything happens to it.
 
     Raises:
-        OrderctlError: The credentials do not work.
+        OrderctlError: The credentials do not work, or are of another account than the context's.
     """
-    with explain_errors():
-        identity = where.session.client("sts").get_caller_identity()
-    cloud = f"the local cloud at {where.local.endpoint}" if where.local else "AWS"
-    console.summary(
-        [
-            ("Account", f"{identity['Account']}, {where.session.region_name}, on {cloud}"),
-            ("As", identity["Arn"]),
-            ("Stack", stack_name),
-        ]
+    identity = where.whoami()
+    console.place(f"{where.place(stack_name, identity)}\nas {identity.arn}")
+    return identity
+
+
+def remember(where: Account, identity: Identity, stack_name: str) -> None:
+    """Keep a deployed stack as a context, so that it can be named from now on."""
+    if where.local:
+        return
+    context = replace(
+        where.context,
+        stack=stack_name,
+        account=identity.account,
+        region=where.session.region_name,
+        profile=where.profile,
     )
-    console.out().print()
+    try:
+        known = contexts.load()
+        name = known.name_for(context)
+        is_new = all(each.name != name for each in known.stacks)
+        contexts.save(known.with_stack(replace(context, name=name)))
+    except OrderctlError as error:  # the stack is deployed all the same
+        console.note(f"The stack was not kept as a context: {error}")
+        return
+    if is_new:
+        console.note(
+            f"The stack is the context {name} now. To work on it: "
+            f"{paths.orderctl()} context use {name}, or --context {name}"
+        )
+
+
+def forget(where: Account, identity: Identity, stack_name: str) -> None:
+    """Remove the context of a stack that was destroyed."""
+    gone = replace(
+        where.context,
+        stack=stack_name,
+        account=identity.account,
+        region=where.session.region_name,
+    )
+    known = contexts.load()
+    names = [each.name for each in known.stacks if each.place() == gone.place()]
+    for name in names:
+        known = known.without(name)
+    if names:
+        contexts.save(known)
 
 
 def poll_seconds(where: Account) -> float:

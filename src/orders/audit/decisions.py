@@ -17,7 +17,7 @@ import msgspec
 
 from orders import order
 from orders.card_books import Booked
-from orders.events import OrderLine, is_time
+from orders.events import OrderLine, is_time, money
 from orders.stock import shelf_number, sku_of
 
 STOCK_PASSES: Final = 4
@@ -395,7 +395,8 @@ def _differences(
     ):
         yield (
             Kind.CHARGE_DIFFERS,
-            f"{_money(payment)} {payment.state}, ordered for {order_.amount} {order_.currency}",
+            f"{_money(payment)} {payment.state}, "
+            f"ordered for {money(order_.amount, order_.currency or '')}",
         )
     if (
         reservation
@@ -445,7 +446,7 @@ def _state(record: Payment | Reservation | None) -> str:
 
 
 def _money(payment: Payment) -> str:
-    return "an amount" if payment.amount is None else f"{payment.amount} {payment.currency}"
+    return "an amount" if payment.amount is None else money(payment.amount, payment.currency or "")
 
 
 def _held(reservation: Reservation) -> str:

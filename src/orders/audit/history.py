@@ -30,6 +30,7 @@ from orders.events import (
     PaymentCharged,
     PaymentDeclined,
     PaymentRefunded,
+    money,
 )
 
 DetailT = TypeVar("DetailT", bound=Detail)
@@ -162,9 +163,9 @@ def _differences(history: History) -> Iterator[tuple[Rule, str]]:
         (history.of(PaymentCharged), Rule.CHARGE_DIFFERS),
         (history.of(PaymentRefunded), Rule.REFUND_DIFFERS),
     ):
-        for money in _distinct(money for _, money in payments):
-            if (money.amount, money.currency) not in sums:
-                has = f"{money.detail_type} has {money.amount} {money.currency}"
+        for paid in _distinct(paid for _, paid in payments):
+            if (paid.amount, paid.currency) not in sums:
+                has = f"{paid.detail_type} has {money(paid.amount, paid.currency)}"
                 yield rule, f"{has}, ordered for {_sums(sums)}"
     ordered = [_quantities(order.items) for order in placed]
     for held in (history.of(InventoryReserved), history.of(InventoryReleased)):
@@ -227,7 +228,7 @@ def _lines(lines: Sequence[OrderLine]) -> str:
 
 
 def _sums(sums: Iterable[tuple[Any, str]]) -> str:
-    return " or ".join(f"{amount} {currency}" for amount, currency in sorted(sums))
+    return " or ".join(money(amount, currency) for amount, currency in sorted(sums))
 
 
 def _text(at: datetime) -> str:

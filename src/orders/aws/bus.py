@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from orders.aws.errors import AwsError
 from orders.aws.patience import try_all
-from orders.events import encode
+from orders.clock import utc_now
+from orders.events import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +69,7 @@ class Bus:
             "EventBusName": self.name,
             "Source": detail.source,
             "DetailType": detail.detail_type,
-            "Detail": encode(detail),
+            "Detail": encode_event(detail, utc_now()),
         }
 
 

@@ -184,7 +184,9 @@ def _dead_letter_queue(name: str, decode: Callable[[str], Event[Any]]) -> DeadLe
 
 
 handler = Caretaker(
-    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    orders=OrderTable(
+        clients.dynamodb(), os.environ["ORDERS_TABLE"], int(os.environ["UNFINISHED_ORDER_KEYS"])
+    ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     dead_letter_queues=(
         _dead_letter_queue("PAYMENTS", decode_command),

@@ -88,7 +88,12 @@ class OrderApi:
             if known.payment or known.inventory or known.status != "placed":
                 return responses.order_accepted(placed.order_id, _path_to_orders(event))
         self._publish(placed, context)
-        telemetry.info("placed", order_id=placed.order_id, amount=str(placed.amount))
+        telemetry.info(
+            "placed",
+            order_id=placed.order_id,
+            amount=str(placed.amount),
+            currency=placed.currency,
+        )
         telemetry.count(OrdersPlaced=1)
         return responses.order_accepted(placed.order_id, _path_to_orders(event))
 
@@ -171,7 +176,9 @@ def _body(event: dict[str, Any]) -> str:
 
 
 handler = OrderApi(
-    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    orders=OrderTable(
+        clients.dynamodb(), os.environ["ORDERS_TABLE"], int(os.environ["UNFINISHED_ORDER_KEYS"])
+    ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     callers=Callers(os.environ["API_AUTHORIZATION"], os.environ["STAFF_GROUP"]),
 )

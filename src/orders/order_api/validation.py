@@ -133,7 +133,7 @@ def _parse_object(body: str) -> dict[str, Any]:
             Fault(_clip(name), "must be named only once", is_known=is_known)
         ) from error
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise InvalidOrderError(Fault("", f"must be JSON: {error or 'empty'}")) from error
+        raise InvalidOrderError(Fault("", f"must be JSON: {error}")) from error
     if not isinstance(value, dict):
         raise InvalidOrderError(Fault("", "must be a JSON object", _excerpt(value)))
     return value
@@ -218,7 +218,8 @@ def _rule(kind: Any) -> str:  # noqa: ANN401 - a type of the contract
     for meta in getattr(kind, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description
-    return f"of type {getattr(kind, '__name__', kind)}"
+    plain = getattr(kind, "__origin__", kind)
+    return f"of type {getattr(plain, '__name__', plain)}"
 
 
 def _excerpt(value: object) -> str:

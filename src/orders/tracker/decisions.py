@@ -166,6 +166,8 @@ def _note(order: Order, event: Outcome) -> Order:
 
 
 def _decide(order: Order, status: Status, at: str, reason: str | None = None) -> Order:
+    """Add the decision. It is not earlier than what it follows from, whose clocks may differ."""
     event = OrderConfirmed if status == "confirmed" else OrderCancelled
-    history = (*order.history, Step(event.detail_type, at, reason))
+    latest = max([at, *(step.at for step in order.history if is_time(step.at))])
+    history = (*order.history, Step(event.detail_type, latest, reason))
     return replace(order, status=status, reason=reason, history=history)

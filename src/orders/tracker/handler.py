@@ -86,7 +86,12 @@ class OrderTracker:
 
 
 handler = OrderTracker(
-    orders=OrderTable(clients.dynamodb(), os.environ["ORDERS_TABLE"]),
+    orders=OrderTable(
+        clients.dynamodb(),
+        os.environ["ORDERS_TABLE"],
+        int(os.environ["UNFINISHED_ORDER_KEYS"]),
+        lists_ended=os.environ["ORDERS_INDEX"] == "true",
+    ),
     bus=Bus(clients.events(), os.environ["EVENT_BUS"]),
     retry=Retry(clients.sqs, os.environ["QUEUE_URL"], int(os.environ["RETRY_DELAY_SECONDS"])),
 )

@@ -64,6 +64,28 @@ def test_a_full_batch_does_not_wait_for_the_window(account: Account, name: str) 
     assert wait_for(lambda: batches(account, name)) == ["batch of 2"]
 
 
+def test_a_batch_holds_more_than_ten_messages(account: Account, name: str) -> None:
+    queue = consume(account, name, COUNT, BatchSize=100, MaximumBatchingWindowInSeconds=1)
+    for _ in range(3):
+        send(account, queue, 9)
+    assert wait_for(lambda: batches(account, name)) == ["batch of 27"]
+
+
+def test_a_batch_fits_into_an_invocation(account: Account, name: str) -> None:
+    queue = account.queue(name)
+    account.sqs.set_queue_attributes(
+        QueueUrl=queue, Attributes={"MaximumMessageSize": str(1024 * 1024)}
+    )
+    for _ in range(8):
+        account.sqs.send_message(QueueUrl=queue, MessageBody="a" * 1_000_000)
+    account.function(name, COUNT, CONSUME, LOG)
+    account.functions.create_event_source_mapping(
+        EventSourceArn=account.queue_arn(queue), FunctionName=name, BatchSize=10
+    )
+    wait_for(lambda: len(batches(account, name)) == 2)
+    assert sorted(batches(account, name)) == ["batch of 3", "batch of 5"]
+
+
 def test_no_more_batches_run_at_once_than_the_mapping_allows(account: Account, name: str) -> None:
     queue = consume(account, name, SLOW, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
     send(account, queue, 6)

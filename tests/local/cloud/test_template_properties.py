@@ -109,6 +109,37 @@ def test_the_numbers_of_a_mapping_may_come_from_parameters(account: Account, nam
         assert found["ScalingConfig"] == {"MaximumConcurrency": limit}
 
 
+def test_a_mapping_has_pollers_in_place_of_a_limit_and_a_window_for_large_batches(
+    account: Account, name: str
+) -> None:
+    queue = account.queue(name)
+    account.function(name, "def handler(event, context): pass", {"Action": "*", "Resource": "*"})
+    source = {"EventSourceArn": account.queue_arn(queue), "FunctionName": name}
+    limit = {"ScalingConfig": {"MaximumConcurrency": 5}}
+    pollers = {"ProvisionedPollerConfig": {"MinimumPollers": "2", "MaximumPollers": "3"}}
+    window = {"BatchSize": 100, "MaximumBatchingWindowInSeconds": 1}
+
+    def deploy_mapping(**properties: object) -> dict[str, Any]:
+        mapping = {
+            "Type": "AWS::Lambda::EventSourceMapping",
+            "Properties": {**source, **properties},
+        }
+        deploy(account, name, {"Mapping": mapping})
+        (found,) = account.functions.list_event_source_mappings(FunctionName=name)[
+            "EventSourceMappings"
+        ]
+        return dict(found)
+
+    assert "ProvisionedPollerConfig" not in deploy_mapping(**limit)
+    found = deploy_mapping(**pollers, **window)
+    assert found["ProvisionedPollerConfig"] == {"MinimumPollers": 2, "MaximumPollers": 3}
+    assert found["BatchSize"] == 100
+    assert "ScalingConfig" not in found
+    for refused in ({**limit, **pollers}, {"BatchSize": 11}):
+        with pytest.raises(WaiterError):
+            deploy_mapping(**refused)
+
+
 def test_a_role_stays_within_its_boundary(account: Account, name: str) -> None:
     role: dict[str, Any] = {
         "Type": "AWS::IAM::Role",

@@ -176,7 +176,7 @@ def test_what_does_not_hold(events: list[Told], found: str) -> None:
         ),
         (
             [placed(), charged(amount=7), reserved(), confirmed()],
-            "payment.charged has 7 USD, ordered for 12.5 USD",
+            "payment.charged has 7.00 USD, ordered for 12.50 USD",
         ),
         (
             [placed(), reserved(), cancelled(), released(items=[])],
@@ -188,7 +188,7 @@ def test_what_does_not_hold(events: list[Told], found: str) -> None:
         ),
         (
             [placed(), placed(amount=9), charged(amount=7), reserved(), confirmed()],
-            "payment.charged has 7 USD, ordered for 9 USD or 12.5 USD",
+            "payment.charged has 7.00 USD, ordered for 9.00 USD or 12.50 USD",
         ),
         (
             [placed(), charged(), declined(), cancelled(), refunded()],

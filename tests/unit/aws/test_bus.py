@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders.events import OrderCancelRequested
 from support.aws import Refused, TappedBus, line, refuse
@@ -56,6 +57,26 @@ def test_an_event_too_large_by_itself_is_refused_alone(tap: TappedBus, pauses: l
     assert second.endswith("bytes) from PutEvents")
     assert len(tap.take()) == 3
     assert pauses == []
+
+
+def test_a_call_is_filled_to_the_last_byte(tap: TappedBus, bytes_of_calls: list[int]) -> None:
+    """Nothing remains of the calls before."""
+    (empty,) = events(1, 0)
+    tap.bus.publish([empty], Context())
+    half = 125_000 - bytes_of_calls.pop()
+    even = [replace(empty, reason="x" * half)] * 5
+    assert tap.bus.publish(even, Context()) == [None] * 5
+    assert bytes_of_calls == [250_000, 250_000, 125_000]
+    bytes_of_calls.clear()
+    more = replace(empty, reason="x" * (half + 1))
+    assert tap.bus.publish([even[0], more], Context()) == [None, None]
+    assert bytes_of_calls == [125_000, 125_001]
+    bytes_of_calls.clear()
+    largest = replace(empty, reason="x" * (half + 125_000))
+    too_large = replace(empty, reason="x" * (half + 125_001))
+    too_large_code = "EntryTooLarge (250001 bytes) from PutEvents"
+    assert tap.bus.publish([too_large, largest], Context()) == [too_large_code, None]
+    assert bytes_of_calls == [250_000]
 
 
 def test_no_events_take_no_call(tap: TappedBus, bytes_of_calls: list[int]) -> None:

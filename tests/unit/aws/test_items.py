@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from orders.aws.items import Item, UnreadableRecordError, from_item, to_item
+from orders.aws.items import Item, UnreadableRecordError, from_item, to_item, values_of
 from orders.aws.order_table import OrderTable
 from orders.events import OrderLine, OrderPlaced
 from orders.inventory.decisions import Reservation
@@ -222,3 +222,37 @@ class TestAnUnreadableRecord:
         ]
         for request in requests:
             assert api(request, Context())["statusCode"] == 503
+
+
+class Flags(msgspec.Struct):
+    """A record of what no table of ours has yet."""
+
+    on: bool = True
+    sizes: list[int] = []
+
+
+def test_every_value_has_its_attribute() -> None:
+    flags = Flags(on=False, sizes=[1, 2])
+    item = {"on": {"BOOL": False}, "sizes": {"L": [{"N": "1"}, {"N": "2"}]}}
+    assert to_item(flags) == item
+    assert from_item(item, Flags) == flags
+
+
+def test_an_attribute_that_is_null_is_not_there() -> None:
+    assert values_of({"a": {"NULL": True}, "b": {"BOOL": True}, "c": {}}) == {
+        "a": None,
+        "b": True,
+        "c": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"order_id": {"S": "a"}, "amount": {"N": "one"}},
+        {"order_id": {"S": "\ud800"}, "amount": {"N": "1"}},
+    ],
+)
+def test_a_value_that_is_none_is_unreadable(item: Item) -> None:
+    with pytest.raises(UnreadableRecordError):
+        from_item(item, OrderPlaced)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from orders.aws.dynamodb import CONFLICT
-from orders.aws.order_table import UNFINISHED_SHARDS, OrderTable, unfinished_shard
+from orders.aws.order_table import LEAST_UNFINISHED_KEYS, OrderTable, unfinished_shard
 from orders.order import Order, Repeats, Step
 from support.aws import line
 from support.lambdas import Context
@@ -30,7 +30,7 @@ def test_each_unfinished_order_is_under_a_key_that_is_looked_at(
 ) -> None:
     ids = [f"order-{number}" for number in range(100)]
     assert {unfinished_shard(order_id) for order_id in ids} == set(
-        map(str, range(UNFINISHED_SHARDS))
+        map(str, range(LEAST_UNFINISHED_KEYS))
     )
     for start in range(0, 100, 25):
         some = [Order(order_id=order_id, placed_at=AT) for order_id in ids[start : start + 25]]
@@ -38,12 +38,28 @@ def test_each_unfinished_order_is_under_a_key_that_is_looked_at(
     calls = line(dynamodb).calls
     calls.clear()
     assert table.count_unfinished(LATER) == 100
-    assert calls == ["Query"] * UNFINISHED_SHARDS
+    assert calls == ["Query"] * LEAST_UNFINISHED_KEYS
     calls.clear()
     assert sorted(id_ for page in table.unfinished(LATER) for id_ in page) == sorted(ids)
-    assert calls == ["Query"] * UNFINISHED_SHARDS
+    assert calls == ["Query"] * LEAST_UNFINISHED_KEYS
     assert table.count_unfinished(AT) == 0
     assert list(table.unfinished(AT)) == []
+
+
+def test_the_keys_of_the_index_may_be_raised_while_orders_are_under_way(
+    table: OrderTable, dynamodb: DynamoDBClient
+) -> None:
+    ids = [f"order-{number}" for number in range(100)]
+    few, more = ids[:50], ids[50:]
+    wider = OrderTable(dynamodb, "orders", unfinished_keys=64)
+    for orders, written in ((table, few), (wider, more)):
+        assert orders.write([Order(order_id=i, placed_at=AT) for i in written], Context()) == {}
+    assert {unfinished_shard(order_id, 64) for order_id in more} - set(map(str, range(8)))
+    assert sorted(id_ for page in wider.unfinished(LATER) for id_ in page) == sorted(ids)
+    assert wider.count_unfinished(LATER) == 100
+    finished = [Order(order_id=i, placed_at=AT, status="confirmed", version=1) for i in few]
+    assert wider.write(finished, Context()) == {}
+    assert wider.count_unfinished(LATER) == 50
 
 
 def test_a_write_changes_how_an_order_stands_and_nothing_else(table: OrderTable) -> None:

@@ -234,3 +234,39 @@ def test_each_milestone_is_counted_and_logged(
     line, metric = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["order_id"], line["status"]) == ("a", "confirmed")
     assert metric["UpdatesPublished"] == 1
+
+
+@pytest.mark.parametrize(
+    ("history", "age", "reads"),
+    [
+        pytest.param((PLACED,), 1, 1, id="fresh"),
+        pytest.param((PLACED,), 270, 2, id="old, and may have moved on"),
+        pytest.param((PLACED, CONFIRMED), 270, 2, id="old, and may be cancelled"),
+        pytest.param((PLACED, CANCELLED), 270, 1, id="old, and at its end"),
+    ],
+)
+def test_a_record_is_read_again_only_if_it_may_have_changed(
+    handler: Notifications,
+    table: OrderTable,
+    history: tuple[Step, ...],
+    age: float,
+    reads: int,
+) -> None:
+    table.create(order(*history, age=age))
+    line(table.client).calls.clear()
+    handler(order_placed("a"), Context())
+    assert line(table.client).calls == ["GetItem"] * reads
+
+
+@pytest.mark.parametrize(
+    ("event_id", "logged"),
+    [("17793124-05d4-b198-2fde-7ededc63b103", True), ("card 4111", False), (7, False)],
+)
+def test_an_event_that_fails_is_logged_by_its_id_alone(
+    handler: Notifications, capsys: pytest.CaptureFixture[str], event_id: object, logged: bool
+) -> None:
+    with pytest.raises(NotificationFailedError):
+        handler({**order_placed(amount=-1), "id": event_id}, Context())
+    told = json.loads(capsys.readouterr().out)
+    assert (told["message"], told["request_id"]) == ("not notified", "request-1")
+    assert told.get("event_id") == (event_id if logged else None)

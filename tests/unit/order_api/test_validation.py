@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 
 from orders.events import OrderLine, OrderPlaced
+from orders.order_api import validation
 from orders.order_api.validation import InvalidOrderError, parse_order
 
 
@@ -174,3 +177,65 @@ class TestNamesTheField:
 
     def test_a_long_value_is_cut_short(self) -> None:
         assert len(faults(json.dumps({"order_id": "x" * 10_000, "amount": 1}))["order_id"]) < 120
+
+    def test_a_value_is_cut_after_forty_characters(self) -> None:
+        for text, shown in (("x" * 38, '"' + "x" * 38 + '"'), ("x" * 39, '"' + "x" * 39 + "…")):
+            told = faults(json.dumps({"currency": text, "amount": 1}))["currency"]
+            assert told.endswith(f"got {shown}")
+
+    def test_each_text_is_as_the_contract_has_it(self) -> None:
+        body = {"amount": 1, "customer_id": "", "items": [1, {"sku": ["a"], "quantity": 1}], "ü": 1}
+        assert faults(json.dumps(body)) == {
+            "customer_id": 'must be 1 to 128 characters, none of them a control character; got ""',
+            "items[0]": "must be an object {sku, quantity}; got 1",
+            "items[1].sku": 'must be 1 to 64 printable ASCII characters without spaces; got ["a"]',
+            "\\xfc": f"is not a known field; known: {', '.join(OrderPlaced.__struct_fields__)}",
+        }
+
+    def test_an_order_may_have_twenty_lines(self) -> None:
+        lines = [{"sku": f"sku-{number}", "quantity": 1} for number in range(21)]
+        assert len(parse_order(json.dumps({"amount": 1, "items": lines[:20]}), "a").items) == 20
+        assert list(faults(json.dumps({"amount": 1, "items": lines}))) == ["items"]
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ('{"amount":1' + " " * 65_525 + "}", "must be at most 65536 characters; got 65537"),
+            ('{"amount":NaN}', "must be JSON: NaN is not a JSON number"),
+            ("[]", "must be a JSON object; got []"),
+        ],
+    )
+    def test_the_body_as_a_whole_has_no_name(self, body: str, told: str) -> None:
+        assert faults(body) == {"": told}
+
+    def test_the_largest_body_is_read(self) -> None:
+        assert parse_order('{"amount":1' + " " * 65_524 + "}", "made").amount == 1
+
+    def test_a_log_has_rules_and_known_names_alone(self) -> None:
+        with pytest.raises(InvalidOrderError) as raised:
+            parse_order('{"currency":"4111","4111":1}', "made")
+        rule = "a number from 0 to 9,999,999,999.99 with at most 2 decimals"
+        assert str(raised.value) == (
+            f"amount: is required: {rule}; "
+            "currency: must be an ISO 4217 code of three capital letters, such as USD; "
+            "unknown field: is not a known field; known: "
+            + ", ".join(OrderPlaced.__struct_fields__)
+        )
+        with pytest.raises(InvalidOrderError, match=r"^must be a JSON object$"):
+            parse_order("1", "made")
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            (int, "int"),
+            (Annotated[int, msgspec.Meta(ge=1)], "int"),
+            (Annotated[int, ""], "int"),
+            (int | str, "int | str"),
+        ],
+    )
+    def test_a_field_without_a_description_has_its_type(
+        self,
+        kind: Any,  # noqa: ANN401 - any type of the contract
+        name: str,
+    ) -> None:
+        assert validation._rule(kind) == f"of type {name}"

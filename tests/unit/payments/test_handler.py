@@ -421,3 +421,51 @@ def test_that_most_charges_fail_is_told_once_and_their_messages_come_back_later(
         assert len(failed(handler(sqs_event(*batch), Context()))) == 10
     assert tap.take() == [("payments.failing", {"tries": 20, "failed": 20})]
     assert delays == [0, 60, 60]
+
+
+def test_each_outcome_is_counted(
+    handler: PaymentsProcessor, processor: Processor, metered: Callable[[], dict[str, int]]
+) -> None:
+    processor.declines, processor.fails = {"b"}, {"d"}
+    handler(sqs_event(*map(order_placed, "abcd")), Context())
+    assert metered() == {"PaymentsCharged": 2, "PaymentsDeclined": 1, "PaymentsFailed": 1}
+    handler(sqs_event(order_cancelled("a"), order_placed("c", amount=1)), Context())
+    assert metered() == {"PaymentsRefunded": 1, "OrdersRefused": 1}
+
+
+def test_every_message_is_reported_when_time_is_up(handler: PaymentsProcessor) -> None:
+    event = sqs_event(order_placed("a"), order_placed("b"))
+    assert failed(handler(event, Context(1000))) == ["m0", "m1"]
+
+
+def test_what_is_behind_a_refused_write_is_told_all_the_same(
+    handler: PaymentsProcessor, dynamodb: DynamoDBClient, tap: TappedBus
+) -> None:
+    def refuse_first(parsed: dict[str, Any]) -> None:
+        parsed["Responses"][0]["Error"] = {"Code": "ValidationError"}
+
+    line(dynamodb).after("BatchExecuteStatement", refuse_first)
+    event = sqs_event(order_placed("a"), order_placed("b"))
+    assert failed(handler(event, Context())) == ["m0"]
+    assert [detail["order_id"] for _, detail in tap.take()] == ["b"]
+
+
+def test_a_redelivery_writes_nothing(handler: PaymentsProcessor, dynamodb: DynamoDBClient) -> None:
+    handler(sqs_event(order_placed("a")), Context())
+    line(dynamodb).calls.clear()
+    handler(sqs_event(order_placed("a"), attempt=2), Context())
+    assert line(dynamodb).calls == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("make", [order_placed, order_cancelled])
+def test_half_of_the_tries_do_not_open_a_circuit(
+    handler: PaymentsProcessor,
+    processor: Processor,
+    tap: TappedBus,
+    make: Callable[[str], dict[str, Any]],
+) -> None:
+    processor.fails = {f"order-{number}" for number in range(0, 60, 2)}
+    for start in range(0, 60, 10):
+        batch = [make(f"order-{number}") for number in range(start, start + 10)]
+        assert len(failed(handler(sqs_event(*batch), Context()))) == 5
+    assert "payments.failing" not in types(tap.take())

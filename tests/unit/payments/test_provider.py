@@ -40,3 +40,9 @@ def test_an_attempt_fails_when_the_draw_falls_below_the_failure_rate() -> None:
     with pytest.raises(ProcessorFailedError):
         answer(processor, "a")
     assert isinstance(answer(processor, "a"), Charged)
+
+
+def test_a_cancel_may_fail_too() -> None:
+    with pytest.raises(ProcessorFailedError):
+        SimulatedCardProcessor(failure_rate=1, decline_rate=0).cancel("a")
+    SimulatedCardProcessor(failure_rate=0, decline_rate=1).cancel("a")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -144,7 +146,7 @@ def test_the_last_write_of_an_order_is_as_the_documentation_has_it(
     tracker(sqs_event(reserved("a")), Context())
     assert statements == [
         'UPDATE "orders" SET "status"=? SET "payment"=? SET "inventory"=? SET "history"=? '
-        'SET "version"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
+        'SET "version"=? SET "ended"=? REMOVE "unfinished" WHERE "order_id"=? AND "version"=?'
     ]
 
 
@@ -179,3 +181,44 @@ def test_an_order_that_is_left_out_is_unread_and_not_new(
     line(dynamodb).before("BatchExecuteStatement", writes.append)
     assert failed(tracker(sqs_event(reserved("a")), Context())) == ["m0"]
     assert (writes, types(tap)) == ([], [])
+
+
+def test_each_end_is_counted_and_logged_once(
+    tracker: OrderTracker,
+    metered: Callable[[], dict[str, int]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    declined = event_of("payment.declined", "c", reason="no funds")
+    events = [charged("a"), reserved("a"), charged("b"), reserved("b"), declined, "nonsense"]
+    tracker(sqs_event(*events), Context())
+    assert metered() == {"OrdersConfirmed": 2, "OrdersCancelled": 1, "OutcomesFailed": 1}
+    tracker(sqs_event(charged("d")), Context())
+    assert capsys.readouterr().out == ""
+    tracker(sqs_event(reserved("d")), Context())
+    told = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert told == {"level": "INFO", "message": "confirmed", "order_id": "d"}
+
+
+def test_what_says_nothing_new_is_not_written(
+    tracker: OrderTracker, dynamodb: DynamoDBClient
+) -> None:
+    tracker(sqs_event(charged("a")), Context())
+    line(dynamodb).calls.clear()
+    tracker(sqs_event(charged("a")), Context())
+    assert line(dynamodb).calls == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "BatchExecuteStatement"])
+def test_an_order_that_is_refused_holds_up_no_other(
+    tracker: OrderTracker, dynamodb: DynamoDBClient, operation: str
+) -> None:
+    def refuse_first(parsed: dict[str, Any]) -> None:
+        if operation == "BatchGetItem":
+            parsed["Responses"]["orders"] = [{"order_id": {"S": "a"}}]  # unreadable
+        else:
+            parsed["Responses"][0]["Error"] = {"Code": "ValidationError"}
+
+    line(dynamodb).after(operation, refuse_first)
+    event = sqs_event(charged("a"), charged("b"), reserved("b"))
+    assert failed(tracker(event, Context())) == ["m0"]
+    assert status(tracker, "b") == "confirmed"

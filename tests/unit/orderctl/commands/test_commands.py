@@ -11,12 +11,9 @@ import pytest
 
 from orderctl.commands import cancel, dlq, orders, updates
 from orderctl.commands.run import describe_payment
-from orderctl.errors import OrderctlError
 from orderctl.pipeline.dead_letters import RedriveResult, order_id_in, without_qualifier
 from orderctl.pipeline.queues import Message
 from support.lambdas import order_placed
-
-QUEUES = ("blue-payments-dlq", "blue-inventory-dlq", "blue-order-updates-dlq.fifo")
 
 
 @pytest.mark.parametrize(
@@ -113,28 +110,6 @@ class TestDeadLetters:
 
 
 class TestDlq:
-    @pytest.mark.parametrize(
-        ("typed", "queue"),
-        [
-            ("blue-payments-dlq", QUEUES[0]),
-            ("inventory-dlq", QUEUES[1]),
-            ("order-updates-dlq.fifo", QUEUES[2]),
-            ("blue-order-updates-dlq", QUEUES[2]),
-            ("order-updates-dlq", QUEUES[2]),
-        ],
-    )
-    def test_a_name_does_without_prefix_and_suffix(self, typed: str, queue: str) -> None:
-        assert dlq.find(typed, QUEUES, "blue-") == queue
-
-    def test_an_unknown_name_is_told_the_known_ones(self) -> None:
-        with pytest.raises(OrderctlError) as caught:
-            dlq.find("payment-dlq", QUEUES, "blue-")
-        assert str(caught.value) == (
-            "There is no dead-letter queue payment-dlq. Did you mean blue-payments-dlq? "
-            "The dead-letter queues are: blue-payments-dlq, blue-inventory-dlq, "
-            "blue-order-updates-dlq.fifo"
-        )
-
     def test_says_what_went_where_and_what_did_not(self) -> None:
         result = RedriveResult(Counter({"payments": 2, "inventory": 1}), ["AccessDenied"])
         assert dlq.describe(result) == (

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orderctl import paths
-from orderctl.commands.env import exports, script, too_old
 from orderctl.localcloud.state import LocalState
+from orderctl.terminal.environment import of_local, too_old
 
 STATE = LocalState(
     pid=1,
@@ -31,7 +31,7 @@ STATE = LocalState(
 
 def after_eval(state: LocalState, environment: dict[str, str]) -> dict[str, str]:
     """The variables of a shell that has evaluated the script."""
-    commands = script(exports(state, environment), environment)
+    commands = of_local(state, environment).script()
     result = subprocess.run(
         ["/bin/sh", "-c", 'eval "$1"; env -0', "sh", commands],
         env=environment | {"PATH": "/usr/bin:/bin"},
@@ -43,7 +43,7 @@ def after_eval(state: LocalState, environment: dict[str, str]) -> dict[str, str]
 
 
 def test_has_everything_that_the_commands_need() -> None:
-    assert exports(STATE, {}) == {
+    assert of_local(STATE, {}).variables == {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4567",
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -85,7 +85,7 @@ def test_what_would_lead_elsewhere_is_cleared() -> None:
 def test_a_proxy_does_not_get_calls_to_this_machine(
     environment: dict[str, str], expected: str | None
 ) -> None:
-    assert exports(STATE, environment).get("no_proxy") == expected
+    assert of_local(STATE, environment).variables.get("no_proxy") == expected
 
 
 @pytest.mark.parametrize(
@@ -108,5 +108,5 @@ def test_every_queue_of_the_pipeline_has_a_name() -> None:
     template = paths.TEMPLATE.read_text(encoding="utf-8")
     queues = set(re.findall(r"^  (\w+(?:QueueUrl|DLQUrl)):$", template, re.MULTILINE))
     assert len(queues) > 9
-    exported = exports(replace(STATE, outputs=dict.fromkeys(queues, "http://queue")), {})
+    exported = of_local(replace(STATE, outputs=dict.fromkeys(queues, "http://queue")), {}).variables
     assert sum(value == "http://queue" for value in exported.values()) == len(queues)

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
+from rich.text import Text
 
 from orderctl.commands import logs, stock
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import times
 from orderctl.pipeline.logs import LogLine, log_line
 from orderctl.pipeline.names import did_you_mean, find
+from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.stock import Stock, StockError
+from orderctl.terminal import results
 from orderctl.terminal.options import check_order_id
 from support import aws
 
@@ -131,14 +134,16 @@ STRUCTURED = line(
 
 class TestLogLines:
     def test_a_structured_line_is_time_level_message_and_facts(self) -> None:
-        (shown,) = logs.format_line(STRUCTURED)
+        (shown,) = logs.format_line(STRUCTURED, Text())
         assert shown.plain == (
             "2026-11-24T03:23:06.894Z  WARNING  charge failed  order_id=order-1  attempt=1  "
             'reason="it did \\u001b[2J not"  request_id=r'
         )
 
     def test_a_traceback_stands_below_its_line(self) -> None:
-        shown = logs.format_line(line('{"level":"ERROR","message":"no","exception":"a\\n\\tb"}'))
+        shown = logs.format_line(
+            line('{"level":"ERROR","message":"no","exception":"a\\n\\tb"}'), Text()
+        )
         assert [text.plain for text in shown] == [
             "2026-11-24T03:13:20.000Z  ERROR    no",
             "    a",
@@ -147,7 +152,7 @@ class TestLogLines:
 
     @pytest.mark.parametrize("text", ["{broken", "[1]", "{}", "null", '{"timestamp":5}'])
     def test_any_other_line_is_its_text(self, text: str) -> None:
-        assert text in logs.format_line(line(text))[0].plain
+        assert text in logs.format_line(line(text), Text())[0].plain
         assert line(text).at == datetime(2026, 11, 24, 3, 13, 20, tzinfo=UTC)
 
     @pytest.mark.parametrize(
@@ -156,6 +161,9 @@ class TestLogLines:
             ("START RequestId: 1 Version: $LATEST", True),
             ("REPORT RequestId: 1\tDuration: 34 ms", True),
             ('{"_aws":{},"PaymentsCharged":[1.0]}', True),
+            ('{"type":"platform.start","record":{"requestId":"1"}}', True),
+            ('{"type":"platform.report","record":{"requestId":"1","status":"success"}}', True),
+            ('{"type":"platform.report","record":{"requestId":"1","status":"timeout"}}', False),
             ("Traceback (most recent call last):", False),
             ('{"message":"placed"}', False),
         ],
@@ -163,17 +171,37 @@ class TestLogLines:
     def test_lines_of_the_platform_are_noise(self, text: str, noise: bool) -> None:
         assert line(text).is_noise == noise
 
+    def test_what_lambda_says_of_a_failure_can_be_read(self) -> None:
+        timeout = line('{"type":"platform.report","record":{"status":"timeout"}}')
+        raised = line('{"log_level":"ERROR","errorType":"KeyError","errorMessage":"\'sku\'"}')
+        assert timeout.message == "platform.report timeout"
+        assert (raised.level, raised.message) == ("ERROR", "'sku'")
+
     def test_a_line_is_about_its_order_and_no_other(self) -> None:
         assert STRUCTURED.is_about("order-1")
         assert not STRUCTURED.is_about("order")
         assert line("Task timed out for order-1: 3 s").is_about("order-1")
         assert not line("order-11 and my-order-1").is_about("order-1")
 
-    def test_raw_lines_are_json_objects_each(self) -> None:
-        assert logs.json_fields(STRUCTURED)["attempt"] == 1
-        assert logs.json_fields(line("text")) == {
-            "timestamp": "2026-11-24T03:13:20.000Z",
+    def test_a_line_of_several_logs_names_its_step(self) -> None:
+        (shown,) = logs.format_line(STRUCTURED, logs.column("payments"))
+        assert shown.plain.startswith(
+            "2026-11-24T03:23:06.894Z  payments         WARNING  charge failed"
+        )
+
+    def test_no_two_steps_have_one_colour(self) -> None:
+        functions = [step.name for step in STEPS if step.function]
+        assert len({str(logs.column(name).style) for name in functions}) == len(functions)
+
+    def test_a_line_has_its_step_and_facts_for_a_script(self) -> None:
+        shown = logs.logged(STRUCTURED, "payments")
+        assert (shown.step, shown.level, shown.facts["attempt"]) == ("payments", "WARNING", 1)
+        assert results.plain(logs.logged(line("text"), "tracker")) == {
+            "at": "2026-11-24T03:13:20.000Z",
+            "step": "tracker",
+            "level": "",
             "message": "text",
+            "facts": {},
         }
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from orderctl.commands.status import screen
-from orderctl.pipeline import health
+from orderctl.commands.status import facts, screen
 from orderctl.pipeline.health import Depth, Health, StepHealth
+from orderctl.terminal import results
 from orders.circuit_breaker.decisions import Circuit
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -89,8 +88,8 @@ def test_a_consumer_that_is_being_changed_is_not_paused() -> None:
 
 
 def test_a_script_gets_numbers() -> None:
-    facts = json.loads(json.dumps(health.facts(SEEN)))
-    assert facts["steps"][1] == {
+    told = results.plain(facts(SEEN))
+    assert told["steps"][1] == {
         "step": "payments",
         "function": "payments-processor",
         "invocations": 9,
@@ -102,5 +101,5 @@ def test_a_script_gets_numbers() -> None:
         "event_source": "Disabled",
         "circuit": {"state": "closed", "since": None, "reason": None, "on_hold_since": None},
     }
-    assert (facts["unfinished_orders"], facts["oldest_unfinished_seconds"]) == (4, 420)
-    assert facts["paused"] == ["payments"]
+    assert (told["unfinished_orders"], told["oldest_unfinished_seconds"]) == (4, 420)
+    assert told["paused"] == ["payments"]

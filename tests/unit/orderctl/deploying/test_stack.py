@@ -1,11 +1,19 @@
 """What is said about a template's parameters, and about a deployment that failed."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orderctl.deploying import StackError, StackEvent, Template, failure
+from orderctl.deploying import StackError, StackEvent, Template, deployment, failure
 from orderctl.errors import OrderctlError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 TEMPLATE = """
 Parameters:
@@ -109,3 +117,24 @@ def test_failure_without_a_failed_resource_shows_how_the_stack_ended() -> None:
         StackEvent("pipeline", "AWS::CloudFormation::Stack", "ROLLBACK_COMPLETE", "A hook said no")
     ]
     assert "A hook said no" in failure("pipeline", events)
+
+
+@pytest.mark.parametrize(("now", "given"), [("16", "8"), ("100", "99")])
+def test_the_keys_of_the_index_are_never_lowered(now: str, given: str) -> None:
+    with pytest.raises(StackError, match=f"can only be raised: it is {now}.*from {given} on"):
+        deployment._check_index_keys({"UnfinishedOrderKeys": given}, stack(now))
+
+
+@pytest.mark.parametrize("given", [{}, {"UnfinishedOrderKeys": "16"}, {"UnfinishedOrderKeys": "9"}])
+def test_the_keys_of_the_index_may_stay_or_be_raised(given: dict[str, str]) -> None:
+    deployment._check_index_keys(given, stack("9"))
+    deployment._check_index_keys(given, {**stack("9"), "Parameters": []})  # from before they were
+
+
+def stack(keys: str) -> StackTypeDef:
+    return {
+        "StackName": "order-pipeline",
+        "CreationTime": datetime.now(UTC),
+        "StackStatus": "UPDATE_COMPLETE",
+        "Parameters": [{"ParameterKey": "UnfinishedOrderKeys", "ParameterValue": keys}],
+    }

@@ -177,7 +177,7 @@ class TestStory:
         assert json.loads(json.dumps(facts("a", told)))["parked"][0]["queue"] == "payments-dlq"
 
     def test_an_order_without_a_record_is_told_so(self) -> None:
-        told = Story({}, (Entry(NOW, "log order-api", "order invalid", {}),), (), ())
+        told = Story({}, (Entry(NOW, "log order-api", "order invalid", {}, NOW),), (), ())
         assert told.is_known
         assert screen("a", told)[0].plain == "a   not in the orders table"
         assert not Story({}, (), (), ()).is_known

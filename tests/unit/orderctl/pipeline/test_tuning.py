@@ -6,29 +6,36 @@ from orderctl.pipeline import tuning
 from support.command_line import run_here
 
 WARM = (
-    "REPORT RequestId: 8286a188-ba32-4475-8077-530cd35c09a9\tDuration: 12.61 ms\t"
-    "Billed Duration: 13 ms\tMemory Size: 256 MB\tMax Memory Used: 88 MB\t\n"
+    '{"time":"2026-11-24T03:13:20.000Z","type":"platform.report","record":{"requestId":"8286a188",'
+    '"metrics":{"durationMs":12.61,"billedDurationMs":13,"memorySizeMB":256,"maxMemoryUsedMB":88},'
+    '"status":"success"}}\n'
 )
-COLD = WARM.rstrip() + "\tInit Duration: 412.07 ms\t\nXRAY TraceId: 1-5e34a614\t\n"
+COLD = WARM.replace('":88', '":88,"initDurationMs":412.07')
 
 
 def test_reads_what_lambda_reports() -> None:
-    warm, cold = (tuning._REPORT.match(line) for line in (WARM, COLD))
-    assert warm
-    assert warm.groupdict() == {"duration": "12.61", "billed": "13", "used": "88", "init": None}
-    assert cold
-    assert cold["init"] == "412.07"
+    assert tuning.read_report(WARM) == tuning.Report(12.61, 13, 88)
+    assert tuning.read_report(COLD) == tuning.Report(12.61, 13, 88, 412.07)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "REPORT RequestId: 8286a188\tDuration: 12.61 ms",
+        WARM.replace("platform.report", "platform.start"),
+        WARM.replace("13", '"13"'),
+        '{"type":"platform.report","record":1}',
+    ],
+)
+def test_any_other_line_is_no_report(line: str) -> None:
+    assert tuning.read_report(line) is None
 
 
 def test_takes_lambdas_prices_from_the_table_of_prices() -> None:
     prices = tuning.prices()
     assert 0 < prices["gigabyte_second"] < prices["gigabyte_second_x86_64"] < 0.001
     assert 0 < prices["request"] < 0.00001
-
-
-def test_names_the_functions_when_it_does_not_know_one() -> None:
-    ended = run_here("tune", "payment")
-    assert (ended.status, "payments-processor" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("size", [127, 10_241])

@@ -41,7 +41,7 @@ from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, lambda_svc
 
-from orderctl.localcloud import seams
+from orderctl.localcloud import seams, threads
 from orderctl.localcloud.gaps.awslambda.executions import AT_ONCE
 
 _ERROR_DELAYS = (1.0, 2.0)  # on AWS these are minutes
@@ -108,7 +108,7 @@ class _Queue:
             self._changed.notify()
             if self._pollers < AT_ONCE:
                 self._pollers += 1
-                threading.Thread(target=self._poll, daemon=True, name="async-invocation").start()
+                threads.start(self._poll)
 
     def _poll(self) -> None:
         while event := self._take():

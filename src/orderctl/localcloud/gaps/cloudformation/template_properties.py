@@ -4,11 +4,15 @@ MiniStack 1.5.33 takes these properties without a word and does nothing with the
 else: the point-in-time recovery and the encryption of a table; its deletion protection, when the
 stack deletes it; the access logs of a stage; the permissions boundary of a role; the numbers of
 an event source mapping, which stay text where they come from parameters, so that its poller stops
-with a TypeError. It refuses a stack with an `AWS::XRay::SamplingRule` or an
-`AWS::WAFv2::WebACLAssociation`.
+with a TypeError; its provisioned pollers. It refuses a stack with an `AWS::XRay::SamplingRule` or
+an `AWS::WAFv2::WebACLAssociation`.
 
 AWS does what the template says. A table under deletion protection stays, and its deletion fails
-("DeletionProtectionEnabled", AWS::DynamoDB::Table, CloudFormation user guide). A stage with access
+("DeletionProtectionEnabled", AWS::DynamoDB::Table, CloudFormation user guide). A mapping with a
+BatchSize above 10 needs a window of a second or more ("MaximumBatchingWindowInSeconds",
+CreateEventSourceMapping, Lambda API reference), and has either a maximum concurrency or provisioned
+pollers ("Configuring scaling behavior for SQS event source mappings", Lambda developer guide). A
+stage with access
 logs is refused until the account has a role for them ("Set up CloudWatch logging for REST APIs",
 API Gateway developer guide).
 
@@ -21,7 +25,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import apigateway_v1, dynamodb, iam
+from ministack.services import apigateway_v1, dynamodb, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 from orderctl.localcloud import seams
@@ -33,6 +37,8 @@ _ROLE = "AWS::IAM::Role"
 _MAPPING = "AWS::Lambda::EventSourceMapping"
 _SAMPLING_RULE = "AWS::XRay::SamplingRule"
 _WEB_ACL_ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
+_MAPPING_LIMITS = ("ScalingConfig", "ProvisionedPollerConfig")
+_UNWINDOWED_BATCH = 10
 _NO_LOG_ROLE = "CloudWatch Logs role ARN must be set in account settings to enable logging"
 
 _log = logging.getLogger(__name__)
@@ -43,6 +49,7 @@ def install() -> None:
     _after(_TABLE, _finish_table)
     _after(_STAGE, _finish_stage)
     _after(_ROLE, _finish_role)
+    _after(_MAPPING, _finish_mapping)
     _with_numbers(_MAPPING)
     _refuse_to_delete_protected(_TABLE)
     _handlers()[_SAMPLING_RULE] = {"create": _accept_rule, "delete": lambda *_: None}
@@ -123,6 +130,15 @@ def _finish_role(name: str, properties: Properties) -> None:
     iam._roles[name]["PermissionsBoundary"] = boundary
 
 
+def _finish_mapping(mapping_id: str, properties: Properties) -> None:
+    """Keep what limits a mapping, and nothing that limited it before."""
+    mapping = lambda_svc._esms[mapping_id]
+    for name in _MAPPING_LIMITS:
+        mapping.pop(name, None)
+        if name in properties:
+            mapping[name] = _all_numbers(properties[name])
+
+
 def _with_numbers(resource_type: str) -> None:
     """Give MiniStack's handlers of event source mappings numbers where it reckons with them."""
     create, update = _original(resource_type, "create"), _original(resource_type, "update")
@@ -141,9 +157,34 @@ def _numbered(properties: Properties) -> Properties:
     for name in ("BatchSize", "MaximumBatchingWindowInSeconds"):
         if name in properties:
             numbered[name] = int(properties[name])
-    if scaling := properties.get("ScalingConfig"):
-        numbered["ScalingConfig"] = {name: int(value) for name, value in scaling.items()}
+    for name in _MAPPING_LIMITS:
+        if name in properties:
+            numbered[name] = _all_numbers(properties[name])
+    _check_mapping(numbered)
     return numbered
+
+
+def _all_numbers(values: Properties) -> dict[str, int]:
+    return {name: int(value) for name, value in values.items()}
+
+
+def _check_mapping(properties: Properties) -> None:
+    """Refuse what Lambda refuses.
+
+    Raises:
+        ValueError: With the reason.
+    """
+    size = properties.get("BatchSize", _UNWINDOWED_BATCH)
+    if size > _UNWINDOWED_BATCH and not properties.get("MaximumBatchingWindowInSeconds"):
+        raise ValueError(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is "
+            f"greater than {_UNWINDOWED_BATCH}"
+        )
+    pollers = properties.get("ProvisionedPollerConfig")
+    if pollers and "ScalingConfig" in properties:
+        raise ValueError("ScalingConfig and ProvisionedPollerConfig exclude each other")
+    if pollers and pollers["MinimumPollers"] > pollers["MaximumPollers"]:
+        raise ValueError("MinimumPollers must not be greater than MaximumPollers")
 
 
 def _refuse_to_delete_protected(resource_type: str) -> None:

@@ -43,6 +43,12 @@ _signer: contextvars.ContextVar[Signer | None] = contextvars.ContextVar("signer"
 _failure: contextvars.ContextVar[SignatureError | None] = contextvars.ContextVar(
     "signature_failure", default=None
 )
+# What the request's signer was resolved to.
+_resolved: contextvars.ContextVar[dict[tuple[object, ...], PrincipalInfo | AuthError]] = (
+    contextvars.ContextVar("resolved")
+)
+# What the request may do, as far as it was asked.
+_allowed: contextvars.ContextVar[set[tuple[object, ...]]] = contextvars.ContextVar("allowed")
 
 
 def set_verified(signer: Signer | None, failure: SignatureError | None = None) -> None:
@@ -54,6 +60,8 @@ def set_verified(signer: Signer | None, failure: SignatureError | None = None) -
     """
     _signer.set(signer)
     _failure.set(failure)
+    _resolved.set({})
+    _allowed.set(set())
 
 
 def verified_key() -> str:
@@ -72,8 +80,11 @@ def install() -> None:
     def resolve_verified(access_key_id: str, *request: object) -> PrincipalInfo | AuthError:
         if refusal := _refusal(access_key_id):
             return refusal
-        principal: PrincipalInfo | AuthError = resolve(access_key_id, *request)
-        return principal
+        # A request is judged by what its caller may do when it comes, and asks for that often.
+        resolved, asked = _resolved.get({}), (access_key_id, *request)
+        if asked not in resolved:
+            resolved[asked] = resolve(access_key_id, *request)
+        return resolved[asked]
 
     def identify_verified(access_key_id: str) -> dict[str, Any] | None:
         if _refusal(access_key_id):
@@ -91,7 +102,14 @@ def install() -> None:
                 "SignatureDoesNotMatch",
                 f"Credential should be scoped to correct service: '{prefix}'. ",
             )
-        return enforce(access_key_id, action, service, *request, **context)
+        # A transaction asks the same for many items of a table.
+        allowed, asked = _allowed.get(set()), (access_key_id, action, request, repr(context))
+        if asked in allowed:
+            return None
+        denied = enforce(access_key_id, action, service, *request, **context)
+        if not denied:
+            allowed.add(asked)
+        return denied
 
     seams.replace_everywhere(
         iam_evaluator, "is_root_access_key", lambda key: key == os.environ["AWS_ACCESS_KEY_ID"]

@@ -1,0 +1,154 @@
+"""The page of the flow: the pipeline as a picture, live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+
+import htpy as h
+from htpy import Element, Node
+
+from orderctl.console import addresses, picture
+from orderctl.console.collector import WINDOW, Snapshot
+from orderctl.console.texts import clock, count, per_minute, short
+from orderctl.pipeline import reading
+from orderctl.pipeline.feed import SeenEvent
+from orderctl.pipeline.health import Depth, Health, StepHealth
+
+
+def page(snapshot: Snapshot, events: Iterable[SeenEvent], *, follows: bool) -> Node:
+    """The whole page; console.js replaces what is in #flow and #passed as it changes.
+
+    Args:
+        snapshot: the state of the pipeline.
+        events: those that have passed, newest first.
+        follows: whether events are followed at all.
+    """
+    return [
+        h.h1(".unseen")["Flow"],
+        h.section("#flow", aria_label="The pipeline now")[live(snapshot)],
+        h.section(".passed", aria_labelledby="passing")[
+            h.h2("#passing")["Passing by"],
+            h.div("#passed")[passed(events)]
+            if follows
+            else h.p(".muted")[
+                "This console only reads. To see events pass, which takes a rule and a queue of "
+                "its own while you look, start it with --allow-changes."
+            ],
+        ],
+    ]
+
+
+def passed(events: Iterable[SeenEvent]) -> Node:
+    """The events that have passed, newest first."""
+    rows = [_event(event) for event in events]
+    return h.ol(".events")[rows] if rows else h.p(".muted")["No event has passed yet."]
+
+
+def _event(event: SeenEvent) -> Element:
+    return h.li[
+        h.span(".time")[clock(event.at) if event.at else reading.UNREADABLE],
+        h.span(".type")[event.type],
+        h.span[addresses.order(event.order_id)],
+        event.replay and h.span(".tag")["replayed"],
+    ]
+
+
+def live(snapshot: Snapshot) -> Node:
+    """The part that changes."""
+    flow, health = snapshot.flow, snapshot.health
+    if flow is None:
+        return h.p(".notice")[snapshot.failure or "Reading the pipeline…"]
+    return [
+        _summary(snapshot),
+        h.div(".stage", data_paths=json.dumps(picture.paths(flow)))[
+            picture.draw(flow, health, snapshot.ringing)
+        ],
+        _news(snapshot),
+        _table(health, snapshot.ringing) if health else None,
+    ]
+
+
+def _summary(snapshot: Snapshot) -> Element:
+    health = snapshot.health
+    return h.div("#summary.summary")[
+        [_fact(label, value, tone) for label, value, tone in _facts(health)] if health else None,
+    ]
+
+
+def _news(snapshot: Snapshot) -> Element:
+    """What is unusual, below the picture, so that nothing there moves."""
+    health = snapshot.health
+    warnings = list(_warnings(health, snapshot.ringing)) if health else []
+    if snapshot.failure:
+        warnings.insert(0, f"The pipeline could not be read: this is old. {snapshot.failure}")
+    return h.div("#news", aria_live="polite")[[h.p(".notice.bad")[text] for text in warnings]]
+
+
+def _fact(label: str, value: str, tone: str) -> Element:
+    return h.dl(class_=["fact", tone])[h.dt[label], h.dd[value]]
+
+
+def _facts(health: Health) -> Iterator[tuple[str, str, str]]:
+    steps = {step.name: step for step in health.steps}
+    oldest = f", oldest {short(health.oldest_unfinished)}" if health.oldest_unfinished else ""
+    yield "orders not finished", f"{count(health.unfinished)}{oldest}", ""
+    for step, label in (
+        ("order-api", "placed"),
+        ("tracker", "confirmed"),
+        ("tracker", "cancelled"),
+    ):
+        if step in steps:
+            yield label, per_minute(steps[step].counts.get(label, 0), health.window), ""
+    parked = sum(_depth(step.parked) for step in health.steps)
+    yield "parked", count(parked), "bad" if parked else ""
+    ringing = len(health.ringing)
+    yield "alarms", f"{ringing} of {len(health.alarms)}", "bad" if ringing else ""
+    yield "as of", f"{clock(health.at)} UTC", ""
+
+
+def _warnings(health: Health, ringing: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    if ringing:
+        names = sorted(name for names in ringing.values() for name in names)
+        yield f"On: {', '.join(names)}"
+    for step in health.steps:
+        if step.is_cut_off and step.circuit:
+            yield f"The circuit of {step.name} is {step.circuit.state}: {step.circuit.reason}"
+        elif step.is_paused:
+            yield f"{step.name} is paused: its queue fills, nothing is lost."
+
+
+def _table(health: Health, ringing: Mapping[str, tuple[str, ...]]) -> Element:
+    minutes = f"{WINDOW // timedelta(minutes=1)} minutes"
+    header = ("step", "waiting", "at work", "oldest", "parked", "calls", "errors", "done", "alarms")
+    return h.details("#as-table.as-table")[
+        h.summary["The same as a table"],
+        h.div(".scrolls", tabindex="0", role="region", aria_label="The steps as a table")[
+            h.table[
+                h.caption[f"Counts of the last {minutes}."],
+                h.thead[h.tr[[h.th(scope="col")[name] for name in header]]],
+                h.tbody[[_row(step, ringing.get(step.name, ())) for step in health.steps]],
+            ]
+        ],
+    ]
+
+
+def _row(step: StepHealth, ringing: tuple[str, ...]) -> Element:
+    queue = step.queue
+    state = "circuit open" if step.is_cut_off else "paused" if step.is_paused else ""
+    return h.tr[
+        h.th(scope="row")[step.name, state and [" ", h.span(".tag")[state]]],
+        h.td(".number")[count(queue.waiting) if queue else "-"],
+        h.td(".number")[count(queue.at_work) if queue else "-"],
+        h.td(".number")[short(queue.oldest) if queue and queue.oldest is not None else "-"],
+        h.td(".number")[count(_depth(step.parked)) if step.parked else "-"],
+        h.td(".number")[count(step.calls.get("Invocations", 0)) if step.function else "-"],
+        h.td(".number")[count(step.calls.get("Errors", 0)) if step.function else "-"],
+        h.td[", ".join(f"{number} {label}" for label, number in step.counts.items()) or "-"],
+        h.td[", ".join(ringing) or "-"],
+    ]
+
+
+def _depth(depth: Depth | None) -> int:
+    return depth.waiting + depth.at_work if depth else 0

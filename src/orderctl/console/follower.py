@@ -1,0 +1,72 @@
+"""Follows the bus while somebody looks, so that orders are seen moving."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from orderctl.console.collector import Open, explained
+from orderctl.errors import OrderctlError
+from orderctl.pipeline.feed import Feed, SeenEvent
+
+_WAIT_SECONDS: Final = 2
+_PAUSE_SECONDS: Final = 0.4
+"""Between two receives: each takes ten events, so more of them are not all shown."""
+_TOO_LATE: Final = timedelta(seconds=20)
+_AFTER_A_FAILURE_SECONDS: Final = 5.0
+
+
+class Follower:
+    """A thread that receives the events of the bus, from a rule and a queue of its own.
+
+    Both are there only while somebody looks. When more events pass than it may receive, it drops
+    those that are late by starting anew.
+    """
+
+    def __init__(self, open_pipeline: Open, tell: Callable[[Sequence[SeenEvent]], None]) -> None:
+        """Take what opens the pipeline, and who is told of events, from the thread."""
+        self._open = open_pipeline
+        self._tell = tell
+        self._wanted = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it follows nothing until somebody looks."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and wait until its rule and queue are gone."""
+        self._stopped.set()
+        self._wanted.set()
+        self._thread.join(_WAIT_SECONDS + 5)
+
+    def want(self, wanted: bool) -> None:
+        """Say whether anybody looks."""
+        if wanted:
+            self._wanted.set()
+        elif not self._stopped.is_set():
+            self._wanted.clear()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._wanted.wait()
+            if self._stopped.is_set():
+                return
+            try:
+                with explained(), self._open().feeds.follow() as feed:
+                    self._follow(feed)
+            except OrderctlError:  # the collector says why
+                self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
+
+    def _follow(self, feed: Feed) -> None:
+        while self._wanted.is_set() and not self._stopped.is_set():
+            events = feed.next(_WAIT_SECONDS)
+            if events:
+                self._tell(events)
+            if any(e.at and not e.replay and datetime.now(UTC) - e.at > _TOO_LATE for e in events):
+                return
+            time.sleep(_PAUSE_SECONDS)

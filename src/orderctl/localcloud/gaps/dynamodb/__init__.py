@@ -1,0 +1,1 @@
+"""DynamoDB: expressions that are read once."""

@@ -1,0 +1,220 @@
+"""Lists the orders of a span of time, newest first, in pages: also those that have ended.
+
+Two indexes of the table `orders` serve it. An order is in `unfinished` until it has ended, and then
+in `ended`, under how it ended and the day on which it was placed. Both give keys alone; what is
+shown of an order is read from the table, half a read unit each. So a SKU or a reason is looked for
+in every order of the span, until the page is full.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import reading
+from orderctl.pipeline.times import format_time
+from orders.aws.order_table import LEAST_UNFINISHED_KEYS, ended_key
+from orders.order import Status
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from orderctl.pipeline.orders import Item, Orders
+    from orderctl.pipeline.stack import Stack
+
+STATUSES: Final[tuple[Status, ...]] = ("placed", "confirmed", "cancelled")
+"""Every status that an order can have."""
+PARAMETER: Final = "OrdersIndex"
+KEYS_PARAMETER: Final = "UnfinishedOrderKeys"
+_ENDS: Final[tuple[Status, ...]] = ("confirmed", "cancelled")
+_READ_AT_ONCE = 100
+
+Key = tuple[str, str]
+"""When an order was placed, and its id: the place of an order in the list."""
+
+
+class NotListedError(OrderctlError):
+    """The stack does not list the orders that have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which orders to list."""
+
+    since: datetime
+    """Orders that were placed at this time or later."""
+    until: datetime
+    """Orders that were placed at this time or earlier."""
+    statuses: Sequence[Status] = STATUSES
+    sku: str | None = None
+    """Only orders with this article."""
+    reason: str | None = None
+    """Only orders whose reason contains this text, in capital or small letters."""
+
+    def fits(self, order: Item) -> bool:
+        """Whether an order is one of them, as far as the indexes do not say."""
+        reason = reading.to_text(order.get("reason") or "")
+        return (
+            order.get("status") in self.statuses
+            and (self.sku is None or self.sku in _skus(order))
+            and (self.reason is None or self.reason.lower() in reason.lower())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the orders."""
+
+    orders: tuple[Item, ...]
+    next: str | None
+    """Where the next page starts; None when this is the last."""
+
+
+class OrderList:
+    """The orders of one stack by the time at which they were placed."""
+
+    def __init__(self, dynamodb: DynamoDBClient, orders: Orders, stack: Stack) -> None:
+        """Take the stack and its tables."""
+        self._dynamodb = dynamodb
+        self._orders = orders
+        self._stack = stack
+
+    def page(self, wanted: Wanted, limit: int, after: str | None = None) -> Page:
+        """A page of orders, newest first.
+
+        Args:
+            wanted: which orders.
+            limit: how many at most.
+            after: the `next` of the page before; None for the first.
+
+        Raises:
+            NotListedError: orders that have ended are wanted, and the stack does not list them.
+            ValueError: `after` is not the end of a page.
+        """
+        found = list(islice(self.every(wanted, after), limit + 1))
+        is_last = len(found) <= limit
+        return Page(tuple(found[:limit]), None if is_last else _cursor(found[limit - 1]))
+
+    def every(self, wanted: Wanted, after: str | None = None) -> Iterator[Item]:
+        """All orders that are wanted, newest first, read as they are asked for.
+
+        Raises:
+            NotListedError: orders that have ended are wanted, and the stack does not list them.
+            ValueError: `after` is not the end of a page.
+        """
+        start = _parse_cursor(after) if after else None
+        if set(_ENDS) & set(wanted.statuses):
+            self._check_listed()
+        return self._matching(wanted, start)
+
+    def _matching(self, wanted: Wanted, start: Key | None) -> Iterator[Item]:
+        keys = self._keys(wanted, start)
+        while chunk := list(islice(keys, _READ_AT_ONCE)):
+            found = self._orders.find([order_id for _, order_id in chunk])
+            orders = (found[order_id] for _, order_id in chunk if order_id in found)
+            yield from (order for order in orders if wanted.fits(order))
+
+    def _keys(self, wanted: Wanted, start: Key | None) -> Iterator[Key]:
+        """The places of the orders of the span, each once: an index may lag behind the other."""
+        last = min(start[0], format_time(wanted.until)) if start else format_time(wanted.until)
+        merged = heapq.merge(
+            self._unfinished(wanted, last), self._ended(wanted, last), reverse=True
+        )
+        for key, _ in groupby(merged):
+            if start is None or key < start:
+                yield key
+
+    def _unfinished(self, wanted: Wanted, last: str) -> Iterator[Key]:
+        if set(wanted.statuses) == {"confirmed"}:  # such an order is finished
+            return iter(())
+        first = format_time(wanted.since)
+        return self._newest_first("unfinished", self._shards(), first, last)
+
+    def _ended(self, wanted: Wanted, last: str) -> Iterator[Key]:
+        ends = [status for status in _ENDS if status in wanted.statuses]
+        day = (reading.parse_time(last) or wanted.until).date()
+        while ends and day >= wanted.since.astimezone(UTC).date():
+            keys = [
+                ended_key(status, day.isoformat(), shard)
+                for status in ends
+                for shard in self._shards()
+            ]
+            yield from self._newest_first("ended", keys, format_time(wanted.since), last)
+            day -= timedelta(days=1)
+
+    def _shards(self) -> list[str]:
+        """Over which keys the stack spreads its indexes."""
+        count = int(self._stack.parameters().get(KEYS_PARAMETER, LEAST_UNFINISHED_KEYS))
+        return [str(shard) for shard in range(count)]
+
+    def _newest_first(
+        self, index: str, keys: Sequence[str], first: str, last: str
+    ) -> Iterator[Key]:
+        """The orders under several keys of an index that were placed between two times."""
+        return heapq.merge(
+            *(self._under(index, key, first, last) for key in keys),
+            reverse=True,
+        )
+
+    def _under(self, index: str, key: str, first: str, last: str) -> Iterator[Key]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._stack.outputs["OrdersTableName"],
+            IndexName=index,
+            KeyConditionExpression="#key = :key AND placed_at BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#key": index},
+            ExpressionAttributeValues={
+                ":key": {"S": key},
+                ":first": {"S": first},
+                ":last": {"S": last},
+            },
+            ProjectionExpression="order_id, placed_at",
+            ScanIndexForward=False,
+            PaginationConfig={"PageSize": _READ_AT_ONCE},
+        )
+        places = (
+            (item["placed_at"]["S"], item["order_id"]["S"])
+            for page in pages
+            for item in page["Items"]
+        )
+        # DynamoDB does not say in which order those of the same time come.
+        for _, together in groupby(places, key=lambda place: place[0]):
+            yield from sorted(together, reverse=True)
+
+    def _check_listed(self) -> None:
+        value = self._stack.parameters().get(PARAMETER)
+        if value != "true":
+            why = f"its parameter {PARAMETER} is {value}" if value else "it is from before that"
+            raise NotListedError(
+                f"Stack {self._stack.name} does not list the orders that have ended: {why}. "
+                f"Deploy it with --param {PARAMETER}=true to list those that end from then on."
+            )
+
+
+def _skus(order: Item) -> list[Any]:
+    return [line.get("sku") for line in reading.maps(order.get("items"))]
+
+
+def _cursor(order: Item) -> str:
+    return f"{order['placed_at']}/{order['order_id']}"
+
+
+def _parse_cursor(text: str) -> Key:
+    placed_at, slash, order_id = text.partition("/")
+    if not slash or not order_id or reading.parse_time(placed_at) is None:
+        raise ValueError(f"{text!r} is not the end of a page")
+    return placed_at, order_id
+
+
+def in_words(order: Item) -> str:
+    """How an order ended and why, as orders are counted: without what differs in each.
+
+    Such as `cancelled: out of stock`, where the reason says of which article.
+    """
+    status = reading.to_text(order.get("status") or reading.UNREADABLE)
+    reason = reading.to_text(order.get("reason") or "").partition(":")[0]
+    return f"{status}: {reason}" if reason else status

@@ -1,0 +1,140 @@
+"""What the console changes: only from its own forms, once, and only where it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from starlette.testclient import TestClient
+
+from orderctl.console.app import CHANGES, Options, build
+from orderctl.console.collector import ON_AWS
+from orderctl.console.dead_letters_page import alike
+from orderctl.console.guard import FORM_TOKEN, Key
+from orderctl.errors import OrderctlError
+from orderctl.pipeline import Pipeline
+from orderctl.pipeline.api import Reply
+
+PORT = 4580
+HERE = f"http://127.0.0.1:{PORT}"
+KEY = Key()
+
+
+class Api:
+    """An order API that accepts everything."""
+
+    def __init__(self) -> None:
+        self.placed: list[dict[str, Any]] = []
+
+    def place(self, order: dict[str, Any]) -> Reply:
+        self.placed.append(order)
+        return Reply(202, {"order_id": "made"})
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+Console = Callable[..., TestClient]
+
+
+@pytest.fixture
+def console(api: Api) -> Console:
+    def make(*, may_change: bool = True, opens: Callable[[], Any] | None = None) -> TestClient:
+        pipeline = cast(Pipeline, SimpleNamespace(api=api))
+        options = Options("stack", "here", ON_AWS, may_change, PORT, KEY, print)
+        client = TestClient(
+            build(opens or (lambda: pipeline), options),
+            base_url=HERE,
+            headers={"origin": HERE},
+            follow_redirects=False,
+        )
+        client.get("/", params={"token": KEY.token})
+        return client
+
+    return make
+
+
+def order(**fields: str) -> dict[str, str]:
+    return {FORM_TOKEN: KEY.form_token, "amount": "12.50", "back": "/operate", **fields}
+
+
+def test_a_form_is_carried_out_once_and_told_of_on_the_next_page(
+    console: Console, api: Api
+) -> None:
+    client = console()
+
+    answer = client.post("/operate/order", data=order(sku="mug", quantity="2"))
+
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/operate?said=")
+    assert api.placed == [{"amount": 12.5, "items": [{"sku": "mug", "quantity": 2}]}]
+    said = client.get("/", params={"said": answer.headers["location"].partition("=")[2]}).text
+    assert "Accepted: made" in said
+    assert len(api.placed) == 1
+
+
+@pytest.mark.parametrize("token", ["", "x", KEY.session, KEY.token])
+def test_a_form_of_another_page_does_nothing(console: Console, api: Api, token: str) -> None:
+    answer = console().post("/operate/order", data=order(**{FORM_TOKEN: token}))
+
+    assert answer.status_code == 403
+    assert not api.placed
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_a_console_that_only_reads_changes_nothing(console: Console, path: str) -> None:
+    answer = console(may_change=False).post(path, data=order())
+
+    assert answer.status_code == 403
+    assert "--allow-changes" in answer.text
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "evil"])
+def test_it_leads_to_its_own_pages_alone(console: Console, back: str) -> None:
+    answer = console().post("/operate/order", data=order(back=back))
+
+    assert answer.headers["location"].startswith("/?said=")
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"amount": "much"}, "Amount"),
+        ({"sku": "mug", "quantity": "some"}, "Quantity"),
+    ],
+)
+def test_a_wrong_field_is_named(
+    console: Console, api: Api, fields: dict[str, str], says: str
+) -> None:
+    client = console()
+
+    answer = client.post("/operate/order", data=order(**fields))
+
+    assert says in client.get("/", params={"said": answer.headers["location"].split("=")[1]}).text
+    assert not api.placed
+
+
+def test_what_is_no_form_or_too_long_is_refused(console: Console) -> None:
+    client = console()
+
+    assert client.post("/operate/order", content=b"\xff\xfe=%ff").status_code == 400
+    assert client.post("/operate/order", content=b"x" * 1_200_000).status_code == 413
+
+
+def test_a_failure_is_a_page_that_says_what_to_do(console: Console) -> None:
+    def fail() -> Pipeline:
+        raise OrderctlError("No local cloud is running.")
+
+    answer = console(opens=fail).get("/orders")
+
+    assert answer.status_code == 502
+    assert "No local cloud is running." in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_reasons_that_differ_in_the_try_are_one_group() -> None:
+    assert alike("charge failed: no answer (try 3)") == alike("charge failed: no answer (try 2)")
