@@ -83,6 +83,9 @@ bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the fl
 outage: setup ## the card processor fails for an hour, in virtual time: what becomes of 210,000 orders; takes half a minute
 	@$(BIN)/python -m bench.outage
 
+flash-sale: setup ## everybody wants one SKU at once, in virtual time: what becomes of the orders, with one shelf and with 20
+	@PYTHONPATH=tests $(BIN)/python -m simulation.flash_sale
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)

@@ -8,6 +8,7 @@ Nothing fails here but for what others hold: no order may be parked.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -43,6 +44,11 @@ _CALL_SECONDS: Final = {
 _MESSAGE_SECONDS: Final = 0.001
 """The handler's own work for a message, at 256 MB."""
 _POLL_SECONDS: Final = 0.02
+_ENVELOPE: Final = {
+    "source": "com.myapp.orders",
+    "detail-type": "order.placed",
+    "time": "2026-08-18T09:30:00Z",
+}
 _MOST_ACTIONS: Final = 5_000_000
 
 
@@ -72,8 +78,10 @@ class Outcome:
     reserved: int
     rejected: int
     parked: int
-    received_again: int
-    """How many messages were received more than once."""
+    failed: int
+    """How often a message failed, and was received again."""
+    sent_anew: int
+    """How often one was sent anew, as others were at the same shelf."""
     transactions: int
     conflicts: int
     """How many of them met another one."""
@@ -168,7 +176,7 @@ class Sale:
         """How many consumers have nothing to do."""
         self._messages: dict[str, _Message] = {}
         self._parked: list[_Message] = []
-        self._again: set[str] = set()
+        self._failed = self._anew = 0
         self._ended: dict[str, float] = {}
         self.calls: Counter[str] = Counter()
         held = Holding(self.scheduler, load.held_seconds)
@@ -194,7 +202,8 @@ class Sale:
             reserved=states["reserved"],
             rejected=states["rejected"],
             parked=len(self._parked),
-            received_again=len(self._again),
+            failed=self._failed,
+            sent_anew=self._anew,
             transactions=self.calls["TransactWriteItems"],
             conflicts=self._holding.met,
             slowest=max(self._ended[id_] - m.sent_at for id_, m in self._messages.items()),
@@ -216,14 +225,23 @@ class Sale:
 
     def _send(self, number: int) -> None:
         sku = f"sku-{number % self._load.skus}"
-        body = (
-            '{"source":"com.myapp.orders","detail-type":"order.placed",'
-            '"time":"2026-08-18T09:30:00Z","detail":{"order_id":"order-%d","amount":5,'
-            '"items":[{"sku":"%s","quantity":1}]}}' % (number, sku)
-        )
+        detail = {
+            "order_id": f"order-{number}",
+            "amount": 5,
+            "items": [{"sku": sku, "quantity": 1}],
+        }
+        body = json.dumps({**_ENVELOPE, "detail": detail})
         message = _Message(f"m{number}", body, self.scheduler.now)
         self._messages[message.id] = message
         self._show(message, 0)
+
+    def _send_anew(self, entry: dict[str, Any]) -> None:
+        self._anew += 1
+        body = entry["MessageBody"]
+        first = next(m for m in self._messages.values() if m.body == body)
+        anew = _Message(f"{first.id}~{self._anew}", body, first.sent_at)
+        self._messages[anew.id] = anew
+        self._hide(anew, entry["DelaySeconds"])
 
     def _show(self, message: _Message, hidden: int) -> None:
         if message.id not in self._ended and message.hidden == hidden:
@@ -246,8 +264,7 @@ class Sale:
                 self._ended[message.id] = self.scheduler.now
                 continue
             message.receives += 1
-            if message.receives > 1:
-                self._again.add(message.id)
+            self._failed += message.receives > 1
             self._hide(message, self._hidden_seconds)
             batch.append(message)
         if not batch:
@@ -288,7 +305,8 @@ class Sale:
             for message in batch:
                 if message.id not in failed:
                     self._ended[message.id] = self.scheduler.now
-            self.scheduler.after(0, self._poll)
+            rest = self._load.window if len(self._visible) < self._load.batch else 0
+            self.scheduler.after(rest, self._poll)
 
     def _call(self, request: Request, go_on: Callable[[object], None]) -> None:
         """Have a call take effect, and its answer come when its time is over."""
@@ -307,6 +325,10 @@ class Sale:
         if request.service == "events":
             entries = request.arguments["Entries"]
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in entries]}
+        if request.operation == "SendMessageBatch":
+            for entry in request.arguments["Entries"]:
+                self._send_anew(entry)
+            return {"Successful": [], "Failed": []}
         if request.service == "sqs":
             for entry in request.arguments["Entries"]:
                 message = self._messages[entry["ReceiptHandle"]]
@@ -340,19 +362,18 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     table = Table("orders", "SKUs", "shelves", "consumers", "batch", "held", "all ended after")
-    for name in ("slowest", "parked", "sold", "sold out", "transactions", "conflicts"):
+    for name in ("slowest", "parked", "sold", "sold out", "sent anew", "transactions", "conflicts"):
         table.add_column(name)
     failed = False
-    for load in LOADS:
-        if arguments.held:
-            load = replace(load, held_seconds=arguments.held / 1000)  # noqa: PLW2901
-        outcome = play(load)
-        failed |= outcome.parked > 0 or outcome.reserved > load.stock
-        at = f"{load.rate:g} a second" if load.rate else "at once"
-        row = [f"{load.orders:,} {at}", load.skus, load.shelves, load.consumers, load.batch]
-        row += [f"{load.held_seconds * 1000:g} ms", f"{outcome.seconds:.1f} s"]
+    for each in LOADS:
+        played = replace(each, held_seconds=arguments.held / 1000) if arguments.held else each
+        outcome = play(played)
+        failed |= outcome.parked > 0 or outcome.reserved > played.stock
+        at = f"{played.rate:g} a second" if played.rate else "at once"
+        row = [f"{played.orders:,} {at}", played.skus, played.shelves, played.consumers]
+        row += [played.batch, f"{played.held_seconds * 1000:g} ms", f"{outcome.seconds:.1f} s"]
         row += [f"{outcome.slowest:.1f} s", outcome.parked, outcome.reserved, outcome.rejected]
-        row += [outcome.transactions, outcome.conflicts]
+        row += [outcome.sent_anew, outcome.transactions, outcome.conflicts]
         table.add_row(*map(str, row))
     Console(width=150).print(table)
     return int(failed)

@@ -33,6 +33,8 @@ MESSAGES_AT_ONCE: Final = 100
 """How many messages of an invocation are read, recorded and published before the next ones: as many
 keys as ``BatchGetItem`` takes. Lambda may hand over 10,000."""
 MAX_RETRY_DELAY_SECONDS: Final = 900
+_SPREAD_SECONDS: Final = 5
+"""Over so many seconds come the messages again that are sent anew."""
 _ENTRIES_A_CALL: Final = 10
 """As many as ``ChangeMessageVisibilityBatch`` takes."""
 MAX_CONFLICTS: Final = 3
@@ -331,7 +333,7 @@ class Retry:
                         {
                             "Id": str(number),
                             "MessageBody": message.record["body"],
-                            "DelaySeconds": self._seconds(message.id, 1),
+                            "DelaySeconds": 1 + crc32(message.id.encode()) % _SPREAD_SECONDS,
                             "MessageAttributes": _attributes(message.record),
                         }
                         for number, message in enumerate(some)
