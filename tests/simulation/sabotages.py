@@ -159,12 +159,6 @@ SABOTAGES: Final = (
         '        if why == "never":\n',
     ),
     Sabotage(
-        "inventory: drop what other transactions hold",
-        _SQS,
-        "        for message in retry.send_anew(self._held):\n",
-        "        for message in ():\n",
-    ),
-    Sabotage(
         "inventory: mark as released, and keep the stock",
         _RESERVATIONS,
         "str(put_back - taken)",
