@@ -86,6 +86,9 @@ outage: setup ## the card processor fails for an hour, in virtual time: what bec
 flash-sale: setup ## everybody wants one SKU at once, in virtual time: what becomes of the orders, with one shelf and with 20
 	@PYTHONPATH=tests $(BIN)/python -m simulation.flash_sale
 
+hot-sku: setup ## one SKU that everybody wants, on the local cloud: 2,000 orders (or ORDERS=N) beside as many for 500 SKUs, then a sale with moving shelves
+	@$(BIN)/python -m bench.hot_sku $(if $(ORDERS),--orders $(ORDERS))
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)

@@ -34,7 +34,7 @@ from simulation.world import World
 
 _REDRIVES: Final = 4
 _HELD_SECONDS: Final = (0.012, 0.03, 0.3, 3.0)
-"""How long a transaction holds its items, by turns: longer than on AWS, too, so that others meet it,
+"""How long a transaction holds its items, by turns: longer than on AWS, too, so that others meet it
 and give up for the time being."""
 _REPLAYED: Final = 16
 """One in so many seeds has its events replayed when all is over."""
