@@ -7,6 +7,9 @@ CHECKOV := .venv-checkov
 CONTRACT := .venv-contract
 DOCS := .venv-docs
 BENCH_STAMP := .venv/.bench-ready
+# In the order of their folders, so that the files that wait much come first and many short ones last. Otherwise pytest-xdist begins with
+# the files that have the most tests, and at the end waits for the slowest.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,10 +28,10 @@ run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check 
 	@$(BIN)/orderctl run
 
 test: setup lint security ## run every check, and every test but the longest
-	$(BIN)/pytest -n auto --dist loadfile -m "not long"
+	$(BIN)/pytest $(PARALLEL) -m "not long"
 
 test-long: setup ## run the tests that take their time, and that `make test` leaves out
-	$(BIN)/pytest -n auto --dist loadfile -m long
+	$(BIN)/pytest $(PARALLEL) -m long
 
 test-aws: setup ## run the end-to-end tests against a deployed stack (not production): STACK=staging-order-pipeline
 	@test -n "$(STACK)" || { echo "Name the stack: make test-aws STACK=staging-order-pipeline"; exit 2; }
@@ -89,11 +92,17 @@ flash-sale: setup ## everybody wants one SKU at once, in virtual time: what beco
 hot-sku: setup ## one SKU that everybody wants, on the local cloud: 2,000 orders (or ORDERS=N) beside as many for 500 SKUs, then a sale with moving shelves
 	@$(BIN)/python -m bench.hot_sku $(if $(ORDERS),--orders $(ORDERS))
 
+burst: setup ## a burst of 100,000 orders, in virtual time, at 1, 10 and 100 executions a consumer; takes half a minute
+	@$(BIN)/python -m bench.burst
+
 $(BENCH_STAMP): $(STAMP) requirements/bench.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_STAMP)
 
-schemas: setup ## write docs/schemas from src/orders/events.py; fails if a field was removed or narrowed
+screenshots: setup ## make the pictures of the console in docs/images from a real run; needs Debian's chromium
+	@PYTHONPATH=tests:. $(BIN)/python -m support.screenshots
+
+schemas: setup ## write docs/schemas and docs/json.md; fails if a field of an event was removed or narrowed
 	@$(BIN)/orderctl schemas
 
 # Two checks do not fit: no schema can say that no SKU stands twice, and an order that was cancelled is still there.
@@ -117,4 +126,4 @@ lock: ## update requirements/*.txt from requirements/*.in (needs uv)
 clean: ## remove build output and caches (not the environments)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage explore
+.PHONY: help test-long notice setup run test test-aws lint security format simulate soak cut bench schemas contract docs lock clean model mutate outage burst explore screenshots

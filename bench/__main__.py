@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from bench import cold, costs, emulator, local, page, plot, processes, report, warm
+from bench import cold, costs, emulator, hot, local, page, plot, processes, report, scale, warm
 from bench.processes import ROOT
 from bench.setting import BY_NAME, ON_THE_WAY, Function, prepare
 from bench.targets import targets
@@ -24,7 +24,7 @@ from orderctl.pipeline.capacity.counted import save_counted
 from orderctl.terminal import console
 
 _RESULTS: Final = ROOT / "bench" / "results"
-_PARTS: Final = ("cold", "warm", "local")
+_PARTS: Final = ("cold", "warm", "local", "hot")
 
 app = App(name="python -m bench", default_parameter=Parameter(negative=()))
 
@@ -66,7 +66,9 @@ def run(
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
     if directory == _RESULTS:
         page.renew(results)
-        save_counted(results["measured"]["at"], ON_THE_WAY, results["warm"])
+        scale.renew()
+        if "warm" in parts:
+            save_counted(circumstances["at"], ON_THE_WAY, results["warm"])
         console.out().print(f"The tables of {paths.display_path(page.PAGE)} are those of this run.")
 
 
@@ -121,6 +123,11 @@ def _measure(
                 1 if quick else 3,
                 port,
                 lambda n, of: step.progress(n, of, "rates, then bursts"),
+            )
+    if "hot" in parts:
+        with console.step("Selling one SKU, and many", "Sold one SKU, and many") as step:
+            results["hot"] = hot.measure(
+                60 if quick else 400, port, lambda n, of: step.progress(n, of, "rushes")
             )
     return results
 

@@ -35,8 +35,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         _checked_out(arguments.commit) as tree,
-        LocalCloud() as here,
-        LocalCloud(server=("/usr/bin/env", f"PYTHONPATH={tree / 'src'}", *_SERVER)) as there,
+        LocalCloud(transaction_ms=0) as here,
+        LocalCloud(
+            transaction_ms=0, server=("/usr/bin/env", f"PYTHONPATH={tree / 'src'}", *_SERVER)
+        ) as there,
     ):
         clouds = {"here": here, "there": there}
         for cloud in clouds.values():

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -113,7 +114,8 @@ class _Senders:
         return sent
 
 
-def _only(port: int | None) -> list[int] | None:
+def free_ports(port: int | None) -> list[int] | None:
+    """A port alone, or any free one."""
     return None if port is None else [port]
 
 
@@ -134,7 +136,10 @@ def measure(
     Returns:
         The rates and what became of them, the bursts, and the emulator's ceiling.
     """
-    with LocalCloud(ports=_only(port)) as cloud, LocalCloud(ports=_only(port and port + 1)) as bare:
+    with (
+        LocalCloud(ports=free_ports(port)) as cloud,
+        LocalCloud(ports=free_ports(port and port + 1)) as bare,
+    ):
         for one in (cloud, bare):
             prepare(one)
         _take_functions_out(bare)
@@ -214,14 +219,22 @@ def _send(cloud: LocalCloud, count: int, rate: float) -> dict[str, Any]:
 
 def _consumer_invocations(cloud: LocalCloud) -> int:
     """How often the functions behind queues have been invoked so far."""
-    logs = cloud.session().client("logs").get_paginator("filter_log_events")
-    return sum(
-        event["message"].startswith("START ")
+    metrics, now = cloud.session().client("cloudwatch"), datetime.now(UTC)
+    points = [
+        point
         for function in ON_THE_WAY
         if function.in_batches
-        for page in logs.paginate(logGroupName=f"/aws/lambda/{function.name}")
-        for event in page["events"]
-    )
+        for point in metrics.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[{"Name": "FunctionName", "Value": function.name}],
+            StartTime=now - timedelta(days=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+    ]
+    return int(sum(point["Sum"] for point in points))
 
 
 def _at_ceiling(bare: LocalCloud, seconds: float, fill: float) -> dict[str, Any]:

@@ -17,15 +17,16 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, cast
 
 from cyclopts import App
 
 from bench.setting import BY_NAME, OURS, environment
+from bench.timeline import BEGINNING, Timeline
 from orderctl.deploying import Template
 from orderctl.terminal import console
 from orders.card_books import Booked
@@ -52,7 +53,6 @@ from orders.payments.ledger import Ledger  # noqa: E402
 from orders.payments.provider import Charged, ProcessorFailedError  # noqa: E402
 from orders.payments.tries import Tries  # noqa: E402
 
-_BEGINNING: Final = datetime(2026, 8, 18, 9, 30, tzinfo=UTC)
 _QUEUE: Final = "payments"
 _DLQ: Final = "payments-dlq"
 _RECEIVES: Final = 3
@@ -62,39 +62,6 @@ _SECONDS_OF_THE_BUS: Final = 0.5
 _IDLE_SECONDS: Final = 0.25
 _NAMES: Final = re.compile(r"'(\w+)': \?")
 _MOST_HOURS: Final = 12
-
-
-class Timeline:
-    """The virtual time, and what is to happen in it."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
-        self._added = 0
-
-    def now(self) -> datetime:
-        """The time as a date."""
-        return _BEGINNING + timedelta(seconds=self.seconds)
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Have something happen in that many seconds."""
-        self._added += 1
-        heapq.heappush(self._agenda, (self.seconds + seconds, self._added, action))
-
-    def every(self, seconds: float, action: Callable[[], None]) -> None:
-        """Have something happen again and again."""
-
-        def again() -> None:
-            action()
-            self.after(seconds, again)
-
-        self.after(seconds, again)
-
-    def run_until(self, is_over: Callable[[], bool]) -> None:
-        """Let it all happen, up to a moment when that holds."""
-        while not is_over():
-            self.seconds, _, action = heapq.heappop(self._agenda)
-            action()
 
 
 @dataclass(slots=True)
@@ -111,7 +78,7 @@ class Message:
 
     def received(self) -> dict[str, Any]:
         """As ``ReceiveMessage`` gives it."""
-        sent_at = int((_BEGINNING.timestamp() + self.sent_at) * 1000)
+        sent_at = int((BEGINNING.timestamp() + self.sent_at) * 1000)
         return {
             "MessageId": self.id,
             "ReceiptHandle": self.id,

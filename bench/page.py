@@ -12,7 +12,12 @@ from bench.setting import BILLED, FLOOR, ON_THE_WAY, OURS, SDK, TEXTBOOK, VERSIO
 
 PAGE: Final = ROOT / "docs" / "costs.md"
 _FULL: Final = "10"
-_PARTS: Final = {"cold": "cold starts", "warm": "calls, CPU, dollars", "local": "the local cloud"}
+_PARTS: Final = {
+    "cold": "cold starts",
+    "warm": "calls, CPU, dollars",
+    "local": "the local cloud",
+    "hot": "rushes for one SKU",
+}
 
 Row = Sequence[str]
 

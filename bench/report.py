@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
+from bench.hot import rows
 from bench.setting import BILLED, FLOOR, OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 from bench.targets import Target
 from orderctl.terminal import console
@@ -19,6 +20,7 @@ def show(results: Mapping[str, Any], targets: list[Target]) -> None:
         ("warm", _warm),
         ("costs", _costs),
         ("local", _local),
+        ("hot", _hot),
     ):
         if part in results:
             tables(results[part])
@@ -208,6 +210,12 @@ def _local(local: Mapping[str, Any]) -> None:
             for run in local["ceiling"]
         ],
     )
+
+
+def _hot(rushes: Sequence[Mapping[str, Any]]) -> None:
+    _title("Rushes for one SKU and for many, inventory alone")
+    first, *others = rows(rushes)
+    console.table(first, others)
 
 
 def _targets(targets: list[Target]) -> None:

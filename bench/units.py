@@ -85,7 +85,8 @@ class Units:
                 continue
             units = max(math.ceil(max(size(was), size(now)) / _WRITE_UNIT), 1)
             self.writes[table] += units * (2 if operation == "TransactWriteItems" else 1)
-            self.writes[f"{table} (index)"] += _index_writes(table, was, now)
+            for index in INDEXED.get(table, ()):
+                self.writes[f"{table} (index {index[0]})"] += _entry_writes(index, was, now)
 
 
 def size(item: dict[str, Any] | None) -> int:
@@ -106,10 +107,6 @@ def _value_size(value: dict[str, Any]) -> int:
             return 3 + len(content) + size(content)
         case _:
             return 1
-
-
-def _index_writes(table: str, was: dict[str, Any] | None, now: dict[str, Any] | None) -> int:
-    return sum(_entry_writes(index, was, now) for index in INDEXED.get(table, ()))
 
 
 def _entry_writes(

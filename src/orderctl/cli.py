@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from orderctl.commands import load  # noqa: PLC0415
     from orderctl.errors import OrderctlError, UsageError  # noqa: PLC0415
-    from orderctl.terminal import console  # noqa: PLC0415
+    from orderctl.terminal import console, usage  # noqa: PLC0415
 
     before_others = itertools.takewhile(lambda each: each != "--", arguments)
     console.begin(as_json="--json" in before_others)
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         console.flush()
     except CycloptsError as error:
         status = 2
-        console.usage_error(str(error), error.command_chain or ())
+        console.usage_error(usage.explain(error), error.command_chain or ())
     except OrderctlError as error:
         status = 2 if isinstance(error, UsageError) else 1
         console.error(str(error), status)

@@ -137,7 +137,8 @@ class TestStuckOrdersAndTheWayBack:
         (order_id,) = pipeline.ids(1)
         with payment_held(pipeline, order_id):
             eventually(lambda: pipeline.dead_letters.depths()["payments-dlq"] == 1)
-        found = json.loads(orderctl("orders", "--stuck", "--minutes", "0", "--json").stdout)
+        # However young it is: nothing that is parked is called not stuck.
+        found = map(json.loads, orderctl("orders", "--stuck", "--json").stdout.splitlines())
         (row,) = [row for row in found if row["order_id"] == order_id]
         assert row.pop("age_seconds") >= 0
         assert row.pop("placed_at")
@@ -154,7 +155,6 @@ class TestStuckOrdersAndTheWayBack:
             *("order", "age", "status", "payment", "inventory", "missing", "parked", "in")
         ]
         assert any(order_id in line and line.endswith("payments-dlq") for line in table)
-        assert orderctl("orders", "--stuck").stdout == "No order is stuck.\n"
 
         eventually(lambda: pipeline.alarms.states()["payments-dlq"] == "ALARM")
         listed = orderctl("dlq", "list").stdout.splitlines()

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +19,14 @@ from botocore.exceptions import WaiterError
 
 from orderctl import deploying, paths
 from orderctl.contexts import Context, Contexts
-from orderctl.deploying import package
+from orderctl.deploying import StackError, Template, package
 from orderctl.deploying.package import Target
+from orderctl.deploying.template import parse
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import StateDirectory
 from orderctl.pipeline.pipeline import Pipeline
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
-from support.pipeline import eventually
+from support.pipeline import PipelineUnderTest, eventually
 
 # As a stack on AWS is named, where every call goes to the local cloud.
 AT_AWS = ("--context", "aws")
@@ -82,6 +85,9 @@ def test_what_would_change_is_shown_before_anything_does(orderctl: Orderctl) -> 
     assert re.search(r"ChargeFailureRate +0\.1 +0\.5", shown.stdout)
     assert re.search(r"change +PaymentsFunction +AWS::Lambda::Function +Environment", shown.stdout)
     assert "Nothing was changed" in shown.stdout
+    traced = orderctl("deploy", "--local", "--plan", "--param", "TracingRate=0.5", "--json")
+    changes = json.loads(traced.stdout)["changes"]
+    assert [c["logical_id"] for c in changes if c["action"] == "add"] == ["ApiSamplingRule"]
     again = json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)
     assert (again["changed"], again["changes"]) == (False, [])
 
@@ -97,12 +103,19 @@ def test_what_would_change_is_shown_before_anything_does(orderctl: Orderctl) -> 
     ],
 )
 def test_what_is_not_confirmed_or_not_right_changes_nothing(
-    orderctl: Orderctl, arguments: list[str], answer: str | None, told: str
+    cloud: LocalCloud, orderctl: Orderctl, arguments: list[str], answer: str | None, told: str
 ) -> None:
+    before = stack(cloud)
     refused = orderctl("deploy", "--local", *arguments, answer=answer)
     assert refused.returncode == 1
     assert told in refused.stderr
-    assert json.loads(orderctl("deploy", "--local", "--plan", "--json").stdout)["changes"] == []
+    assert stack(cloud) == before
+
+
+def stack(cloud: LocalCloud) -> dict[str, Any]:
+    """The stack of the pipeline, with its parameters and the time of its last change."""
+    client = cloud.session().client("cloudformation")
+    return dict(client.describe_stacks(StackName=cloud.state.stack_name)["Stacks"][0])
 
 
 def boundary(cloud: LocalCloud, prefix: str) -> str:
@@ -178,6 +191,11 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     gone = orderctl("orders", *AT_AWS, "--stack", name)
     assert f"no stack {name}" in gone.stderr
 
+    # As if the tables were from before this index.
+    dynamodb = cloud.session().client("dynamodb")
+    dynamodb.update_table(
+        TableName="second-orders", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "ended"}}]
+    )
     unnamed = orderctl("deploy", "--local", *closed, *shared, "--yes")
     assert unnamed.returncode == 1
     assert "add --adopt" in unnamed.stderr
@@ -185,6 +203,9 @@ def test_a_second_stack_lives_beside_the_first_and_the_way_to_aws_is_the_same(
     back = orderctl("deploy", "--local", *closed, *shared, "--yes", "--adopt")
     assert back.returncode == 0, back.stderr
     assert "Imported the tables" in back.stdout
+    table = dynamodb.describe_table(TableName="second-orders")["Table"]
+    indexes = {index["IndexName"] for index in table["GlobalSecondaryIndexes"]}
+    assert indexes == {"unfinished", "ended"}
     assert "signed" in orderctl("order", *AT_AWS, "--stack", name, "signed").stdout
     ended = orderctl("destroy", *AT_AWS, "--stack", name, "--delete-tables", "--yes")
     assert ended.returncode == 0, ended.stderr
@@ -220,6 +241,59 @@ def failed_stack(
 def status(cloud: LocalCloud, name: str) -> str:
     stacks = cloud.session().client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return stacks[0]["StackStatus"]
+
+
+def test_a_deployment_that_fails_halfway_is_rolled_back_and_orders_flow(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    """Half-way: the functions have their new code and environment when a permission fails."""
+    functions = cloud.session().client("lambda")
+
+    def deployed() -> tuple[str, dict[str, str]]:
+        found = functions.get_function_configuration(FunctionName="payments-processor")
+        return found["CodeSha256"], found["Environment"]["Variables"]
+
+    before = deployed()
+    pipeline = PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
+    pipeline.set_stock({"mug": 10})
+    new = tmp_path / "orders"
+    shutil.copytree(paths.FUNCTIONS, new)
+    (new / "payments" / "handler.py").write_text("raise SystemExit('broken')")
+    with pytest.raises(StackError, match="Function not found: nobody") as failed:
+        cloud.deploy(
+            package.build(Target.this_machine(), functions=new),
+            template=with_permission_for_nobody(),
+            parameters={"ChargeDeclineRate": "1"},
+        )
+    assert "PermissionForNobody" in str(failed.value)
+    assert status(cloud, cloud.state.stack_name) == "UPDATE_ROLLBACK_COMPLETE"
+    changes = (
+        cloud.session()
+        .client("cloudformation")
+        .describe_stack_events(StackName=cloud.state.stack_name)["StackEvents"]
+    )
+    updates = [c["ResourceStatus"] for c in changes if c["LogicalResourceId"] == "PaymentsFunction"]
+    assert updates.count("UPDATE_COMPLETE") == 2, "it was updated, and put back"
+    assert deployed() == before
+    (order,) = pipeline.ids(1)
+    pipeline.publish({"order_id": order, "amount": 5, "items": [{"sku": "mug", "quantity": 1}]})
+    eventually(lambda: pipeline.statuses([order]) == {order: "confirmed"})
+
+
+def with_permission_for_nobody() -> Template:
+    """The template with a permission that AWS refuses, once the payments function is updated."""
+    template = Template.load()
+    body: dict[str, Any] = json.loads(json.dumps(parse(template.body)))
+    body["Resources"]["PermissionForNobody"] = {
+        "Type": "AWS::Lambda::Permission",
+        "DependsOn": "PaymentsEventSource",
+        "Properties": {
+            "FunctionName": "nobody",
+            "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com",
+        },
+    }
+    return replace(template, body=json.dumps(body))
 
 
 def test_a_stack_that_was_rolled_back_is_cleared_away_once_that_is_confirmed(

@@ -56,7 +56,11 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "trace": [[ORDER], [ORDER, "--json"], [HOSTILE], [ORDER, "--since", "0001-01-01T00:00+14:00"]],
     "logs": [[], ["payments"], ["--json"], [HOSTILE]],
     "pause": [[HOSTILE]],
+    "capacity": [["--param", f"{HOSTILE}=1"], ["--region", HOSTILE]],
+    "console": [[HOSTILE]],  # without it a server would run
     "resume": [[HOSTILE]],
+    "incident": [[HOSTILE]],
+    "demo": [["--seconds", HOSTILE]],
     "replay": [["--from", HOSTILE], ["--from", "-2m", "--yes", "--rule", HOSTILE]],
     "tune": [[HOSTILE]],
     "dlq list": [[], ["--json"]],

@@ -1,6 +1,7 @@
 """A local cloud that goes on where the last one was stopped."""
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from orderctl.deploying.package import Target
 from orderctl.errors import OrderctlError
 from orderctl.localcloud import kept
 from orderctl.localcloud.lifecycle import LocalCloud, kept_port
+from orderctl.localcloud.processes import any_free_port
 from orderctl.localcloud.state import StateDirectory
 from support.pipeline import PipelineUnderTest, eventually
 
-OF = kept.Kept(kept.this_version(), 4566, "AKIA", "secret")
+OF = kept.Kept(kept.this_version(), any_free_port(), "AKIA", "secret")
 
 
 @pytest.fixture
@@ -37,8 +39,16 @@ def test_without_a_kept_state_any_port_will_do(tmp_path: Path) -> None:
 
 
 def test_a_kept_state_has_its_port(directory: StateDirectory) -> None:
-    with pytest.raises(OrderctlError, match=r"is of port 4566, .* Leave --port out\. .* delete "):
-        kept_port(directory, 4711)
+    with pytest.raises(OrderctlError, match=r"is of port [0-9]+, .* Leave --port out\. .* delete "):
+        kept_port(directory, 1)
+
+
+def test_a_kept_port_that_is_taken_is_named(directory: StateDirectory) -> None:
+    with (
+        socket.create_server(("127.0.0.1", OF.port)),
+        pytest.raises(OrderctlError, match=rf"Port {OF.port}, which .* is taken .* delete "),
+    ):
+        kept_port(directory, None)
 
 
 def test_a_state_of_another_version_is_refused(directory: StateDirectory) -> None:

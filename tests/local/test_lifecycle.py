@@ -125,26 +125,22 @@ def test_up_runs_until_ctrl_c_and_leaves_nothing(orderctl: Orderctl) -> None:
     assert is_gone(state)
 
 
-def test_second_up_says_where_the_first_is_and_how_to_stop_it(orderctl: Orderctl) -> None:
-    code, _ = orderctl.run("up", "--detach", "--port", orderctl.port)
-    assert code == 0
-    first = orderctl.state()
-    code, output = orderctl.run("up")
-    assert code == 1
-    assert output.startswith(
-        f"error: A local cloud is running already, at http://127.0.0.1:{orderctl.port}. `"
-    )
-    assert "orderctl down` stops it." in output
-    assert orderctl.state() == first
-
-
-def test_detached_cloud_stays_until_down(orderctl: Orderctl) -> None:
+def test_detached_cloud_stays_until_down_and_a_second_up_says_where_it_is(
+    orderctl: Orderctl,
+) -> None:
     code, output = orderctl.run("up", "--detach", "--port", orderctl.port)
     assert code == 0
     assert "orderctl down" in output
     state = orderctl.state()
     assert state
     assert not is_gone(state)
+    code, output = orderctl.run("up")
+    assert code == 1
+    assert output.startswith(
+        f"error: A local cloud is running already, at http://127.0.0.1:{orderctl.port}. `"
+    )
+    assert "orderctl down` stops it." in output
+    assert orderctl.state() == state
     assert orderctl.run("down") == (
         0,
         f"Stopped the local cloud at http://127.0.0.1:{orderctl.port}.\n",
@@ -171,8 +167,15 @@ def test_port_that_is_taken_is_named(orderctl: Orderctl) -> None:
     assert orderctl.state() is None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("options", [[], ["--detach"]])
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGTERM, []),
+        (signal.SIGHUP, []),
+        (signal.SIGHUP, ["--detach"]),
+    ],
+)
 def test_interrupted_start_leaves_nothing(
     orderctl: Orderctl, number: signal.Signals, options: list[str]
 ) -> None:
@@ -192,8 +195,10 @@ def test_killed_owner_takes_its_cloud_along(orderctl: Orderctl, moment: str) -> 
     state = wait_for(getattr(orderctl, moment), moment)
     up.kill()
     wait_for(lambda: is_gone(state), "the end of the server")
-    code, output = orderctl.run("up", "--detach", "--port", orderctl.port)
-    assert code == 0
+    following = orderctl.start("up", "--port", orderctl.port)
+    wait_for(lambda: (orderctl.state() or state) != state, "the next server")
+    following.send_signal(signal.SIGINT)
+    _, output = orderctl.end_of(following)
     assert (
         f"The local cloud of {state['started_at']} was not stopped; removed what it left." in output
     )

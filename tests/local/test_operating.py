@@ -116,6 +116,14 @@ class TestStock:
         assert levels == [{"sku": "operating-mug", "available": 3, "reserved": 0}]
 
 
+def test_the_shell_completes_what_there_is(pipeline: PipelineUnderTest, orderctl: Orderctl) -> None:
+    (order_id,) = pipeline.ids(1)
+    pipeline.api.place({"order_id": order_id, "amount": 1})
+    listed(orderctl("stock", "set", "operating-tea=1", "--json"))
+    eventually(lambda: order_id in orderctl("__complete", "cancel", "").stdout.split())
+    assert "operating-tea=" in orderctl("__complete", "stock", "add", "op").stdout.split()
+
+
 class TestParked:
     def test_a_message_is_explained_redriven_by_itself_and_purged(
         self, pipeline: PipelineUnderTest, orderctl: Orderctl

@@ -1,4 +1,4 @@
-"""`make model`: goes through every scope of the model, and prints what it comes to."""
+"""`make model`: goes through every scope of the model, and prints or records what it comes to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from model.spin import MISSING, THOROUGHLY, Report, Scope, verify
+from support.recorded import RELIABILITY, record
 
 SCOPES: Final = {
     "two faults": Scope(faults=2),
@@ -21,13 +23,12 @@ SCOPES: Final = {
 }
 
 
-def _rows() -> Iterator[tuple[str, Report]]:
+def _rows() -> Iterator[tuple[str, float, Report]]:
     for name, scope in SCOPES.items():
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
             report = verify(Path(folder), scope, options=THOROUGHLY)
-            seconds = time.monotonic() - began
-        yield f"{name}: {seconds:.0f} s", report
+            yield name, time.monotonic() - began, report
 
 
 def main() -> int:
@@ -36,14 +37,23 @@ def main() -> int:
         print(f"The model needs {MISSING}: apt-get install spin gcc")
         return 2
     failed = 0
-    for name, report in _rows():
+    for name, seconds, report in _rows():
+        result = report.error or "everything holds"
         print(
-            f"{name}, {report.states:,} states, {report.transitions:,} transitions, "
-            f"depth {report.depth}: {report.error or 'everything holds'}",
+            f"{name}: {seconds:.0f} s, {report.states:,} states, {report.transitions:,} "
+            f"transitions, depth {report.depth}: {result}",
             flush=True,
         )
+        if "--record" in sys.argv:
+            counts = (report.states, report.transitions, report.depth)
+            row = (*(f"{n:,}" for n in counts), f"{seconds:.0f}", result.splitlines()[0], _today())
+            record(RELIABILITY, "model: runs", list(SCOPES), {name: row})
         failed |= report.error is not None
     return int(failed)
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ TARGETS: Final = {
         "unit/aws/test_items.py",
         "unit/order_api",
     ),
-    "orders.audit.decisions": ("unit/audit/test_decisions.py",),
+    "orders.audit.decisions": ("unit/audit/test_decisions.py", "unit/audit/test_handler.py"),
     "orders.audit.history": ("unit/audit/test_history.py",),
     "orders.aws.sqs": ("unit/aws/test_sqs.py", "unit/tracker/test_handler.py", "unit/payments"),
     "orders.aws.dynamodb": ("unit/aws/test_dynamodb.py", "unit/aws/test_items.py"),
@@ -67,11 +67,13 @@ TARGETS: Final = {
     ),
     "orders.aws.patience": ("unit/aws/test_patience.py",),
     "orders.aws.bus": ("unit/aws/test_bus.py",),
-    "orders.aws.errors": ("unit/aws", "unit/payments/test_handler.py"),
-    "orders.aws.wire.signing": ("unit/aws/wire/test_requests.py",),
+    "orders.aws.errors": ("unit/aws/test_errors.py", "unit/aws/wire/test_client.py"),
+    "orders.aws.wire.signing": ("unit/aws/wire/test_requests.py", "unit/aws/wire/test_client.py"),
     "orders.aws.wire.protocols": (
+        "unit/aws/wire/test_protocols.py",
         "unit/aws/wire/test_requests.py",
         "unit/aws/wire/test_answers.py",
+        "unit/aws/wire/test_client.py",
     ),
     "orders.aws.wire.client": (
         "unit/aws/wire/test_client.py",
@@ -82,7 +84,10 @@ TARGETS: Final = {
         "unit/aws/wire/test_connection.py",
         "unit/aws/wire/test_client.py",
     ),
-    "orders.aws.wire.endpoints": ("unit/aws/wire/test_requests.py", "unit/aws/test_clients.py"),
+    "orders.aws.wire.endpoints": (
+        "unit/aws/wire/test_endpoints.py",
+        "unit/aws/wire/test_requests.py",
+    ),
 }
 """By module the tests near it, in the order in which they are run; paths below ``tests``."""
 

@@ -29,7 +29,7 @@ _TEST_SECONDS: Final = 60
 _SIMULATION_SECONDS: Final = 300
 _NOTICED: Final = 1
 _QUIET: Final = (
-    *("-qq", "-x", "--tb=no"),
+    *("-qq", "-x", "--tb=no", "-m", "not long"),
     # What these do takes longer than most tests.
     *(f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "threadexception")),
 )

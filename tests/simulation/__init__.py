@@ -17,5 +17,6 @@ faults. One thing happens at a time, so a seed replays byte for byte.
 
 - `choices` makes them in turn; `agenda` stands for the clock; `exploration` is one schedule
 - `explorer` is the search; `state` says when two runs go on alike; `places`, which steps commute
+- `snapshots` copies a run, of which some parts are `sealed`; so the search need not begin anew
 - `remembered` and `memory`: what handlers do, and what they keep from one invocation to the next
 """

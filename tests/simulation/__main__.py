@@ -49,6 +49,9 @@ def main() -> int:
     parser.add_argument(
         "--sabotages", action="store_true", help="list the ways to break the handlers"
     )
+    parser.add_argument(
+        "--json", action="store_true", help="with --seed: print the schedule as JSON"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     arguments = parser.parse_args()
     if arguments.sabotages:
@@ -56,7 +59,7 @@ def main() -> int:
         return 0
     sabotages = [each for each in SABOTAGES if each.name == arguments.sabotage]
     if arguments.seed is not None:
-        return _replay(arguments.seed, sabotages)
+        return _replay(arguments.seed, sabotages, as_json=arguments.json)
     if sabotages:
         return _break(sabotages[0], arguments.seeds)
     if arguments.notice:
@@ -76,8 +79,11 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _replay(seed: int, sabotages: Sequence[Sabotage]) -> int:
+def _replay(seed: int, sabotages: Sequence[Sabotage], *, as_json: bool) -> int:
     result = runner.replay(seed, *sabotages)
+    if as_json:
+        json.dump({"violation": result.violation, "lines": result.lines}, sys.stdout)
+        return int(result.violation is not None)
     sys.stdout.write(result.story + "\n")
     if result.violation:
         sys.stdout.write(f"\nSeed {seed} breaks a rule. {result.violation}\n")

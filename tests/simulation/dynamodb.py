@@ -117,8 +117,8 @@ class DynamoDB:
         self._watcher = watcher
         self._now: dict[str, dict[str, Item]] = {table: {} for table in tables}
         self._before: dict[str, dict[str, Item | None]] = {table: {} for table in tables}
-        self.has_looked_back = False
-        """Whether anybody has read what may be old."""
+        self.looked_back: set[str] = set()
+        """The tables of which somebody has read what may be old."""
         self._create()
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
@@ -216,9 +216,9 @@ class DynamoDB:
         """All items."""
         return json.dumps(self._now, sort_keys=True)
 
-    def past(self) -> str:
-        """All items as they were before their last change."""
-        return json.dumps(self._before, sort_keys=True)
+    def past(self, tables: Iterable[str]) -> str:
+        """The items of some tables as they were before their last change."""
+        return json.dumps({table: self._before[table] for table in tables}, sort_keys=True)
 
     def items(self, table: str) -> dict[str, Item]:
         """What is in a table, by key."""
@@ -262,7 +262,7 @@ class DynamoDB:
         """What an eventually consistent read may give instead: items as they were before."""
         if read.get("ConsistentRead"):
             return items
-        self.has_looked_back = True
+        self.looked_back.add(table)
         aged: list[Item | None] = []
         for item in items:
             key = item[self._keys[table]]["S"]
@@ -275,8 +275,8 @@ class DynamoDB:
 
         It may not have yet what is new in it, and still have what has left it.
         """
-        self.has_looked_back = True
         table = query["TableName"]
+        self.looked_back.add(table)
         key, shard = self._keys[table], query["ExpressionAttributeValues"][":shard"]
         items = []
         for item in answer["Items"]:

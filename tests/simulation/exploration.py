@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, permutations
+from itertools import permutations
 from math import inf
 from typing import Any, Final
 
@@ -52,7 +52,15 @@ _IN_COMMON: Final = (Choices, Dice, Places, Plan, Rooms, Scope, Topology, Functi
 
 
 class UnforeseenError(Exception):
-    """The scope was not to have this: steps were taken to commute, or states for equal, wrongly."""
+    """An event that the scope was not to have: steps were taken to commute that may not."""
+
+
+class OldReadError(Exception):
+    """States were taken for equal that differ in what a read may give that is not consistent."""
+
+    def __init__(self, tables: Collection[str]) -> None:
+        super().__init__(tables)
+        self.tables = frozenset(tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +102,20 @@ class Ground:
     ids: Ids
     places: Places | None
     """Which steps commute; None to take none for that."""
-    past: bool
-    """Whether states differ in how items were before, though nobody is expected to read that."""
+    past: frozenset[str]
+    """The tables of which it matters how items were before, as somebody may still read that."""
     shared: frozenset[type] | None
     """The types of what all schedules have in common; None if no run can be copied."""
 
     @classmethod
     def of(
-        cls, scope: Scope, topology: Topology, rooms: Rooms, *, commuting: bool, past: bool = False
+        cls,
+        scope: Scope,
+        topology: Topology,
+        rooms: Rooms,
+        *,
+        commuting: bool,
+        past: frozenset[str] = frozenset(),
     ) -> Ground:
         """Take a scope and the pipeline."""
         places = _places(scope, topology) if commuting else None
@@ -194,11 +208,6 @@ class Exploration(Simulation):
     def _describe(self) -> bytes:
         return self.snapshot().digest(self._ground.ids)
 
-    @property
-    def _keeps_past(self) -> bool:
-        """Whether states differ in how items were before: only who reads what is old could tell."""
-        return self._ground.past or self._scope.caretaker > 0
-
     def _copied(self) -> Copy | None:
         return Copy.of(self, self._ground.shared) if self._ground.shared else None
 
@@ -208,7 +217,7 @@ class Exploration(Simulation):
             self.world,
             self.plan,
             parts=(self._watch, self._processor, self._topic, self._asynchronous),
-            tables=self._tables.text() + (self._tables.past() if self._keeps_past else ""),
+            tables=self._tables.text() + self._tables.past(sorted(self._ground.past)),
             queues=self._queues,
             running=self._lambdas.running,
             settled_at=self._watch.settled_at,
@@ -218,6 +227,7 @@ class Exploration(Simulation):
                 self._caretaker_left,
                 self.agenda.standing,
                 self._ground.memory.kept(),
+                [(request, fault.name) for request, fault in self._faults.lasting],
             ),
         )
 
@@ -225,14 +235,11 @@ class Exploration(Simulation):
 
     def _next_step(self) -> Step | None:
         """Choose; None if nothing can happen any more."""
-        steps: list[Step] = []
-        if not self._choices.is_repeating:
-            steps = list(self._steps())
-            if not steps:
-                return None
-        self._choices.enter(self._describe)
-        number = self._choices.choose_step(partial(self._worth_taking, steps), self._copied)
-        return steps[number] if steps else next(islice(self._steps(), number, None))
+        steps = list(self._steps())
+        if not steps:
+            return None
+        worth_taking = partial(self._worth_taking, steps)
+        return steps[self._choices.choose_step(worth_taking, self._describe, self._copied)]
 
     def _just_begun(self) -> list[Step]:
         """The first call of what has just begun: that it began earlier makes no difference."""
@@ -400,8 +407,8 @@ class Exploration(Simulation):
         self.agenda.happen(step.happen)
         self._let_go()
         assert not self._tables.items("circuits"), "the state leaves the circuit breaker out"
-        if self._tables.has_looked_back and not self._keeps_past:
-            raise UnforeseenError("a read that may be old")
+        if not self._tables.looked_back <= self._ground.past:
+            raise OldReadError(self._tables.looked_back)
         self._check_remembering()
         if len(published) > before:
             self._check_published(step, before)

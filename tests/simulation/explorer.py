@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from simulation.choices import Branch, Choices, LoopError, Seen, SeenError
-from simulation.exploration import Exploration, Ground, UnforeseenError
+from simulation.exploration import Exploration, Ground, OldReadError, UnforeseenError
 from simulation.rooms import Rooms
 from simulation.rules import ENDS
 from simulation.scopes import Scope
@@ -61,8 +61,8 @@ class Search:
     detours: int | None = None
     commuting: bool = True
     """Whether steps that commute are taken in one order only."""
-    past: bool = False
-    """Whether states differ in how items were before, in any case."""
+    past: frozenset[str] = frozenset()
+    """The tables whose items may be read as they were before; the search finds out which."""
     remembering: bool = True
     """Whether states are entered once only."""
     copying: bool = True
@@ -77,6 +77,15 @@ class Search:
         Args:
             on_progress: is told now and then; False ends the search.
         """
+        while True:
+            try:
+                return self._run(on_progress)
+            except OldReadError as read:
+                self.past |= read.tables
+                self.seen.clear()
+                self.ends.clear()
+
+    def _run(self, on_progress: Callable[[Report], bool]) -> Report:
         ground = Ground.of(
             self.scope, self.topology, self.rooms, commuting=self.commuting, past=self.past
         )
@@ -89,7 +98,7 @@ class Search:
             if not self.remembering:
                 self.seen.clear()
             choices = Choices(branches, self.scope.faults, self.detours, self.seen)
-            run = self._run(ground, choices)
+            run = self._begin(ground, choices)
             before = run.world.witness.invocations
             violation, schedules = self._outcome(run)
             report.runs += 1
@@ -104,7 +113,7 @@ class Search:
                 if not on_progress(report):
                     return report
 
-    def _run(self, ground: Ground, choices: Choices) -> Exploration:
+    def _begin(self, ground: Ground, choices: Choices) -> Exploration:
         """A run, from the last state on at which it goes another way than the one before."""
         if copy := choices.skip():
             return Exploration.goes_on(copy, choices)
@@ -188,8 +197,7 @@ def _search(
     try:
         return Search(less_expected, topology, rooms, detours).run(on_progress)
     except UnforeseenError:
-        unforeseen = Search(scope, topology, rooms, detours, commuting=False, past=True)
-        return unforeseen.run(on_progress)
+        return Search(scope, topology, rooms, detours, commuting=False).run(on_progress)
 
 
 def _shorten(scope: Scope, topology: Topology, rooms: Rooms, report: Report) -> Report:

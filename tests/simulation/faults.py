@@ -59,7 +59,7 @@ class Faults:
         self._random = world.random
         self._scheduler = world.scheduler
         self._targets = targets
-        self._lasting: list[tuple[Request, Fault]] = []
+        self.lasting: list[tuple[Request, Fault]] = []
         """Faults that strike the same request once more."""
 
     def answer(
@@ -98,14 +98,14 @@ class Faults:
 
     def _fault(self, request: Request) -> Fault | None:
         """The fault that strikes a request, if any."""
-        for lasting in self._lasting:
+        for lasting in self.lasting:
             if lasting[0] == request:
-                self._lasting.remove(lasting)
+                self.lasting.remove(lasting)
                 return lasting[1]
         for fault in FAULTS:
             if fault.applies(request) and self._weather.strikes(fault.name):
                 if self._random.random() < fault.lasts:
-                    self._lasting.append((request, fault))
+                    self.lasting.append((request, fault))
                 return fault
         return None
 

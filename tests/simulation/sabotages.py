@@ -293,7 +293,7 @@ SABOTAGES: Final = (
         "tracker: announce before writing",
         _TRACKER,
         "        refusals = self.orders.write(new, context)\n",
-        "        self.bus.publish([told for _, _, _, told in changes if told], context)\n"
+        "        self.bus.publish([told for _, _, _, told, _ in changes if told], context)\n"
         "        refusals = self.orders.write(new, context)\n",
     ),
     Sabotage(

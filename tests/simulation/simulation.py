@@ -24,7 +24,7 @@ from simulation.rules import BOOKS, BY_ITSELF, ENDS
 from simulation.schedule import Schedule
 from simulation.scheduler import BEGINNING, NeverQuietError, Scheduler
 from simulation.shelves import Shelver, stand
-from simulation.story import Story, Violation
+from simulation.story import Line, Story, Violation
 from simulation.template import Topology
 from simulation.topic import Topic
 from simulation.weather import DELIVERY, HELD_BY_OTHERS, Weather, denials, outages, ramp_ups
@@ -51,12 +51,17 @@ class Result:
     """What did not hold."""
     short_story: str
     """The schedule of the orders that the violation is about."""
-    story: str
+    lines: tuple[Line, ...]
     """The whole schedule."""
     orders: int
     invocations: int
     struck: Counter[str]
     """How often each kind of fault struck."""
+
+    @property
+    def story(self) -> str:
+        """The whole schedule, to be read."""
+        return "\n".join(map(str, self.lines))
 
 
 def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
@@ -73,7 +78,7 @@ def run(seed: int, topology: Topology, rooms: Rooms) -> Result:
         seed=seed,
         violation=str(violation) if violation else None,
         short_story=world.story.about(violation.orders) if violation else "",
-        story=world.story.text(),
+        lines=world.story.lines(),
         orders=len(simulation.plan.orders),
         invocations=world.witness.invocations,
         struck=world.weather.struck,
@@ -151,9 +156,8 @@ class Simulation:
         self._bus = bus(world, self._deliver, self._watch.published)
         self._messages = 0
         self._queues = Queues(world)
-        self._lambdas = Lambdas(
-            world, rooms, Faults(world, _targets(topology)), self._perform, coroutine
-        )
+        self._faults = Faults(world, _targets(topology))
+        self._lambdas = Lambdas(world, rooms, self._faults, self._perform, coroutine)
         self._asynchronous = AsynchronousInvocations(world, self._lambdas, self._queues)
         for function in topology.functions.values():
             if function.queue:

@@ -21,14 +21,14 @@ from simulation.agenda import ANSWER, name_of
 from simulation.invariants import is_cancel
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import Message, Queues
-from simulation.scheduler import Action
+from simulation.scheduler import Action, Scheduler
 from simulation.template import Topology
 from simulation.witness import Witness
 from simulation.workload import Plan
 from simulation.world import World
 
 _MOST_KNOWN_TEXTS: Final = 10_000
-_SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues)
+_SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues, Scheduler)
 
 
 class Ids:
@@ -100,8 +100,7 @@ class Snapshot:
         yield f"others {shown(self.others)} {shown(self.memories)}"
         yield f"tables {self.tables}"
         for part in self.parts:
-            kept = {name: value for name, value in vars(part).items() if _differs(value)}
-            yield f"{type(part).__name__} {shown(kept)}"
+            yield _object(part)
         yield from self._witnessed(self.world.witness)
         for queue in self.queues:
             for message in queue.messages:
@@ -188,7 +187,15 @@ def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
             return f"{type(value).__name__} {value} {shown(vars(value))}"
         case _ if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
             return str(value.__qualname__)
+    if type(value).__repr__ is object.__repr__:
+        return _object(value)
     return repr(value)
+
+
+def _object(value: object) -> str:
+    """What an object keeps, but for what is the same in all states, or is in them already."""
+    kept = {name: of for name, of in vars(value).items() if _differs(of)}
+    return f"{type(value).__name__} {shown(kept)}"
 
 
 def told(answer: object) -> str:

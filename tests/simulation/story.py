@@ -35,8 +35,12 @@ class Story:
         """Write a fact down."""
         self._lines.append(Line(self._scheduler.now, who, what))
 
-    def text(self) -> str:
+    def lines(self) -> tuple[Line, ...]:
         """The whole schedule."""
+        return tuple(self._lines)
+
+    def text(self) -> str:
+        """The whole schedule, to be read."""
         return "\n".join(map(str, self._lines))
 
     def about(self, orders: Collection[str]) -> str:

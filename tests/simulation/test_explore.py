@@ -128,7 +128,7 @@ class Wanderer(Choices):
     def choose(self, ways: int) -> int:
         return self._random.randrange(ways)
 
-    def choose_step(self, find: Callable[[], Sequence[int]], copy: object = None) -> int:
+    def choose_step(self, find: Callable[[], Sequence[int]], describe: object, copy: object) -> int:
         return self._random.choice(find())
 
     def enter(self, describe: object) -> None:
@@ -144,8 +144,9 @@ class Wanderer(Choices):
     ids=["last", "died"],
 )
 def test_the_search_has_every_end_that_a_random_schedule_has(scope: Scope) -> None:
-    ends = search(scope)[0].ends
-    ground = Ground.of(scope, topology(), runner.rooms(), commuting=False)
+    searched, _ = search(scope)
+    ends = searched.ends
+    ground = Ground.of(scope, topology(), runner.rooms(), commuting=False, past=searched.past)
     found = set()
     for seed in range(60):
         run = Exploration(ground, Wanderer(seed, scope.faults))

@@ -204,13 +204,13 @@ def test_large_batches_need_a_window(template: dict[str, Any]) -> None:
     ]
 
 
-def test_the_tables_of_orders_and_the_index_are_warmed_and_limited_together(
+def test_the_tables_of_orders_and_their_indexes_are_warmed_and_limited_together(
     resources: Resources,
 ) -> None:
     tables = properties(resources, "AWS::DynamoDB::Table")
-    (index,) = tables["OrdersTable"]["GlobalSecondaryIndexes"]
+    indexes = tables["OrdersTable"]["GlobalSecondaryIndexes"]
     grown = [tables[f"{name}Table"] for name in ("Orders", "Payments", "Reservations", "Stock")]
-    for settings in (*grown, index):
+    for settings in (*grown, *indexes):
         warm, most = settings["WarmThroughput"], settings["OnDemandThroughput"]
         assert warm["Fn::If"] == [
             "AreTablesWarmed",

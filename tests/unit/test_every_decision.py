@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from msgspec import UNSET
 
 from orders.caretaker import decisions as caretaker
 from orders.events import (
@@ -132,13 +133,17 @@ def test_several_events_at_once_are_as_one_after_the_other(length: int) -> None:
             after = follow(order, event)
             published.append(announcement(order, after, event))
             order = after
-        together, announced = follow_all(NEW, events)
+        together, announced, answered = follow_all(NEW, events)
         assert together == order
         if announced is None:
             assert not any(p and p.detail_type == f"order.{order.status}" for p in published)
         else:
             assert announced.detail_type == f"order.{order.status}"
             assert announced in published
+            again = announcement(order, follow(order, events[answered]), events[answered])
+            # An echo comes only of what was published.
+            is_echo = getattr(events[answered].detail, "version", UNSET) is not UNSET
+            assert is_echo or again == announced, "it is told again if it was not published"
 
 
 def test_from_every_order_there_is_a_way_to_an_end() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orders.order import Order, Repeats, Step
+from orders.order import STATUS_AFTER, Order, Repeats, Step
 
 AT = "2026-08-18T09:30:00.123Z"
 
@@ -45,6 +45,14 @@ def test_it_is_finished_when_money_and_stock_are_where_they_belong(
 ) -> None:
     stands = order(status=status, payment=payment, inventory=inventory)
     assert stands.is_finished is finished
+
+
+def test_each_status_has_the_event_that_leads_to_it() -> None:
+    assert STATUS_AFTER == {
+        "order.placed": "placed",
+        "order.confirmed": "confirmed",
+        "order.cancelled": "cancelled",
+    }
 
 
 def test_nothing_was_published_again_at_first() -> None:

@@ -10,6 +10,7 @@ import lab
 
 from orders.aws.errors import AwsError
 from orders.aws.order_table import OrderTable
+from orders.clock import utc_now
 from orders.order_api.handler import OrderApi
 from support.aws import TappedBus
 
@@ -59,7 +60,7 @@ class Naive:
                     "EventBusName": "order-events",
                     "Source": "com.myapp.orders",
                     "DetailType": "order.placed",
-                    "Detail": json.dumps(order),
+                    "Detail": json.dumps({**order, "at": utc_now()}),
                 }
             ]
         )

@@ -13,6 +13,7 @@ from orderctl.commands import ORDERS, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline, tokens
 from orderctl.terminal import console
+from orderctl.terminal.completing import OrderId
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.results import Document
@@ -44,7 +45,7 @@ _JSON = Document(Cancellation)
 @app.command(group=ORDERS, help_epilogue="Example: orderctl cancel order-1")
 @_JSON.of_command
 def cancel(
-    order_id: str,
+    order_id: OrderId,
     /,
     *,
     wait: Annotated[bool, Parameter(negative="--no-wait")] = True,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 
 from orderctl.commands import OPERATING, app
@@ -28,6 +29,7 @@ from orderctl.pipeline.capacity.demand import SHELVES, first_to_give
 from orderctl.pipeline.capacity.fixed import memory_sizes, watching_month
 from orderctl.terminal import console
 from orderctl.terminal.options import Json, Params, parse_parameters
+from orderctl.terminal.results import Document
 
 _WHAT_IS_KEPT = {
     "parameters": "with these parameters and quotas",
@@ -47,10 +49,86 @@ _COUNTED = (
 )
 
 
+class LoadOfPart(msgspec.Struct, kw_only=True):
+    """What one part must do at this rate, and what it may.
+
+    Attributes:
+        name: The part.
+        demand: What it must do.
+        limit: What it may do.
+        unit: Of what.
+        kind: Whether a parameter, a quota that can be raised, or a fixed one limits it.
+        limited_by: The parameter, or the quota as AWS names it.
+        how: How the demand was worked out.
+        page: Where the limit is documented; null for a parameter.
+        needs: The value of the parameter with which it would do; null where none would.
+        share: The demand as a share of the limit.
+    """
+
+    name: str
+    demand: float
+    limit: float
+    unit: str
+    kind: str
+    limited_by: str
+    how: str
+    page: str | None
+    needs: int | None
+    share: float
+
+
+class Highest(msgspec.Struct, kw_only=True):
+    """The highest rate at which no part gives.
+
+    Attributes:
+        rate: In orders a second.
+        gives: The part that gives first above it.
+        limited_by: What limits that part.
+    """
+
+    rate: float
+    gives: str
+    limited_by: str
+
+
+class Capacity(msgspec.Struct, kw_only=True):
+    """What a rate of orders asks of each part.
+
+    Attributes:
+        rate: In orders a second.
+        region: The region whose quotas and prices were taken.
+        quotas_as_of: When the quotas were read.
+        quotas_of_account: Whether they are those of the account, not AWS's defaults.
+        batches: How many messages a batch has, by function.
+        order: What an order takes of each function, as counted: calls, units and the like.
+        parts: Each part, in the order in which an order meets them.
+        first: The part that gives first.
+        dollars_a_million: What a million orders cost, by service.
+        dollars_a_month: What a month at this rate costs.
+        highest: The highest rates, by what is kept as it is; with --find.
+    """
+
+    rate: float
+    region: str
+    quotas_as_of: str
+    quotas_of_account: bool
+    batches: dict[str, float]
+    order: dict[str, dict[str, float]]
+    parts: list[LoadOfPart]
+    first: str
+    dollars_a_million: dict[str, float]
+    dollars_a_month: float
+    highest: dict[str, Highest] | msgspec.UnsetType
+
+
+_JSON = Document(Capacity)
+
+
 @app.command(
     group=OPERATING,
     help_epilogue="Example: orderctl capacity --rate 1000 --region eu-central-1",
 )
+@_JSON.of_command
 def capacity(
     *,
     rate: Annotated[
@@ -105,7 +183,7 @@ def capacity(
     demand = Demand(bill, quotas, load)
     highest = highest_rates(lambda r: parts(bill, quotas, replace(load, rate=r))) if find else {}
     if as_json:
-        console.json_document(_document(demand, highest))
+        _JSON.show(_document(demand, highest))
         return
     _show_parts(demand)
     _show_order(demand)
@@ -128,25 +206,25 @@ def _bill(template: Template) -> Bill:
     return Bill(counted.functions, counted.warm, table, memory_sizes(resources), watching)
 
 
-def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> dict[str, Any]:
+def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> Capacity:
     found = list(demand.parts())
-    return {
-        "rate": demand.load.rate,
-        "region": demand.quotas.region,
-        "quotas_as_of": demand.quotas.as_of,
-        "quotas_of_account": demand.quotas.of_account,
-        "batches": demand.fills(),
-        "order": demand.of_an_order(),
-        "parts": [{**asdict(part), "share": part.share} for part in found],
-        "first": first_to_give(found).name,
-        "dollars_a_million": demand.dollars_a_million(),
-        "dollars_a_month": demand.dollars_a_month(),
-        **({"highest": {n: _at_most(*most) for n, most in highest.items()}} if highest else {}),
-    }
+    return Capacity(
+        rate=demand.load.rate,
+        region=demand.quotas.region,
+        quotas_as_of=demand.quotas.as_of,
+        quotas_of_account=demand.quotas.of_account,
+        batches=demand.fills(),
+        order=demand.of_an_order(),
+        parts=[msgspec.convert(part, LoadOfPart, from_attributes=True) for part in found],
+        first=first_to_give(found).name,
+        dollars_a_million=demand.dollars_a_million(),
+        dollars_a_month=demand.dollars_a_month(),
+        highest={name: _at_most(*most) for name, most in highest.items()} or msgspec.UNSET,
+    )
 
 
-def _at_most(rate: float, part: Part) -> dict[str, Any]:
-    return {"rate": rate, "gives": part.name, "limited_by": part.limited_by}
+def _at_most(rate: float, part: Part) -> Highest:
+    return Highest(rate=rate, gives=part.name, limited_by=part.limited_by)
 
 
 def _show_parts(demand: Demand) -> None:

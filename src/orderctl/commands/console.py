@@ -7,7 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
+from orderctl import paths
 from orderctl.commands import START, app
+from orderctl.localcloud.state import StateDirectory
 from orderctl.pipeline import Pipeline
 from orderctl.terminal import console as terminal
 from orderctl.terminal.connection import connect
@@ -26,6 +28,8 @@ def console(
 ) -> None:
     """Show the pipeline live in the browser, until Ctrl-C.
 
+    The local cloud has a console of its own, whose address this prints.
+
     Only this machine can reach the page, and only with the address that is printed: it has a
     secret. The page acts with your credentials. However many people look, it asks the pipeline for
     a few things a second, and for nothing while nobody looks.
@@ -38,11 +42,19 @@ def console(
         target: Which stack.
     """
     from orderctl.console import app as application  # noqa: PLC0415 — slow to load
-    from orderctl.console import server  # noqa: PLC0415
+    from orderctl.console import listening, server  # noqa: PLC0415
     from orderctl.console.collector import ON_AWS, ON_LOCAL_CLOUD  # noqa: PLC0415
-    from orderctl.console.guard import Key  # noqa: PLC0415
+    from orderctl.console.key import Key  # noqa: PLC0415
 
-    with connect(target) as pipeline:
+    local = target.choose().local
+    if local and port is None and allow_changes is None and (there := _beside()):
+        terminal.out().print(f"The console: {there}")
+        terminal.out().print("It runs beside the local cloud, and ends with it.")
+        if open_:
+            webbrowser.open(there)
+        return
+    may_change = local if allow_changes is None else allow_changes
+    with connect(target, changes=may_change and not local) as pipeline:
         region = pipeline.session.region_name
         stack = pipeline.stack.name
 
@@ -50,18 +62,18 @@ def console(
         with connect(target) as opened:
             return opened
 
-    local = target.choose().local
     key = Key()
-    with server.listen(port) as listener:
+    with listening.listen(port) as listener:
         number = listener.getsockname()[1]
         options = application.Options(
             stack=stack,
             where="the local cloud" if local else f"AWS {region}",
             pace=ON_LOCAL_CLOUD if local else ON_AWS,
-            may_change=local if allow_changes is None else allow_changes,
+            may_change=may_change,
             port=number,
             key=key,
             report=terminal.report_defect,
+            practises=local,
         )
         address = key.address(number)
 
@@ -72,3 +84,9 @@ def console(
                 webbrowser.open(address)
 
         server.serve(listener, application.build(open_pipeline, options), ready)
+
+
+def _beside() -> str:
+    """The address of the console that runs beside the local cloud; empty without one."""
+    state = StateDirectory(paths.state_directory()).read()
+    return state.console if state and state.is_running() else ""

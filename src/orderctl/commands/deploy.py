@@ -1,4 +1,4 @@
-"""`orderctl deploy`: deploys this checkout to a stack, on AWS or in the local cloud."""
+"""`orderctl deploy`: deploys the pipeline to a stack, on AWS or in the local cloud."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def deploy(
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
-    """Deploy this checkout to AWS, or with --local to the running local cloud.
+    """Deploy the pipeline to AWS, or with --local to the running local cloud.
 
     Shows what would change, then asks. Parameters that are not given keep the stack's values.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 from rich.text import Text
 
@@ -15,9 +16,11 @@ from orderctl.pipeline import causes, reading, tokens
 from orderctl.pipeline.endings import has_ended
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
+from orderctl.terminal.completing import OrderId
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, check_order_id
 from orderctl.terminal.order_texts import amount, items
+from orderctl.terminal.results import Document
 from orderctl.waiting import wait_until
 
 _NOTHING = "-"
@@ -31,12 +34,71 @@ _NAMED = frozenset(
 )
 
 
+class Line(msgspec.Struct, kw_only=True):
+    """An item of an order.
+
+    Attributes:
+        sku: The SKU.
+        quantity: How many.
+    """
+
+    sku: str
+    quantity: int
+
+
+class StepOfOrder(msgspec.Struct, kw_only=True):
+    """Something that happened to an order.
+
+    Attributes:
+        at: When.
+        type: The event that told it.
+        reason: Why, where the event says so.
+    """
+
+    at: str
+    type: str
+    reason: str | msgspec.UnsetType
+
+
+class OrderOfApi(msgspec.Struct, kw_only=True):
+    """An order as the API returns it; a stack of a newer version may add fields.
+
+    With --watch it is one object a line, again whenever it changes.
+
+    Attributes:
+        order_id: Its id.
+        status: How it stands: placed, confirmed or cancelled.
+        reason: Why it was cancelled.
+        payment: How its payment stands.
+        inventory: How its reservation stands.
+        amount: Its amount.
+        currency: Its currency.
+        items: What was ordered.
+        customer_id: Whose it is.
+        placed_at: When it was placed.
+        history: What happened to it.
+    """
+
+    order_id: str
+    status: str
+    reason: str | msgspec.UnsetType
+    payment: str | msgspec.UnsetType
+    inventory: str | msgspec.UnsetType
+    amount: float
+    currency: str
+    items: list[Line] | msgspec.UnsetType
+    customer_id: str | msgspec.UnsetType
+    placed_at: str
+    history: list[StepOfOrder]
+
+
 @app.command(
     group=ORDERS,
     help_epilogue="Examples:\n\norderctl order order-1\n\norderctl order order-1 --watch",
 )
+@Document(OrderOfApi).of_command
 def order(
-    order_id: str,
+    order_id: OrderId,
     /,
     *,
     watch: Annotated[bool, Parameter(alias="-w")] = False,

@@ -16,6 +16,7 @@ from orderctl.pipeline.names import did_you_mean
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.pipeline.stock import StockError
 from orderctl.terminal import console
+from orderctl.terminal.completing import Quantities, Skus
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orderctl.terminal.results import Lines
@@ -80,7 +81,7 @@ _LEVELS, _CHANGED, _SHELVES = Lines(Level), Lines(Changed), Lines(ShelfLevel)
 @stock.command(name="list", help_epilogue="Example: orderctl stock list mug tea")
 @_LEVELS.of_command
 def list_stock(
-    skus: tuple[str, ...] = (),
+    skus: Skus = (),
     /,
     *,
     reserved: bool = False,
@@ -132,7 +133,7 @@ def _cell(value: str | int | None) -> str:
 @stock.command(name="set", help_epilogue="Example: orderctl stock set mug=100 tea=50")
 @_CHANGED.of_command
 def put(
-    pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
+    pairs: Quantities,
     /,
     *,
     was: Annotated[int | None, Parameter(metavar="N")] = None,
@@ -174,7 +175,7 @@ def put(
 @stock.command(help_epilogue="Example: orderctl stock add mug=24 tea=-3")
 @_CHANGED.of_command
 def add(
-    pairs: Annotated[tuple[str, ...], Parameter(name="SKU=N", negative=(), required=True)],
+    pairs: Quantities,
     /,
     *,
     as_json: Json = False,

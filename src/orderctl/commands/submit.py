@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter, validators
 from rich.progress import (
     BarColumn,
@@ -34,6 +35,7 @@ from orderctl.pipeline.sender import Latencies, Result, Sender, Sent, latencies
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
+from orderctl.terminal.results import Document
 from orders.order_api.validation import InvalidOrderError
 
 # Without a rate: enough to keep a pipeline busy without being a load test.
@@ -48,6 +50,77 @@ _RANDOM_AMOUNT_BELOW = 1000
 _MILLISECONDS = 1000
 
 
+class Answered(msgspec.Struct, kw_only=True):
+    """How long the calls with one answer took, in milliseconds.
+
+    Attributes:
+        calls: How many there were.
+        p50: Half of them took this long at most.
+        p95: 95 % of them took this long at most.
+        p99: 99 % of them took this long at most.
+        max: The slowest took this long.
+    """
+
+    calls: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class Sending(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An order that was sent.
+
+    Attributes:
+        order_id: Its id.
+        status: The API's last answer; null when there was none.
+        tries: How often it was sent.
+        where: Its place in the file.
+        why: Why it was not accepted.
+    """
+
+    order_id: str
+    status: int | None
+    tries: int
+    where: str | msgspec.UnsetType = msgspec.UNSET
+    why: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Submitted(msgspec.Struct, kw_only=True):
+    """What became of orders that were sent.
+
+    Attributes:
+        taken: How many were accepted.
+        not_taken: How many were answered, but not accepted.
+        without_answer: How many had no answer yet when it was interrupted.
+        not_sent: How many were not sent any more.
+        seconds: How long it took.
+        rate: The rate that was asked for, in orders a second; null without one.
+        achieved_rate: The rate that was achieved; null when there is none to tell.
+        rate_was_kept: Whether it is the one that was asked for.
+        latency_ms: How long the calls took, by answer.
+        ends: How many orders ended, by how, with --wait; null without it.
+        not_ended: How many had not ended, with --wait; null without it.
+        orders: Each order that was sent.
+    """
+
+    taken: int
+    not_taken: int
+    without_answer: int
+    not_sent: int
+    seconds: float
+    rate: float | None
+    achieved_rate: float | None
+    rate_was_kept: bool
+    latency_ms: dict[str, Answered]
+    ends: dict[str, int] | None
+    not_ended: int | None
+    orders: list[Sending]
+
+
+_JSON = Document(Submitted)
+
+
 @app.command(
     group=ORDERS,
     help_epilogue="Examples:\n\n"
@@ -55,6 +128,7 @@ _MILLISECONDS = 1000
     "orderctl submit orders.jsonl\n\n"
     "orderctl submit --count 1000 --rate 50",
 )
+@_JSON.of_command
 def submit(
     file: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
@@ -84,8 +158,9 @@ def submit(
     shows what was done so far.
 
     Args:
-        file: A file of orders: one JSON object per line, or one JSON array; - is standard input.
-            If one order is invalid, none is sent.
+        file: A file of orders: one JSON object per line, one JSON array, or CSV with the columns
+            order_id, amount, currency, customer_id, items (mug=2, tea=1); - is standard input. If
+            one order is invalid, none is sent.
         amount: The order's amount, such as 12.50.
         currency: An ISO 4217 code. [default: USD]
         item: A SKU and its quantity, as SKU or SKU=N; repeatable.
@@ -160,7 +235,7 @@ def _submit_one(fields: Mapping[str, Any], sending: _Sending) -> None:
     done = _send([order], 1, sending)
     (sent,) = done.result.sent
     if sending.as_json:
-        console.json_document(_facts(done))
+        _JSON.show(_facts(done))
     if sent.reply is None:
         raise OrderctlError(
             f"It is unknown whether {order.order_id} was accepted: {sent.why}.\n"
@@ -234,7 +309,9 @@ def _read_text(path: str) -> str:
     try:
         if path == "-":
             if sys.stdin.isatty():
-                console.note("Reading orders from the terminal: one JSON object a line, then ^D.")
+                console.note(
+                    "Reading orders from the terminal, as JSON lines or CSV; end them with ^D."
+                )
             return sys.stdin.buffer.read().decode("utf-8-sig")
         return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -325,7 +402,7 @@ def _describe(sent: Sent) -> str:
 
 def _show(done: _Done, as_json: bool) -> None:
     if as_json:
-        console.json_document(_facts(done))
+        _JSON.show(_facts(done))
         return
     result, count = done.result, done.count
     complete = result.taken == count
@@ -360,11 +437,15 @@ def _show_ends(endings: Endings) -> None:
         took = Latencies.of(seconds)
         console.out().print(
             Text(
-                f"From placed to the end: p50 {took.p50:.1f} s, p95 {took.p95:.1f} s, "
-                f"max {took.max:.1f} s",
+                f"From placed to the end: p50 {_length(took.p50)}, p95 {_length(took.p95)}, "
+                f"max {_length(took.max)}",
                 style="dim",
             )
         )
+
+
+def _length(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * _MILLISECONDS:.0f} ms"
 
 
 def describe_rate(result: Result) -> str:
@@ -388,38 +469,38 @@ def _row(answer: str, each: Latencies) -> Sequence[str]:
     return (answer, str(each.count), *(f"{seconds * _MILLISECONDS:.0f} ms" for seconds in times))
 
 
-def _facts(done: _Done) -> dict[str, Any]:
+def _facts(done: _Done) -> Submitted:
     """The result for a script."""
     result, count, endings = done.result, done.count, done.endings
-    return {
-        "taken": result.taken,
-        "not_taken": len(result.sent) - result.taken,
-        "without_answer": result.open,
-        "not_sent": count - len(result.sent) - result.open,
-        "seconds": round(result.seconds, 3),
-        "rate": result.rate,
-        "achieved_rate": result.achieved_rate and round(result.achieved_rate, 2),
-        "rate_was_kept": result.rate_was_kept,
-        "latency_ms": {
-            answer: {
-                "calls": each.count,
-                **{
-                    name: round(getattr(each, name) * _MILLISECONDS, 1)
-                    for name in ("p50", "p95", "p99", "max")
-                },
-            }
+    return Submitted(
+        taken=result.taken,
+        not_taken=len(result.sent) - result.taken,
+        without_answer=result.open,
+        not_sent=count - len(result.sent) - result.open,
+        seconds=round(result.seconds, 3),
+        rate=result.rate,
+        achieved_rate=result.achieved_rate and round(result.achieved_rate, 2),
+        rate_was_kept=result.rate_was_kept,
+        latency_ms={
+            answer: Answered(
+                calls=each.count,
+                p50=round(each.p50 * _MILLISECONDS, 1),
+                p95=round(each.p95 * _MILLISECONDS, 1),
+                p99=round(each.p99 * _MILLISECONDS, 1),
+                max=round(each.max * _MILLISECONDS, 1),
+            )
             for answer, each in latencies(result.sent).items()
         },
-        "ends": None if endings is None else dict(endings.counts()),
-        "not_ended": None if endings is None else len(endings.open),
-        "orders": [
-            {
-                "order_id": sent.order.order_id,
-                "status": sent.reply.status if sent.reply else None,
-                "tries": len(sent.tries),
-                **({"where": sent.order.where} if sent.order.where else {}),
-                **({"why": sent.why} if sent.why else {}),
-            }
+        ends=None if endings is None else dict(endings.counts()),
+        not_ended=None if endings is None else len(endings.open),
+        orders=[
+            Sending(
+                order_id=sent.order.order_id,
+                status=sent.reply.status if sent.reply else None,
+                tries=len(sent.tries),
+                where=sent.order.where or msgspec.UNSET,
+                why=sent.why or msgspec.UNSET,
+            )
             for sent in sorted(result.sent, key=lambda sent: sent.began)
         ],
-    }
+    )

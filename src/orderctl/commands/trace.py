@@ -15,6 +15,7 @@ from orderctl.pipeline import reading
 from orderctl.pipeline.times import format_time
 from orderctl.pipeline.trace import Entry, Story, tell
 from orderctl.terminal import console
+from orderctl.terminal.completing import OrderId
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Since, Target, check_order_id, parse_moment
 from orderctl.terminal.order_texts import amount, items
@@ -102,7 +103,7 @@ _JSON = Document(Traced)
 @app.command(group=OPERATING, help_epilogue="Example: orderctl trace order-1")
 @_JSON.of_command
 def trace(
-    order_id: str, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
+    order_id: OrderId, /, *, since: Since = "1d", as_json: Json = False, target: Target = Target()
 ) -> None:
     """Show everything that happened to an order, by time, and where it is now.
 

@@ -16,7 +16,7 @@ from orderctl.localcloud import lifecycle
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.localcloud.state import LocalState, StateDirectory
 from orderctl.terminal import console
-from orderctl.terminal.deployments import launch
+from orderctl.terminal.deployments import launch, open_beside
 from orderctl.terminal.options import Json, Params, parse_parameters
 from orderctl.terminal.results import Document
 
@@ -30,6 +30,7 @@ class Started(msgspec.Struct, kw_only=True):
         log: The server's log file.
         detached: Whether it runs on in the background.
         outputs: The stack's outputs, by name.
+        console: The address of its console, which has a secret; null without one.
     """
 
     endpoint: str
@@ -37,6 +38,7 @@ class Started(msgspec.Struct, kw_only=True):
     log: str
     detached: bool
     outputs: dict[str, str]
+    console: str | None
 
 
 _JSON = Document(Started)
@@ -53,10 +55,11 @@ def up(
     ] = None,
     param: Params = (),
     detach: Annotated[bool, Parameter(alias="-d")] = False,
+    with_console: Annotated[bool, Parameter(name="--console", negative="--no-console")] = True,
     keep: bool = False,
     transaction_ms: Annotated[
         int, Parameter(metavar="MS", validator=validators.Number(gte=0, lte=1000))
-    ] = 0,
+    ] = lifecycle.TRANSACTION_MS,
     as_json: Json = False,
 ) -> None:
     """Start the local cloud with the pipeline in it, and run it until Ctrl-C.
@@ -65,10 +68,11 @@ def up(
         port: The port to listen on. [default: 4566, or the next free port]
         param: A parameter of the template, or @FILE with some in JSON; repeatable.
         detach: Leave it running and return when it is ready.
+        with_console: Also start its console, a page in the browser.
         keep: Go on with what the last `up --keep` has kept, and keep orders, stock, messages and
             keys when it stops.
         transaction_ms: How long a transaction of DynamoDB holds its items, in milliseconds. What
-            meets one gets a TransactionConflict, as on AWS, where a transaction takes some 10.
+            meets one gets a TransactionConflict, as on AWS.
         as_json: Print JSON instead, when it is ready.
     """
     given = parse_parameters(param)
@@ -94,6 +98,8 @@ def up(
             transaction_ms=transaction_ms,
         )
         launch(cloud, running, template, given)
+        if with_console:
+            open_beside(cloud, running)
         if port is None and cloud.state.port != lifecycle.DEFAULT_PORT:
             console.note(f"Port {lifecycle.DEFAULT_PORT} is taken; using {cloud.state.port}.")
         if as_json:
@@ -115,6 +121,7 @@ def _started(state: LocalState, detached: bool) -> Started:
         log=state.log,
         detached=detached,
         outputs=dict(state.outputs),
+        console=state.console or None,
     )
 
 
@@ -123,6 +130,7 @@ def _summarise(state: LocalState, detached: bool) -> None:
     console.out().print()
     console.summary(
         [
+            *([("Console", state.console)] if state.console else []),
             ("Endpoint", state.endpoint),
             ("API", state.outputs.get("ApiUrl", "the template has no ApiUrl")),
             ("Log", paths.display_path(Path(state.log))),

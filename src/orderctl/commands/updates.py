@@ -51,6 +51,7 @@ def updates(
     """
     printer = Printer(as_json)
     with connect(target, changes=not peek) as pipeline:
+        console.end_with_reader()  # an update that nobody has read is not deleted
         queue = pipeline.updates
         if peek:
             _peek(pipeline, printer)

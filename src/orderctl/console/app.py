@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 from orderctl.console import (
     changes,
     dead_letters_page,
+    film,
     flow_page,
     operate_page,
     order_page,
@@ -33,7 +34,8 @@ from orderctl.console import (
 from orderctl.console.changes import Change, Notes
 from orderctl.console.collector import Collector, Open, Pace, Pipelines, Snapshot
 from orderctl.console.follower import Follower
-from orderctl.console.guard import Guard, Key
+from orderctl.console.guard import Guard
+from orderctl.console.key import Key
 from orderctl.console.live import Frame, Hub
 from orderctl.console.page import Setting, answer, document, made, notice, to_html
 from orderctl.console.shared import Shared
@@ -53,6 +55,7 @@ CHANGES: Final[dict[str, Change]] = {
     "/operate/consumer": operate_page.switch_consumer,
     "/operate/stock": operate_page.change_stock,
     "/operate/replay": operate_page.start_replay,
+    "/operate/incident": operate_page.start_incident,
 }
 """What each form's address does."""
 
@@ -73,6 +76,8 @@ class Options:
     key: Key
     report: Callable[[BaseException], None]
     """Is told of a defect of the console itself."""
+    practises: bool = False
+    """Whether something may go wrong on purpose: in the local cloud."""
 
 
 def build(open_pipeline: Open, options: Options) -> ASGIApp:
@@ -92,6 +97,7 @@ class _Console:
             where=options.where,
             form_token=options.key.form_token,
             may_change=options.may_change,
+            practises=options.practises,
         )
         self._report = options.report
         self._pipelines = Pipelines(open_pipeline)
@@ -129,6 +135,8 @@ class _Console:
             self._page("/dead-letters", "Dead letters", self._dead_letters),
             self._page("/dead-letters/{queue}/{message}", "Dead letter", self._dead_letter),
             self._page("/operate", "Operate", self._operate),
+            self._page("/film", "Film", self._film),
+            Route("/film/story", self._story),
             *(self._change(path, change) for path, change in CHANGES.items()),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
@@ -198,6 +206,16 @@ class _Console:
     def _operate(self, _request: Request) -> Node:
         return operate_page.page(self._setting, operate_page.look(self._pipelines), self._snapshot)
 
+    def _film(self, request: Request) -> Node:
+        if not film.is_there():
+            return film.missing()
+        return film.page(film.Choice.of(request.query_params), film.sabotages())
+
+    def _story(self, request: Request) -> Response:
+        choice = film.Choice.of(request.query_params)
+        text = self._shared.get(f"story {choice}", lambda: json.dumps(film.story(choice)))
+        return Response(text, media_type="application/json")
+
     def _page(self, path: str, title: str, show: Show) -> Route:
         """A page that reads the pipeline, in a thread; those who ask at once share the answer."""
         menu = f"/{path.split('/')[1]}"
@@ -211,6 +229,9 @@ class _Console:
 
     def _change(self, path: str, change: Change) -> Route:
         async def endpoint(request: Request) -> Response:
+            may_not = self._setting.may_change and not self._setting.practises
+            if may_not and change is operate_page.start_incident:
+                raise HTTPException(HTTPStatus.FORBIDDEN, "Incidents are for the local cloud.")
             self._shared.forget()
             return await changes.carry_out(
                 request, self._setting, self._pipelines, self._notes, change

@@ -9,18 +9,17 @@ secret address gives. What a page may load is limited to what the console itself
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN = "token"  # noqa: S105 - the name of the parameter
+from orderctl.console.key import TOKEN, Key
+
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
 _HTTP = 80  # a browser leaves it out of the address
 _COOKIE_SECONDS = 30 * 24 * 3600
@@ -34,29 +33,11 @@ HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
+    # With no-referrer a browser would send its own forms with the origin "null".
+    "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
 """What every answer says about itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The secrets of one console."""
-
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """In the address that is printed."""
-    session: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    """In the cookie."""
-
-    @property
-    def form_token(self) -> str:
-        """What a form must send back; who only has the cookie does not know it."""
-        return hmac.new(self.session.encode(), b"form", "sha256").hexdigest()
-
-    def address(self, port: int) -> str:
-        """The address to open."""
-        return f"http://127.0.0.1:{port}/?{urlencode({TOKEN: self.token})}"
 
 
 class Guard:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -18,6 +21,7 @@ from orderctl.console.page import Setting
 from orderctl.console.texts import count
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading, times
+from orderctl.pipeline.incidents import INCIDENTS, Incidents
 from orderctl.pipeline.replay import Archive
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.times import format_time
@@ -26,6 +30,7 @@ from orders.events import Sku
 _BACK: Final = "/operate"
 _LARGEST: Final = 10**15
 _LISTED: Final = 200
+_LONGEST_INCIDENT: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ def page(setting: Setting, seen: Seen, snapshot: Snapshot) -> Node:
             _consumers(setting, snapshot),
             _stock(setting, seen.stock),
             _replay(setting, seen),
+            _incidents(setting),
         ],
     ]
 
@@ -164,10 +170,66 @@ def _replay(setting: Setting, seen: Seen) -> Element:
             "/operate/replay",
             _field("From", "from", required=True, value="2h"),
             _field("To", "to", required=True, value="10m"),
-            h.button(type="submit")["Start the replay"],
+            h.button(type="submit", name="how", value="estimate")["How many events?"],
+            h.button(type="submit", name="how", value="start")["Start the replay"],
             back=_BACK,
         ),
     )
+
+
+def _incidents(setting: Setting) -> Node:
+    """Something goes wrong on purpose; offered on the local cloud alone."""
+    if not setting.practises:
+        return None
+    return _panel(
+        "Incidents",
+        h.p(".muted")["Something goes wrong on purpose, and is put right by itself."],
+        form(
+            setting,
+            "/operate/incident",
+            h.label[
+                "Incident",
+                h.select(name="incident")[[h.option(value=name)[name] for name in INCIDENTS]],
+            ],
+            _field("Seconds", "seconds", type="number", min="1", max="600", value="60"),
+            h.button(type="submit")["Make it happen"],
+            back=_BACK,
+        ),
+        h.dl[[[h.dt[name], h.dd[kind.happens]] for name, kind in INCIDENTS.items()]],
+    )
+
+
+def start_incident(pipelines: Pipelines, sent: Form) -> str:
+    """Have an incident happen for a while, in a thread of its own; it is undone at its end.
+
+    Raises:
+        OrderctlError: there is no such incident, or it cannot be made.
+    """
+    name, seconds = sent.get("incident", ""), _whole(sent.get("seconds", ""), "Seconds")
+    if name not in INCIDENTS:
+        raise OrderctlError(f"There is no incident {name}.")
+    if not 1 <= seconds <= _LONGEST_INCIDENT:
+        raise OrderctlError(f"Seconds: it must be from 1 to {_LONGEST_INCIDENT}.")
+    begun: Future[None] = Future()
+    threading.Thread(target=_practise, args=(pipelines, name, seconds, begun), daemon=True).start()
+    begun.result()
+    expected = "; ".join(INCIDENTS[name].expect)
+    return f"{name} goes on for {seconds} s. {INCIDENTS[name].happens} Expect: {expected}."
+
+
+def _practise(pipelines: Pipelines, name: str, seconds: int, begun: Future[None]) -> None:
+    try:
+        with pipelines.borrow() as pipeline:
+            incidents = Incidents(pipeline)
+            incidents.undo_left()
+            with incidents.happening(name) as incident:
+                begun.set_result(None)
+                ends = time.monotonic() + seconds
+                while time.monotonic() < ends:
+                    incident.go_on()
+    except Exception as error:  # whoever asked is told; later there is nobody to tell
+        if not begun.done():
+            begun.set_exception(error)
 
 
 def place_order(pipelines: Pipelines, sent: Form) -> str:
@@ -266,7 +328,7 @@ def change_stock(pipelines: Pipelines, sent: Form) -> str:
 
 
 def start_replay(pipelines: Pipelines, sent: Form) -> str:
-    """Start a replay of archived events.
+    """Start a replay of archived events, or say how many it would deliver.
 
     Raises:
         OrderctlError: the times make no sense.
@@ -277,7 +339,12 @@ def start_replay(pipelines: Pipelines, sent: Form) -> str:
         raise OrderctlError("From must be before To.")
     with pipelines.borrow() as pipeline:
         archive: Archive = pipeline.archive
-        name = archive.replay(start, end, archive.rules(()))
+        rules = archive.rules(())
+        if sent.get("how") != "start":
+            by_rule = archive.estimate(start, end, rules, now).by_rule
+            told = ", ".join(f"{count(number)} to {rule}" for rule, number in by_rule.items())
+            return f"About so many events would be delivered: {told}. Nothing was started."
+        name = archive.replay(start, end, rules)
     return f"Started {name}: events from {format_time(start)} to {format_time(end)}."
 
 

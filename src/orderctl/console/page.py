@@ -17,6 +17,7 @@ PAGES = (
     ("/orders", "Orders"),
     ("/dead-letters", "Dead letters"),
     ("/operate", "Operate"),
+    ("/film", "Film"),
 )
 
 
@@ -29,6 +30,8 @@ class Setting:
     """Such as the local cloud, or a region of AWS."""
     form_token: str
     may_change: bool
+    practises: bool = False
+    """Whether something may go wrong on purpose: in the local cloud."""
 
 
 def to_html(content: Node) -> str:

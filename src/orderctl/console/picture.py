@@ -74,8 +74,8 @@ def draw(flow: Flow, health: Health | None, ringing: Mapping[str, Sequence[str]]
     return [[layout.picture(), layout.dots()] for layout in layouts]
 
 
-def paths(flow: Flow) -> dict[str, dict[str, list[str]]]:
-    """The ways that events go, by drawing and detail type, as paths of SVG."""
+def paths(flow: Flow) -> dict[str, dict[str, dict[str, str]]]:
+    """The ways that events go, by drawing, detail type and target, as paths of SVG."""
     cards = {step.name: _Card(step, None, (), None) for step in (*flow.steps, *flow.keepers)}
     return {
         layout.name: _by_detail_type(flow, layout)
@@ -83,8 +83,8 @@ def paths(flow: Flow) -> dict[str, dict[str, list[str]]]:
     }
 
 
-def _by_detail_type(flow: Flow, layout: _Layout) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _by_detail_type(flow: Flow, layout: _Layout) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
     publisher: dict[str, str] = {}
     for route in flow.routes:
         if route.publisher not in layout.boxes or route.target not in layout.boxes:
@@ -93,7 +93,7 @@ def _by_detail_type(flow: Flow, layout: _Layout) -> dict[str, list[str]]:
             # Others may publish it too, but only this one does so in the normal course.
             if publisher.setdefault(detail_type, route.publisher) == route.publisher:
                 path = layout.path(layout.boxes[route.publisher], layout.boxes[route.target])
-                found.setdefault(detail_type, []).append(path)
+                found.setdefault(detail_type, {})[route.target] = path
     return found
 
 
@@ -392,7 +392,7 @@ def _draw_rail(card: _Card | None, box: _Box) -> Node:
     return h.g(class_=["rail", card.tone if card else ""])[
         h.rect(x=box.x, y=box.y, width=box.width, height=box.height, rx="8"),
         h.title[card.said()] if card else None,
-        h.text(".name", x=box.x + _PADDING, y=middle)["event bus"],
+        h.text(".name", x=box.x + _PADDING, y=middle)[card.step.name if card else "event bus"],
         h.text(class_=["value", parked.tone], x=box.right - _PADDING, y=middle, text_anchor="end")[
             f"undeliverable {parked.value}"
         ]
@@ -403,7 +403,7 @@ def _draw_rail(card: _Card | None, box: _Box) -> Node:
 
 def _draw_card(card: _Card, box: _Box) -> Element:
     chip, tone = card.chip
-    return h.g(class_=["card", card.tone])[
+    return h.g(class_=["card", card.tone], data_step=card.step.name)[
         h.title[card.said()],
         h.rect(".box", x=box.x, y=box.y, width=box.width, height=box.height, rx="10"),
         h.text(".name", x=box.x + _PADDING, y=box.y + 26)[card.step.name],

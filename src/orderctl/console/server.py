@@ -9,44 +9,23 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from orderctl.errors import OrderctlError
-
-LOOPBACK: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 4580
-_PORTS_TO_TRY: Final = 100
-_BACKLOG: Final = 512
 _SECONDS_FOR_OPEN_REQUESTS: Final = 1
+_TICKS_A_SECOND: Final = 10  # of uvicorn's main loop
 
 
-def listen(port: int | None) -> socket.socket:
-    """Listen on a port, or on the default one or the next that is free.
-
-    Raises:
-        OrderctlError: the port is taken, or all are.
-    """
-    tried = [port] if port is not None else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TO_TRY)
-    for each in tried:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((LOOPBACK, each))
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-        else:
-            return listener
-    if port is not None:
-        raise OrderctlError(f"Port {port} is taken. Give another --port, or none.")
-    raise OrderctlError(f"All ports from {DEFAULT_PORT} on are taken. Give a free one with --port.")
-
-
-def serve(listener: socket.socket, app: ASGIApp, ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it.
+def serve(
+    listener: socket.socket,
+    app: ASGIApp,
+    ready: Callable[[], None] = lambda: None,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Serve until a signal ends it, or it is to go on no longer.
 
     Args:
-        listener: from `listen`.
+        listener: a socket from `listening.listen`.
         app: the application.
         ready: is called once it answers.
+        goes_on: is asked once a second.
     """
     config = uvicorn.Config(
         app,
@@ -58,15 +37,22 @@ def serve(listener: socket.socket, app: ASGIApp, ready: Callable[[], None]) -> N
         server_header=False,
         timeout_graceful_shutdown=_SECONDS_FOR_OPEN_REQUESTS,
     )
-    _Server(config, ready).run(sockets=[listener])
+    _Server(config, ready, goes_on).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], goes_on: Callable[[], bool]
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._goes_on = goes_on
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        ends = await super().on_tick(counter)
+        return ends or (counter % _TICKS_A_SECOND == 0 and not self._goes_on())

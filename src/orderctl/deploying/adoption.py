@@ -55,6 +55,7 @@ class LeftTables:
         self._stack_name = stack_name
         self._poll = poll_seconds
         self.names: dict[str, str] = {}
+        self._properties: dict[str, Mapping[str, Any]] = {}
         with explain_errors(stack_name, "read"):
             if is_to_be_created(describe(self._client, stack_name)):
                 self.names = self._existing(session.client("dynamodb"))
@@ -93,17 +94,22 @@ class LeftTables:
         found = {}
         for logical_id, name in names.items():
             if name and (table := _describe_table(dynamodb, name)):
-                if differences := _differences(resources[logical_id]["Properties"], table):
+                properties = _without_new_indexes(resources[logical_id]["Properties"], table)
+                if differences := _differences(properties, table):
                     raise StackError(
                         f"The table {name} exists already and is not this pipeline's. "
                         f"{'; '.join(differences)}. Use another --prefix."
                     )
                 found[logical_id] = name
+                self._properties[logical_id] = properties
         return found
 
     def _arguments(self) -> dict[str, Any]:
         resources = self._template.resources()
-        tables = {logical_id: resources[logical_id] for logical_id in self.names}
+        tables = {
+            logical_id: {**resources[logical_id], "Properties": self._properties[logical_id]}
+            for logical_id in self.names
+        }
         declared = {n: it for n, it in self._template.parameters.items() if "Default" in it}
         conditions = self._template.conditions()
         body = {"Parameters": declared, "Conditions": conditions, "Resources": tables}
@@ -138,8 +144,26 @@ def _describe_table(dynamodb: DynamoDBClient, name: str) -> TableDescriptionType
         return None
 
 
+def _without_new_indexes(
+    declared: Mapping[str, Any], table: TableDescriptionTypeDef
+) -> Mapping[str, Any]:
+    """What the template says of a table, without the indexes that are newer than the table.
+
+    The deployment after the import makes them.
+    """
+    there = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+    indexes = [it for it in declared.get("GlobalSecondaryIndexes", []) if it["IndexName"] in there]
+    schemas = [declared["KeySchema"], *(index["KeySchema"] for index in indexes)]
+    keys = {key["AttributeName"] for schema in schemas for key in schema}
+    attributes = [it for it in declared["AttributeDefinitions"] if it["AttributeName"] in keys]
+    changed = {"AttributeDefinitions": attributes}
+    if "GlobalSecondaryIndexes" in declared:
+        changed["GlobalSecondaryIndexes"] = indexes
+    return {**declared, **changed}
+
+
 def _differences(declared: Mapping[str, Any], table: TableDescriptionTypeDef) -> list[str]:
-    """How a table differs from the template in what cannot be changed later."""
+    """How a table differs from the template in what is not changed later."""
     expected, found = _schema(declared), _schema(table)
     return [
         f"{what}: {found[what] or 'none'} instead of {expected[what] or 'none'}"

@@ -81,6 +81,10 @@ class Template:
             raise StackError(f"{paths.display_path(path)} is not a template: {error}") from error
         return cls(body, parameters)
 
+    def settable(self) -> list[str]:
+        """The names of the parameters that the deployment does not set itself."""
+        return [name for name in self.parameters if name not in SETTINGS_OF_CODE]
+
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
         """The resources' declarations, by logical id."""
         resources: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Resources", {})
@@ -103,7 +107,7 @@ class Template:
             OrderctlError: A parameter is unknown or out of bounds, or one without a default is
                 missing.
         """
-        known = [name for name in self.parameters if name not in SETTINGS_OF_CODE]
+        known = self.settable()
         for name, value in given.items():
             if name not in known:
                 raise OrderctlError(_unknown_parameter(name, known))

@@ -18,9 +18,14 @@ from orderctl.localcloud.gaps.awslambda import (
     updates,
     workers,
 )
-from orderctl.localcloud.gaps.cloudformation import deletions, early_validation, template_properties
+from orderctl.localcloud.gaps.cloudformation import (
+    conditions,
+    deletions,
+    early_validation,
+    template_properties,
+)
 from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
-from orderctl.localcloud.gaps.dynamodb import conflicts, expressions
+from orderctl.localcloud.gaps.dynamodb import conflicts, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
@@ -62,11 +67,13 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         workers,
         threads,
         deletions,
+        conditions,
         early_validation,
         leading_keys,
     ):
         supplement.install()
     conflicts.install(transaction_seconds)
+    throughput.install()
     # The server saves the state when nothing changes it any more.
     seams.replace(ministack_app, "save_all", lambda _: None)
     queues.install()  # last: it also moves the others' replacements to the event loop

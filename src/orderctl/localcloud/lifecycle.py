@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import boto3
 
 DEFAULT_PORT = 4566
+TRANSACTION_MS = 12
+"""How long a transaction of DynamoDB takes, unless it is said; on AWS it takes about as long."""
 NAME_HELD = timedelta(seconds=HELD_NAME_SECONDS + 1)
 
 _SERVER = (sys.executable, "-m", "orderctl.localcloud.server")
@@ -86,7 +88,7 @@ class LocalCloud:
         ports: Iterable[int] | None = None,
         detached: bool = False,
         keep: bool = False,
-        transaction_ms: int = 0,
+        transaction_ms: int = TRANSACTION_MS,
         server: Sequence[str] = _SERVER,
     ) -> None:
         """Create a local cloud without starting it.
@@ -213,6 +215,15 @@ class LocalCloud:
         outputs = reachable(deployment.outputs, self.endpoint)
         self._record(replace(self.state, outputs=outputs, ready=True))
         return self.outputs
+
+    @property
+    def directory(self) -> StateDirectory:
+        """Where it is recorded."""
+        return self._home
+
+    def note_console(self, address: str) -> None:
+        """Record the address of the console beside it."""
+        self._record(replace(self.state, console=address))
 
     def detach(self) -> None:
         """Leave it running on its own; `orderctl down` stops it."""
@@ -351,6 +362,11 @@ def kept_port(directory: StateDirectory, asked: int | None) -> int | None:
         raise OrderctlError(
             f"The kept local cloud is of port {before.port}, which stands in its addresses. Leave "
             f"--port out. To start anew, delete {paths.display_path(directory.kept)}."
+        )
+    if before and not port_is_free(before.port):
+        raise OrderctlError(
+            f"Port {before.port}, which the kept local cloud has, is taken by another program. "
+            f"Stop that program. To start anew, delete {paths.display_path(directory.kept)}."
         )
     return before.port if before else asked
 

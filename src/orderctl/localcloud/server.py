@@ -33,6 +33,7 @@ from orderctl.localcloud.processes import LOOPBACK, PORT_TAKEN
 # may reach them (on AWS it would not be there either), so only these variables pass.
 _INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "USER"})
 _KEEP_ALIVE_SECONDS = 75
+_MOST_HEAD_BYTES = 64 * 1024
 _SECONDS_FOR_OPEN_REQUESTS = 0.5
 
 
@@ -184,10 +185,33 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
 
 class _Protocol(HttpToolsProtocol):
-    """HTTP whose responses leave in one piece, so that their readers wake up once.
+    """HTTP whose requests have a short head, and whose responses leave in one piece.
 
-    uvicorn writes head and body one after the other, each at once.
+    uvicorn reads a head of any length, and writes head and body of a response one after the other,
+    each at once. In one piece their readers wake up once.
     """
+
+    def __init__(self, *of: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
+        super().__init__(*of, **named)
+        self._head_bytes: int | None = 0  # None while a body is read
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the head of the request is too long."""
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if (self._head_bytes or 0) > _MOST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self._head_bytes = None
+        super().on_headers_complete()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Write to the new connection through a buffer."""

@@ -44,6 +44,7 @@ class LocalState:
         keep: Whether it keeps its state for the next local cloud when it is stopped.
         ready: Whether the stack was deployed, so that other commands may use it.
         outputs: The stack's outputs, with reachable addresses; empty after it was destroyed.
+        console: The address of the console beside it, with its secret; empty without one.
     """
 
     pid: int
@@ -58,6 +59,7 @@ class LocalState:
     keep: bool = False
     ready: bool = False
     outputs: Mapping[str, str] = field(default_factory=dict)
+    console: str = ""
 
     @property
     def endpoint(self) -> str:

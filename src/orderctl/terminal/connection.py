@@ -50,8 +50,9 @@ class Account:
 
     @property
     def profile(self) -> str | None:
-        """The profile that was named by an option, a context or AWS_PROFILE."""
-        return self.context.profile or os.environ.get("AWS_PROFILE") or None
+        """The profile that the credentials are of; keys in the environment win over AWS_PROFILE."""
+        named = None if "AWS_ACCESS_KEY_ID" in os.environ else os.environ.get("AWS_PROFILE")
+        return self.context.profile or named or None
 
     def whoami(self) -> Identity:
         """Ask whose credentials these are, and refuse those of another account than expected.

@@ -31,6 +31,7 @@ DEBUG_VARIABLE = "ORDERCTL_DEBUG"
 _TITLE_WIDTH = 34
 _BAR_WIDTH = 24
 _GAP = "   "
+_NARROW_GAP = "  "
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Invisible letters and marks that Python calls printable.
 _INVISIBLE = frozenset(
@@ -117,6 +118,11 @@ def place(text: str) -> None:
         _say_json({"on": text})
     else:
         err().print(Text.assemble(("on ", "bold"), _indent(text)))
+
+
+def end_with_reader() -> None:
+    """End when nobody reads any more, although something was to be changed."""
+    _Mode.changes = False
 
 
 def flush() -> None:
@@ -336,26 +342,56 @@ def summary_lines(rows: Sequence[tuple[str, str]]) -> list[Text]:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows under a header. Columns are as wide as their longest cell; nothing is cut."""
+    """Print rows under a header; see `table_lines`."""
     for line in table_lines(header, rows):
         out().print(line)
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> list[Text]:
-    """The lines of a table."""
+    """The lines of a table: columns are as wide as their longest cell, and nothing is cut.
+
+    In a terminal that is too narrow, the gaps are smaller, and the last column is wrapped.
+    """
     cells = [[text(cell) for cell in row] for row in rows]
     lines = [[Text(name, style="bold") for name in header], *cells]
     widths = [max(line[column].cell_len for line in lines) for column in range(len(header))]
-    return [align(line, widths) for line in lines]
+    room = out().width if out().is_terminal else None
+    if room is None or sum(widths) + len(_GAP) * (len(widths) - 1) <= room:
+        return [align(line, widths) for line in lines]
+    longest_word = max(len(word) for line in lines for word in (*line[-1].plain.split(), ""))
+    return [part for line in lines for part in _fit(line, widths, room, longest_word)]
 
 
-def align(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+def align(cells: Sequence[Text], widths: Sequence[int], gap: str = _GAP) -> Text:
     """Put cells side by side, each padded to its width."""
     line = Text()
     for cell, width in zip(cells, widths, strict=True):
-        line.append_text(cell).append(" " * (width - cell.cell_len + len(_GAP)))
+        line.append_text(cell).append(" " * (width - cell.cell_len + len(gap)))
     line.rstrip()
     return line
+
+
+def _fit(cells: Sequence[Text], widths: Sequence[int], room: int, word: int) -> Iterator[Text]:
+    """A table's line in a narrow terminal: the last cell goes on in its column, or below.
+
+    Args:
+        cells: The line's.
+        widths: The columns'.
+        room: The terminal's width.
+        word: The length of the longest word in the last column.
+    """
+    *others, last = cells
+    start = sum(widths[:-1]) + len(_NARROW_GAP) * len(others)
+    line = align(others, widths[:-1], _NARROW_GAP)
+    if not last.plain or room - start < word:
+        yield line
+        line, start = Text(), len(_GAP)
+    for part in last.wrap(out(), max(room - start, 1)) if last.plain else ():
+        part.rstrip()
+        line.append(" " * (start - line.cell_len)).append_text(part)
+        line.rstrip()
+        yield line
+        line = Text()
 
 
 def text(value: object) -> Text:

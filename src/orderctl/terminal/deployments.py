@@ -9,6 +9,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from orderctl import contexts, paths
+from orderctl.console import beside
 from orderctl.deploying import StackEvent, Template, package
 from orderctl.deploying.deployment import NAME_HELD
 from orderctl.deploying.package import Target as Machine
@@ -125,6 +126,27 @@ def forget(where: Account, identity: Identity, stack_name: str) -> None:
         known = known.without(name)
     if names:
         contexts.save(known)
+
+
+def open_beside(cloud: LocalCloud, running: ExitStack) -> None:
+    """Start the console of a local cloud; it ends with the local cloud.
+
+    Args:
+        cloud: The local cloud, which runs.
+        running: Ends the console when it is closed, unless the local cloud was detached.
+
+    Raises:
+        OrderctlError: There is no free port.
+    """
+    address, process = beside.start(cloud.directory)
+    cloud.note_console(address)
+
+    def end() -> None:
+        if not cloud.state.detached:
+            process.terminate()
+            process.wait()
+
+    running.callback(end)
 
 
 def poll_seconds(where: Account) -> float:

@@ -25,7 +25,15 @@ STACK_VARIABLE = "ORDERCTL_STACK"
 Json = Annotated[bool, Parameter(name="--json")]
 Yes = Annotated[bool, Parameter(alias="-y")]
 Since = Annotated[str, Parameter(metavar="TIME")]
-Params = Annotated[tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE")]
+
+
+def _parameters(_context: object) -> Sequence[str]:
+    return [f"{name}=" for name in deploying.Template.load().settable()]
+
+
+Params = Annotated[
+    tuple[str, ...], Parameter(name="--param", metavar="KEY=VALUE", completer=_parameters)
+]
 
 
 def _context_names(_context: object) -> Sequence[str]:

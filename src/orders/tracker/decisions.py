@@ -36,20 +36,20 @@ _CANCELS: Final = {
 }
 
 
-def follow_all(order: Order, events: Sequence[Outcome]) -> tuple[Order, Detail | None]:
+def follow_all(order: Order, events: Sequence[Outcome]) -> tuple[Order, Detail | None, int]:
     """Follow several events of an order.
 
     Returns:
-        The order after them, and what is to be published, if anything.
+        The order after them; what is to be published, if anything; and which event that answers:
+        if it comes again, so does what is to be published.
     """
-    published = None
-    for event in events:
+    published, answered = None, 0
+    for number, event in enumerate(events):
         after = follow(order, event)
-        if after.status != order.status:
-            published = None  # overtaken by a cancel from outside
-        published = announcement(order, after, event) or published
+        if announced := announcement(order, after, event):
+            published, answered = announced, number
         order = after
-    return order, published
+    return order, published, answered
 
 
 def follow(order: Order, event: Outcome) -> Order:

@@ -18,8 +18,9 @@ from orders.tracker.decisions import cause, follow_all
 if TYPE_CHECKING:
     from orders.aws.context import Context
 
-_Change = tuple[list[Message[Outcome]], Order, Order, Detail | None]
-"""An order's messages, how it stood, how it stands after them, and what is to be published."""
+_Change = tuple[list[Message[Outcome]], Order, Order, Detail | None, int]
+"""An order's messages, how it stood, how it stands after them, what is to be published, and the
+number of the message that this answers."""
 
 _METRICS: Final = {
     "confirmed": "OrdersConfirmed",
@@ -72,9 +73,9 @@ class OrderTracker:
 
     def _record(self, batch: Batch[Outcome], changes: list[_Change], context: Context) -> None:
         """Write what is new, then announce what was decided, now or before."""
-        new = [after for _, before, after, _ in changes if after != before]
+        new = [after for _, before, after, *_ in changes if after != before]
         refusals = self.orders.write(new, context)
-        for messages, before, after, announcement in changes:
+        for messages, before, after, announcement, answered in changes:
             if why := refusals.get(after.order_id):
                 batch.refuse(messages, "order not followed", why)
                 continue
@@ -82,7 +83,7 @@ class OrderTracker:
                 telemetry.info(after.status, order_id=after.order_id, cause=cause(after))
                 batch.count(after.status)
             if announcement:
-                batch.announce(messages[0], announcement)
+                batch.announce(messages[answered], announcement)
 
 
 handler = OrderTracker(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +15,17 @@ TABLE = "things"
 
 
 @pytest.fixture
-def table() -> Iterator[Any]:
-    """A client of DynamoDB where transactions take long, with a table of two items."""
+def slow() -> Iterator[Account]:
+    """An account in which transactions take long."""
     server = Server("--transaction-ms", HELD_MS)
-    client = Account(server).client("dynamodb")
+    yield Account(server)
+    server.stop()
+
+
+@pytest.fixture
+def table(slow: Account) -> Any:  # noqa: ANN401
+    """A client of DynamoDB there, with a table of two items."""
+    client = slow.client("dynamodb")
     client.create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -26,8 +34,22 @@ def table() -> Iterator[Any]:
     )
     for name in ("held", "free"):
         client.put_item(TableName=TABLE, Item=item(name, 1))
-    yield client
-    server.stop()
+    return client
+
+
+def counted(account: Account, metric: str, statistic: str, **more: str) -> float:
+    """What CloudWatch has of a metric of the table."""
+    now = datetime.now(UTC)
+    points = account.cloudwatch.get_metric_statistics(
+        Namespace="AWS/DynamoDB",
+        MetricName=metric,
+        Dimensions=[{"Name": n, "Value": v} for n, v in {"TableName": TABLE, **more}.items()],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=[statistic],  # type: ignore[list-item]
+    )["Datapoints"]
+    return sum(point[statistic] for point in points)  # type: ignore[literal-required]
 
 
 def item(name: str, count: int) -> dict[str, Any]:
@@ -51,7 +73,10 @@ def count(table: Any, name: str) -> str:  # noqa: ANN401
     return str(found["Item"]["count"]["N"])
 
 
-def test_what_meets_a_transaction_is_refused_and_the_rest_is_done(table: Any) -> None:  # noqa: ANN401
+def test_what_meets_a_transaction_is_refused_and_the_rest_is_done(
+    slow: Account,
+    table: Any,  # noqa: ANN401
+) -> None:
     def meets(call: str, **arguments: object) -> dict[str, Any] | None:
         """The refusal of a call that meets the transaction."""
         try:
@@ -120,3 +145,7 @@ def test_what_meets_a_transaction_is_refused_and_the_rest_is_done(table: Any) ->
     assert count(table, "held") == "2"
     assert count(table, "free") == "9"
     assert meets("put_item", TableName=TABLE, Item=item("held", 3)) is None
+    # The first is asked for again until it is held; then five meet it, and a statement of two.
+    assert counted(slow, "TransactionConflict", "Sum") >= 7
+    of = {"Operation": "TransactWriteItems"}
+    assert counted(slow, "SuccessfulRequestLatency", "SampleCount", **of) == 1

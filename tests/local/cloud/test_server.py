@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,13 @@ def test_listens_on_the_loopback_interface_only(account: Account) -> None:
         outside = probe.getsockname()[0]
     with socket.socket() as caller:
         assert caller.connect_ex((outside, account.server.port)) != 0
+
+
+def test_a_request_whose_head_never_ends_is_refused(account: Account) -> None:
+    with socket.create_connection(("127.0.0.1", account.server.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        with suppress(ConnectionError):  # it may hang up on the rest
+            for number in range(20):
+                client.sendall(b"X-%d: %s\r\n" % (number, b"x" * 8192))
+            assert client.recv(1024).startswith(b"HTTP/1.1 400 ")
+    assert account.server.healthy()

@@ -236,3 +236,24 @@ def test_a_replay_does_not_reach_into_the_future() -> None:
     finding = Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until=AT)
     now = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)
     assert mend(finding, TABLES, now) == "orderctl replay --from 2026-11-24T09:55:00.000Z"
+
+
+def test_each_kind_has_the_text_that_people_and_programs_read() -> None:
+    assert {kind.value for kind in Kind} == {
+        "unreadable",
+        "not charged",
+        "not reserved",
+        "not refunded",
+        "not released",
+        "charged twice",
+        "charge differs",
+        "processor differs",
+        "reservation differs",
+        "charge without order",
+        "reservation without order",
+        "not indexed",
+        "wrongly indexed",
+        "stock off",
+        "oversold",
+        "lost shelf",
+    }

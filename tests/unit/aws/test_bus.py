@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from orders.events import OrderCancelRequested
+from orders.events import OrderCancelRequested, is_time
 from support.aws import Refused, TappedBus, line, refuse
 from support.lambdas import Context
 
@@ -102,3 +103,15 @@ def test_a_call_that_fails_is_the_reason_for_each_of_its_events(tap: TappedBus) 
     line(tap.client).before("PutEvents", refuse_all)
     why = "AccessDeniedException from PutEvents"
     assert tap.bus.publish(events(12), Context()) == [why] * 12
+
+
+def test_each_event_says_when_it_is_published(tap: TappedBus) -> None:
+    details: list[dict[str, Any]] = []
+
+    def look(params: dict[str, Any]) -> None:
+        details.extend(json.loads(entry["Detail"]) for entry in params["Entries"])
+
+    line(tap.client).before("PutEvents", look)
+    assert tap.bus.publish(events(2), Context()) == [None, None]
+    assert all(is_time(detail["at"]) for detail in details)
+    assert len(details) == 2

@@ -251,8 +251,14 @@ def test_an_attribute_that_is_null_is_not_there() -> None:
     [
         {"order_id": {"S": "a"}, "amount": {"N": "one"}},
         {"order_id": {"S": "\ud800"}, "amount": {"N": "1"}},
+        {"order_id": {"S": "a"}, "amount": {"S": "\ud800"}},
     ],
 )
 def test_a_value_that_is_none_is_unreadable(item: Item) -> None:
     with pytest.raises(UnreadableRecordError):
         from_item(item, OrderPlaced)
+
+
+def test_what_is_read_of_an_item_alone_is_unreadable_too() -> None:
+    with pytest.raises(UnreadableRecordError):
+        values_of({"amount": {"N": "one"}})

@@ -114,3 +114,19 @@ class TestRepeats:
         dynamodb.delete_table(TableName="orders")
         why: Any = table.note_repeat("a", Repeats(), LATER)
         assert why == "ResourceNotFoundException from UpdateItem"
+
+
+def test_an_order_is_read_as_it_is_now(table: OrderTable, dynamodb: DynamoDBClient) -> None:
+    asked: list[dict[str, Any]] = []
+    line(dynamodb).before("GetItem", asked.append)
+    assert table.get("a") is None
+    assert asked[0]["ConsistentRead"] is True
+
+
+def test_a_page_has_as_many_orders_as_are_read_at_once(
+    table: OrderTable, dynamodb: DynamoDBClient
+) -> None:
+    asked: list[dict[str, Any]] = []
+    line(dynamodb).before("Query", asked.append)
+    assert list(table.unfinished(LATER)) == []
+    assert {query["Limit"] for query in asked} == {100}

@@ -12,9 +12,9 @@ import pytest
 from orders.aws import order_table
 from orders.aws.order_table import OrderTable
 from orders.caretaker import handler as caretaker_handler
-from orders.caretaker.decisions import LATE, MAX_REDRIVES, Settings
+from orders.caretaker.decisions import LATE, LONGEST_SEARCH, MAX_REDRIVES, Parked, Settings
 from orders.caretaker.handler import Caretaker, NotLookedAfterError
-from orders.caretaker.parked import DeadLetterQueue
+from orders.caretaker.parked import DeadLetterQueue, UnsearchedError
 from orders.clock import timestamp
 from orders.events import OrderPlaced, decode_command
 from orders.order import Order, Step
@@ -342,3 +342,78 @@ def test_reports_how_many_orders_are_older_than_an_order_should_get(
     house.run()
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["StuckOrders"] for line in metrics if "StuckOrders" in line] == [stuck]
+
+
+class TestWhatStays:
+    def test_without_time_nothing_is_taken(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        calls = aws.line(house.sqs).calls
+        calls.clear()
+        house.caretaker({}, Context(1000))
+        assert "ReceiveMessage" not in calls
+
+    def test_the_log_is_searched_since_the_oldest_was_sent(self, house: House) -> None:
+        """For a day at most, and to its end."""
+        asked: list[int] = []
+        aws.line(house.logs).before("FilterLogEvents", lambda r: asked.append(r["startTime"]))
+        queue = house.caretaker.dead_letter_queues[0]
+        ages = (timedelta(hours=3), timedelta(hours=1))
+        parked = [Parked("m", "h", "", NOW - age, 0, "o1") for age in ages]
+        queue.failures(parked, NOW, Context())
+        queue.failures([Parked("m", "h", "", NOW - timedelta(days=9), 0, "o1")], NOW, Context())
+        since = (NOW - timedelta(hours=3), NOW - LONGEST_SEARCH)
+        assert asked == [int(moment.timestamp() * 1000) for moment in since]
+        with pytest.raises(UnsearchedError):
+            queue.failures(parked, NOW, Context(1000))
+
+    def test_what_sqs_refuses_stays_and_is_logged(self, house: House, logged: Logged) -> None:
+        sent: list[Any] = []
+
+        def refuse_one(parsed: dict[str, Any]) -> None:
+            parsed["Failed"] = [{"Id": "0", "Code": "InternalError", "SenderFault": False}]
+
+        aws.line(house.sqs).before("SendMessageBatch", lambda r: sent.extend(r["Entries"]))
+        aws.line(house.sqs).after("SendMessageBatch", refuse_one)
+        house.park(json.dumps(order_placed("o1")))
+        house.park(json.dumps(order_placed("o2")))
+        house.run()
+        assert house.on(house.dlq) == 1
+        assert [entry["MessageAttributes"]["redrives"] for entry in sent] == [
+            {"DataType": "Number", "StringValue": "1"}
+        ] * 2
+        (refused,) = [line for line in logged() if line["message"] == "not redriven"]
+        assert refused["reason"] == "InternalError"
+
+    def test_a_call_that_fails_keeps_all_its_messages(self, house: House, logged: Logged) -> None:
+        def refuse(_: object) -> None:
+            raise aws.Refused("AccessDeniedException")
+
+        aws.line(house.sqs).before("SendMessageBatch", refuse)
+        house.park(json.dumps(order_placed("o1")))
+        house.run()
+        assert house.on(house.dlq) == 1
+        (refused,) = [line for line in logged() if line["message"] == "not redriven"]
+        assert refused["reason"] == "AccessDeniedException from SendMessageBatch"
+
+    def test_what_another_run_has_claimed_is_not_published(self, house: House) -> None:
+        def other_run(_: object) -> None:
+            aws.line(house.dynamodb).forget("UpdateItem")
+            other.extend(house.run())
+
+        other: list[tuple[str, dict[str, Any]]] = []
+        house.record("o1", 6)
+        aws.line(house.dynamodb).before("UpdateItem", other_run)
+        assert (house.run(), len(other)) == ([], 1)
+
+    def test_a_line_of_the_log_that_is_no_json_says_nothing(self, house: House) -> None:
+        body = json.dumps(order_placed("o1"))
+        house.park(body)
+        house.logs.put_log_events(
+            logGroupName=LOG_GROUP,
+            logStreamName="s",
+            logEvents=[
+                {"timestamp": int(datetime.now(UTC).timestamp() * 1000), "message": '"WARNING" o1'}
+            ],
+        )
+        house.run()
+        assert house.taken(house.queue) == [(body, "1")]

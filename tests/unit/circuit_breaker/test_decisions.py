@@ -95,3 +95,36 @@ def test_what_the_breaker_has_not_switched_it_leaves_alone() -> None:
     assert not is_settled(closed, NOW + LONGEST_RUN)
     assert is_settled(closed, NOW + LONGEST_RUN + timedelta(seconds=1))
     assert not is_settled(OPEN, NOW + timedelta(days=1))
+
+
+def test_at_first_a_circuit_is_new_and_a_trial_has_left_nothing() -> None:
+    assert CLOSED.version == 0
+    assert Trial(tried=0, failed=0).passed
+    assert not Trial(tried=0, failed=0, waiting=1).passed
+    assert not Trial(tried=2, failed=1).passed, "half of them is not most"
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "said_at", "news"),
+    [
+        pytest.param(NOW, "2026-08-18T09:30:00Z", True, id="in the same second"),
+        pytest.param(NOW.replace(microsecond=5), "2026-08-18T09:30:00Z", True, id="just before"),
+        pytest.param(NOW, "2026-08-18T09:29:59Z", False, id="before"),
+        pytest.param(NOW - timedelta(hours=1), "2026-08-18T09:29:59Z", True, id="long after"),
+        pytest.param(None, "2026-08-18T09:29:30Z", False, id="a minute ago"),
+    ],
+)
+def test_an_alert_is_news_from_the_second_on_in_which_the_circuit_closed(
+    closed_at: datetime | None, said_at: str, news: bool
+) -> None:
+    alert = replace(ALERT, time=said_at)
+    now = NOW + timedelta(seconds=30)
+    assert is_news(replace(CLOSED, since=closed_at), alert, now) is news
+
+
+def test_an_open_circuit_without_a_time_is_due() -> None:
+    assert is_due(replace(OPEN, test_at=None), NOW)
+
+
+def test_what_nobody_switches_is_not_settled_again() -> None:
+    assert not is_settled(replace(CLOSED, switched_at=None), NOW)

@@ -17,7 +17,7 @@ EVENT_AT = "2026-08-18T09:30:00Z"
 ORDERED = OrderPlaced(order_id="a", amount=Decimal(1))
 
 
-def told(order: Order | None, event: dict[str, Any]) -> list[tuple[str, int, str]]:
+def told(order: Order | None, event: dict[str, Any]) -> list[tuple[object, ...]]:
     updates = order_updates(order, convert_milestone(event))
     return [(update.status, update.version, update.at) for update in updates]
 

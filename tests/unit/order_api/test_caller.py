@@ -58,6 +58,10 @@ class TestIdentify:
     def test_another_group_is_not_staff(self, groups: str) -> None:
         assert CUSTOMERS.identify(in_groups(groups)) == Caller("alice")
 
+    def test_who_is_in_no_group_is_not_staff(self) -> None:
+        assert Callers("JWT", "X").identify(holder(sub="alice")) == Caller("alice")
+        assert Callers("JWT").identify(in_groups("X")) == Caller("alice")
+
     @pytest.mark.parametrize("groups", ["", ",", "staff"])
     def test_a_stack_without_a_group_of_staff_has_none(self, groups: str) -> None:
         assert Callers("JWT", "").identify(in_groups(groups)) == Caller("alice")

@@ -74,6 +74,12 @@ def test_the_shell_completes(words: str, completed: list[str], tmp_path: Path) -
     assert found.stdout.split() == completed
 
 
+def test_the_parameters_of_the_template_are_completed() -> None:
+    ended = run_here("__complete", "deploy", "--param", "Charge")
+    assert {"ChargeFailureRate=", "BatchSize="} <= set(ended.stdout.splitlines())
+    assert "CodeKey=" not in ended.stdout  # the deployment sets it itself
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -86,7 +92,17 @@ def test_the_shell_completes(words: str, completed: list[str], tmp_path: Path) -
         (["submit", "--amount", "1", "--item", "mug=some"], "'mug=some' is not of the form SKU=N"),
         (["logs", "order-api", "--since", "soon"], "'soon' is not a time"),
         (["status", "--since", "10s"], "must be from one minute to 15 days ago"),
-        (["replay"], "parameter --from requires an argument"),
+        (["replay"], "--from is missing."),
+        (["replay", "--from"], "--from needs a value."),
+        (["order"], "ORDER_ID is missing."),
+        (["order", "a", "b"], "'b' is one argument too many."),
+        (["submit", "--count", "x"], "--count takes a whole number, not 'x'."),
+        (["submit", "--rate", "x"], "--rate takes a number, not 'x'."),
+        (["submit", "--count", "0"], "--count must be from 1 to 1,000,000, not 0."),
+        (["tune", "payments", "--memory", "1"], "--memory must be from 128 to 10,240, not 1."),
+        (["dlq", "show", "--limit", "0"], "--limit must be 1 or more, not 0."),
+        (["capacity", "--rate", "0"], "must be more than 0 and at most 1,000,000, not 0."),
+        (["status", "--local=x"], "--local takes no value."),
     ],
 )
 def test_what_cannot_be_meant_is_told(arguments: list[str], said: str) -> None:

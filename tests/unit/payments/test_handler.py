@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -469,3 +470,15 @@ def test_half_of_the_tries_do_not_open_a_circuit(
         batch = [make(f"order-{number}") for number in range(start, start + 10)]
         assert len(failed(handler(sqs_event(*batch), Context()))) == 5
     assert "payments.failing" not in types(tap.take())
+
+
+def test_a_refused_charge_fails_its_own_message_beside_a_notice(
+    handler: PaymentsProcessor, processor: Processor, tap: TappedBus
+) -> None:
+    tries = Tries(least=2, failed_share=0.5, pause=timedelta(minutes=1))
+    failing = replace(handler, tries=tries)
+    processor.fails = {"a"}
+    refuse(tap.client, "PutEvents", "b", {"ErrorCode": "NotAuthorizedForSourceException"})
+    event = sqs_event(order_placed("a"), order_placed("b"))
+    assert failed(failing(event, Context())) == ["m0", "m1"]
+    assert types(tap.take()) == ["payment.charged", "payments.failing"]

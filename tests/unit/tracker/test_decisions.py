@@ -251,7 +251,7 @@ class TestSeveralEvents:
 
     def published(self, *events: dict[str, Any]) -> Any:  # noqa: ANN401
         order = Order(order_id="order-1", placed_at=PLACED_AT)
-        followed, told = follow_all(order, list(map(outcome, events)))
+        followed, told, _ = follow_all(order, list(map(outcome, events)))
         assert followed == after(*events)
         return told
 

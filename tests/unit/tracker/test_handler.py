@@ -189,8 +189,8 @@ def test_each_end_is_counted_and_logged_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     declined = event_of("payment.declined", "c", reason="no funds")
-    events = [charged("a"), reserved("a"), charged("b"), reserved("b"), declined, "nonsense"]
-    tracker(sqs_event(*events), Context())
+    events = (charged("a"), reserved("a"), charged("b"), reserved("b"), declined)
+    tracker(sqs_event(*events, "nonsense"), Context())
     assert metered() == {"OrdersConfirmed": 2, "OrdersCancelled": 1, "OutcomesFailed": 1}
     tracker(sqs_event(charged("d")), Context())
     assert capsys.readouterr().out == ""
@@ -210,7 +210,7 @@ def test_what_says_nothing_new_is_not_written(
 
 @pytest.mark.parametrize("operation", ["BatchGetItem", "BatchExecuteStatement"])
 def test_an_order_that_is_refused_holds_up_no_other(
-    tracker: OrderTracker, dynamodb: DynamoDBClient, operation: str
+    tracker: OrderTracker, dynamodb: DynamoDBClient, tap: TappedBus, operation: str
 ) -> None:
     def refuse_first(parsed: dict[str, Any]) -> None:
         if operation == "BatchGetItem":
@@ -222,3 +222,22 @@ def test_an_order_that_is_refused_holds_up_no_other(
     event = sqs_event(charged("a"), charged("b"), reserved("b"))
     assert failed(tracker(event, Context())) == ["m0"]
     assert status(tracker, "b") == "confirmed"
+    assert types(tap) == [("order.confirmed", "b")]
+
+
+def test_a_decision_that_was_not_published_comes_again_with_what_led_to_it(
+    tracker: OrderTracker, tap: TappedBus
+) -> None:
+    """The refund alone would not tell it again: it follows from a cancel."""
+    refunded = event_of("payment.refunded", "a", amount=1, currency="USD")
+    cancelled = event_of("order.cancelled", "a", reason="says another publisher")
+
+    def refuse(parsed: dict[str, Any]) -> None:
+        parsed.update(FailedEntryCount=1, Entries=[{"ErrorCode": "NotAuthorizedForSource"}])
+
+    line(tap.client).after("PutEvents", refuse)
+    assert failed(tracker(sqs_event(refunded, cancelled), Context())) == ["m1"]
+    line(tap.client).forget("PutEvents")
+    tap.take()
+    assert failed(tracker(sqs_event(cancelled, attempt=2), Context())) == []
+    assert types(tap) == [("order.cancelled", "a")]

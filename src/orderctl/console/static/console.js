@@ -56,14 +56,15 @@ function show(id, html) {
 
 const moving = new Set();
 
-function animate(counts) {
+function animate(counts, target) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const stage = document.querySelector(".stage");
   const layer = stage && [...stage.querySelectorAll(".dots")].find((each) => each.clientWidth);
   if (!layer) return;
   const paths = JSON.parse(stage.dataset.paths)[layer.id.replace("dots-", "")];
   for (const [type, count] of Object.entries(counts)) {
-    for (const d of paths[type] ?? []) {
+    for (const [step, d] of Object.entries(paths[type] ?? {})) {
+      if (target && step !== target) continue;
       const dots = Math.min(count, 12);
       for (let number = 0; number < dots; number++) {
         setTimeout(() => send(layer, d, count / dots), (number / dots) * 1000);
@@ -98,4 +99,5 @@ function send(layer, d, weight) {
   requestAnimationFrame(step);
 }
 
+window.consoleDots = (type, target) => animate({ [type]: 1 }, target);
 connect();

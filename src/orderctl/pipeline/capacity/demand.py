@@ -261,19 +261,19 @@ class Demand:
         busiest = max(writes, key=lambda table: writes[table])
         yield self._at_once(busiest, writes[busiest])
         for table, units in writes.items():
-            if table.endswith("(index)"):
+            if " (index " in table:
                 yield self._index_key(table, units)
 
     def _at_once(self, table: str, units: float) -> Part:
         quota = self.quotas["table_write_units_at_once"]
         return Part(
-            f"DynamoDB: {table}, at once",
+            "DynamoDB: the busiest table, at once",
             self.load.rate * units,
             max(quota.limit, self.load.number("WarmWriteUnits")),
             quota.unit,
             "advice",
             "WarmWriteUnits",
-            f"{units:.3g} write units an order; a table grows within minutes if asked for more",
+            f"{table}: {units:.3g} write units an order; it grows within minutes if asked for more",
             quota.page,
             math.ceil(self.load.rate * units),
         )

@@ -7,7 +7,10 @@ import time
 from email.utils import formatdate
 from typing import Any
 
+import botocore.exceptions
+import botocore.parsers
 import pytest
+from botocore.retries import standard
 
 from orders.aws.errors import AwsError
 from orders.aws.wire import client as client_module
@@ -181,3 +184,78 @@ class TestCredentials:
 def test_a_client_has_no_private_operations() -> None:
     with pytest.raises(AttributeError):
         Client("sqs")._send_message  # noqa: B018
+
+
+def test_what_the_sdk_tries_again_is_tried_again() -> None:
+    """Its mode "standard"; and each way in which no answer comes, by the SDK's name for it."""
+    throttled: Any = standard.ThrottledRetryableChecker()
+    transient: Any = standard.TransientRetryableChecker()
+    codes = {*throttled._throttled_error_codes, *transient._transient_error_codes}
+    assert codes <= client_module.RETRIED_CODES
+    no_answer = {
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "ReadTimeoutError",
+        "ResponseParserError",
+        "SSLError",
+    }
+    assert no_answer <= client_module.RETRIED_CODES
+    known = vars(botocore.exceptions) | vars(botocore.parsers)
+    assert no_answer <= known.keys()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    ],
+)
+def test_a_call_whose_clock_is_refused_is_signed_anew(code: str, waited: list[float]) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    refused = Answer(400, {"date": date}, f'{{"__type":"a#{code}"}}'.encode())
+    client, wire = dynamodb(refused, FINE)
+    assert client.get_item(**KEY) == {}
+    assert (len(wire.requests), waited) == (2, [])
+
+
+def test_another_refusal_leaves_the_clock_alone(waited: list[float]) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    refused = Answer(400, {"date": date}, b'{"__type":"a#ValidationException"}')
+    client, wire = dynamodb(refused, FINE)
+    with pytest.raises(AwsError, match="ValidationException"):
+        client.get_item(**KEY)
+    assert (len(wire.requests), waited) == (1, [])
+
+
+def test_a_redirect_is_no_answer(waited: list[float]) -> None:
+    client, _ = dynamodb(Answer(300, {}, b'{"__type":"a#MovedPermanently"}'))
+    with pytest.raises(AwsError, match="MovedPermanently"):
+        client.get_item(**KEY)
+
+
+def test_an_operation_is_looked_up_once() -> None:
+    client, _ = dynamodb(FINE)
+    assert client.get_item is client.get_item
+
+
+def test_a_function_is_not_called_twice(waited: list[float]) -> None:
+    client, wire = Client("lambda"), Wire(Answer(503, {}, b"{}"))
+    client.transport = wire
+    with pytest.raises(AwsError):
+        client.invoke(FunctionName="f", Payload=b"{}")
+    assert (len(wire.requests), waited) == (1, [])
+
+
+def test_a_clock_that_was_set_is_not_the_reason_again(waited: list[float]) -> None:
+    date = formatdate(time.time() + 3600, usegmt=True)
+    refused = Answer(400, {"date": date}, b'{"__type":"a#SignatureDoesNotMatch"}')
+    client, wire = dynamodb(refused, FINE, refused)
+    assert client.get_item(**KEY) == {}
+    with pytest.raises(AwsError, match="SignatureDoesNotMatch"):
+        client.get_item(**KEY)
+    assert len(wire.requests) == 3

@@ -84,8 +84,49 @@ class TestFiles:
 
     def test_of_many_faults_some_are_told(self) -> None:
         with pytest.raises(OrderctlError) as caught:
-            read("x\n" * 25, "f")
+            read("{x\n" * 25, "f")
         assert "… and 5 more" in str(caught.value)
+
+    def test_csv_is_orders_by_the_names_of_its_columns(self) -> None:
+        text = (
+            "items,amount,order_id,currency\r\n"
+            '"mug=2, tea",12.50,a,EUR\r\n'
+            "\r\n"
+            ',0,,\r\n"2 mug, 1 tea",1,c,\r\n'
+        )
+        first, second, third = read(text, "orders.csv")
+        lines = [{"sku": "mug", "quantity": 2}, {"sku": "tea", "quantity": 1}]
+        assert json.loads(first.body) == {
+            "order_id": "a",
+            "amount": 12.5,
+            "currency": "EUR",
+            "items": lines,
+        }
+        assert b'"amount":12.50' in first.body
+        assert json.loads(second.body) == {"order_id": second.order_id, "amount": 0}
+        assert (second.where, json.loads(third.body)["items"]) == ("row 4", lines)
+
+    def test_csv_may_have_semicolons(self) -> None:
+        (order,) = read("\ufefforder_id;amount\na;1\n".lstrip("\ufeff"), "f")
+        assert order.order_id == "a"
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("order_id,amount\na,1\nb,much", "row 3: amount: must be a number"),
+            ("order_id,amount\na", "row 2: it has 1 cells, not 2"),
+            ("amount,items\n1,mug=0", "row 2: items[0].quantity: must be"),
+            ("amount,colour\n1,red", "f: orders have no colour. The columns are: order_id, amount"),
+            ("- order_id: a\n  amount: 1\n", "f is neither JSON nor CSV with the column amount."),
+            ("<orders/>", "f is neither JSON nor CSV"),
+            ('amount\n"1', "f is not CSV"),
+            ("amount\n", "f has no orders"),
+        ],
+    )
+    def test_a_fault_of_csv_is_named_with_its_place(self, text: str, said: str) -> None:
+        with pytest.raises(OrderctlError) as caught:
+            read(text, "f")
+        assert said in str(caught.value)
 
 
 class TestSending:

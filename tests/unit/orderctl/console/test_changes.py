@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from orderctl.console.app import CHANGES, Options, build
 from orderctl.console.collector import ON_AWS
 from orderctl.console.dead_letters_page import alike
-from orderctl.console.guard import FORM_TOKEN, Key
+from orderctl.console.guard import FORM_TOKEN
+from orderctl.console.key import Key
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 from orderctl.pipeline.api import Reply
@@ -134,6 +135,12 @@ def test_a_failure_is_a_page_that_says_what_to_do(console: Console) -> None:
     assert answer.status_code == 502
     assert "No local cloud is running." in answer.text
     assert "Traceback" not in answer.text
+
+
+def test_incidents_are_for_the_local_cloud(console: Console) -> None:
+    sent = order(incident="poison", seconds="1")
+
+    assert console().post("/operate/incident", data=sent).status_code == 403
 
 
 def test_reasons_that_differ_in_the_try_are_one_group() -> None:

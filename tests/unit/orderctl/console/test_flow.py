@@ -29,10 +29,10 @@ def test_steps_stand_in_the_order_in_which_an_order_meets_them() -> None:
         ["payments", "inventory"],
         ["tracker"],
         ["notifications"],
-        ["order updates"],
+        ["order-updates"],
     ]
     assert found.entrances == {"order-api"}
-    assert [step.name for step in found.keepers] == ["caretaker", "auditor", "circuit breaker"]
+    assert [step.name for step in found.keepers] == ["caretaker", "auditor", "circuit-breaker"]
     assert found.bus in STEPS
 
 
@@ -72,7 +72,7 @@ def test_every_alarm_stands_at_a_step() -> None:
 
     assert set(placed) == alarms
     assert placed["PaymentsAgeAlarm"] == placed["PaymentsAlarm"] == "payments"
-    assert placed["OrderDeliveriesAlarm"] == "event bus"
+    assert placed["OrderDeliveriesAlarm"] == "event-bus"
     assert placed["ApiErrorsAlarm"] == "order-api"
     assert placed["CaretakerDeliveriesAlarm"] == "caretaker"
 

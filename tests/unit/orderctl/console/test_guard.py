@@ -10,7 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from orderctl.console.guard import Guard, Key
+from orderctl.console.guard import Guard
+from orderctl.console.key import Key
 
 PORT = 4580
 HERE = f"http://127.0.0.1:{PORT}"
@@ -137,6 +138,6 @@ def test_every_answer_limits_what_a_page_may_load(insider: TestClient) -> None:
         assert "unsafe" not in policy
         assert "http" not in policy
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in answer.headers

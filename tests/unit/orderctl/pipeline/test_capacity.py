@@ -93,7 +93,7 @@ WARM = {
     ),
     "payments-processor": consumer(1, {"payments": 1.0}),
     "inventory-processor": consumer(1, {"stock": 4.0}),
-    "order-tracker": consumer(2, {"orders": 2.0, "orders (index)": 2.0}),
+    "order-tracker": consumer(2, {"orders": 2.0, "orders (index unfinished)": 2.0}),
     "notifications": measured({1: counts(1, 2, {"Publish": 3.0, "GetItem": 2.0}, events=0.0)}),
 }
 BILL = Bill(FUNCTIONS, WARM, prices(), MEMORY, 10.0)
@@ -133,7 +133,7 @@ def test_each_part_is_asked_for_what_an_order_takes_times_the_rate() -> None:
         "DynamoDB: orders": (4_000, 40_000),
         "DynamoDB: payments": (1_000, 40_000),
         "DynamoDB: orders, reads": (4_000, 40_000),
-        "DynamoDB: a key of orders (index)": (250, 1_000),  # 2 x 1,000 / 8
+        "DynamoDB: a key of orders (index unfinished)": (250, 1_000),  # 2 x 1,000 / 8
         "CloudWatch Logs": (1_000 * (1 + 0.1 + 0.1 + 0.2 + 2), 5_000),
     }
     for name, (demand, limit) in demands.items():
@@ -186,11 +186,11 @@ def test_the_busiest_sku_is_written_once_a_batch_and_spread_over_its_shelves() -
 
 def test_warm_throughput_and_keys_are_raised_by_parameters() -> None:
     of = found(4_000)
-    assert of["DynamoDB: orders, at once"].share == 4  # 16,000 of 4,000
-    assert of["DynamoDB: orders, at once"].kind == "advice"
+    assert of["DynamoDB: the busiest table, at once"].share == 4  # 16,000 of 4,000
+    assert of["DynamoDB: the busiest table, at once"].kind == "advice"
     warm = found(4_000, parameters={"WarmWriteUnits": "20000", "UnfinishedOrderKeys": "16"})
-    assert warm["DynamoDB: orders, at once"].share == 0.8
-    assert warm["DynamoDB: a key of orders (index)"].demand == 500
+    assert warm["DynamoDB: the busiest table, at once"].share == 0.8
+    assert warm["DynamoDB: a key of orders (index unfinished)"].demand == 500
 
 
 def test_what_gives_first_and_the_highest_rates() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
 from orderctl.terminal import console
 
@@ -40,3 +42,40 @@ def test_a_table_is_aligned_and_never_cut_short(
 
 def test_a_value_cannot_command_the_terminal() -> None:
     assert console.text("gone\x1b[2J\nnew").plain == "gone�[2J�new"
+
+
+class TestNarrowTables:
+    rows = (("a", "one two three"), ("b", ""), ("c", "four"))
+
+    def lines(self, monkeypatch: pytest.MonkeyPatch, width: int, *, terminal: bool) -> list[str]:
+        screen = Console(width=width, force_terminal=terminal, file=io.StringIO())
+        monkeypatch.setattr(console, "out", lambda: screen)
+        return [line.plain for line in console.table_lines(("x", "what"), self.rows)]
+
+    def test_what_fits_or_is_no_terminal_is_left_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = ["x   what", "a   one two three", "b", "c   four"]
+        assert self.lines(monkeypatch, 20, terminal=True) == whole
+        assert self.lines(monkeypatch, 5, terminal=False) == whole
+
+    def test_the_last_column_is_wrapped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.lines(monkeypatch, 11, terminal=True) == [
+            "x  what",
+            "a  one two",
+            "   three",
+            "b",
+            "c  four",
+        ]
+
+    def test_or_goes_on_below_where_a_word_would_not_fit(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(self.__class__, "rows", (("a long name", "three words here"),))
+        assert self.lines(monkeypatch, 16, terminal=True) == [
+            "x",
+            "   what",
+            "a long name",
+            "   three words",
+            "   here",
+        ]

@@ -257,6 +257,13 @@ def test_an_environment_is_unset_by_the_names_of_the_template(
     assert {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "API_ID", "PAYMENTS_DLQ"} <= set(unset.split())
 
 
+def test_a_profile_is_named_only_if_its_keys_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "staging")
+    assert reach(Context(stack="x")).profile is None
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert reach(Context(stack="x")).profile == "staging"
+
+
 def test_a_region_that_cannot_be_is_refused() -> None:
     with pytest.raises(OrderctlError, match="no where"):
         reach(Context(stack="x", region="no where"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 from orderctl import contexts
 from orderctl.commands import load
 from orderctl.commands.schemas import REFERENCE
-from orderctl.terminal import json_reference
+from orderctl.terminal import console, json_reference
 from orderctl.terminal.results import Document, Lines
 from orders.events import OrderUpdate
 from support.command_line import commands, run_here
@@ -120,3 +121,20 @@ def test_who_has_read_enough_may_leave(tmp_path: Path) -> None:
             listing.stdout.readline()
             listing.stdout.close()
             assert (listing.wait(), listing.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize(("changes", "ends"), [(False, True), (True, False)])
+def test_what_changes_something_goes_on_without_a_reader(
+    changes: bool, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        console.begin(as_json=False)
+        if changes:
+            console.place("local: stack order-pipeline")
+        console.write("something")
+        with pytest.raises(console.NobodyReadsError) if ends else contextlib.nullcontext():
+            console.flush()
+        console.end_with_reader()

@@ -1,1 +1,1 @@
-"""DynamoDB: expressions that are read once."""
+"""DynamoDB: expressions that are read once, transactions that take a while, and throttling."""

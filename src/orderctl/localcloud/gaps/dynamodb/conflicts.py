@@ -9,6 +9,9 @@ other action; and the same transaction again, by its token, gets a TransactionIn
 ("TransactWriteItems", DynamoDB API reference). A statement of a BatchExecuteStatement fails alone.
 Reads that are no transactions go on.
 
+AWS counts what was refused in the metric TransactionConflict of the table, and what was done as
+samples of SuccessfulRequestLatency ("DynamoDB metrics and dimensions", DynamoDB developer guide).
+
 Here a transaction waits for as long as it was told, holding its items, and then does its work.
 BatchWriteItem and ExecuteTransaction, of which AWS does not say it, meet nothing.
 """
@@ -26,7 +29,7 @@ from ministack.core.responses import (
     get_region,
     json_response,
 )
-from ministack.services import dynamodb
+from ministack.services import cloudwatch, dynamodb
 
 from orderctl.localcloud import seams
 
@@ -72,7 +75,9 @@ def install(seconds: float) -> None:
         if operation == "TransactWriteItems":
             with _holding(targets, request):
                 await asyncio.sleep(seconds)
-                return await do(body)
+                answer = await do(body)
+            _count_done(operation, answer, targets, seconds)
+            return answer
         met = [target in _held for target in targets]
         return await (_the_others(request, met, do) if any(met) else do(body))
 
@@ -111,6 +116,7 @@ def _refused(
 ) -> _Answer | None:
     """The answer to a request that transactions keep from being done at all."""
     holders = [_held.get(target) for target in targets]
+    _count_conflicts(targets)
     if not any(holders) or operation == "BatchExecuteStatement":
         return None
     if operation not in _TRANSACTIONS:
@@ -118,6 +124,26 @@ def _refused(
     if request.get("ClientRequestToken") in holders:
         return _error("TransactionInProgressException", "The transaction is in progress.")
     return _cancelled(_actions(request), holders)
+
+
+def _count_conflicts(targets: Sequence[_Target | None]) -> None:
+    """Count each item that is held, in its table's metric."""
+    for target in targets:
+        if target and target in _held:
+            table = {"TableName": str(target[2])}
+            cloudwatch.record_metric("AWS/DynamoDB", "TransactionConflict", 1, "Count", table)
+
+
+def _count_done(
+    operation: str, answer: _Answer, targets: Sequence[_Target | None], seconds: float
+) -> None:
+    """Count a request that was done, in the metric of each of its tables."""
+    if answer[0] == HTTPStatus.OK:
+        for table in {str(target[2]) for target in targets if target}:
+            of = {"TableName": table, "Operation": operation}
+            cloudwatch.record_metric(
+                "AWS/DynamoDB", "SuccessfulRequestLatency", seconds * 1000, "Milliseconds", of
+            )
 
 
 def _actions(request: Mapping[str, Any]) -> list[dict[str, Any]]:
