@@ -86,6 +86,12 @@ bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the fl
 outage: setup ## the card processor fails for an hour, in virtual time: what becomes of 210,000 orders; takes half a minute
 	@$(BIN)/python -m bench.outage
 
+flash-sale: setup ## everybody wants one SKU at once, in virtual time: what becomes of the orders, with one shelf and with 20
+	@PYTHONPATH=tests $(BIN)/python -m simulation.flash_sale
+
+hot-sku: setup ## one SKU that everybody wants, on the local cloud: 2,000 orders (or ORDERS=N) beside as many for 500 SKUs, then a sale with moving shelves
+	@$(BIN)/python -m bench.hot_sku $(if $(ORDERS),--orders $(ORDERS))
+
 burst: setup ## a burst of 100,000 orders, in virtual time, at 1, 10 and 100 executions a consumer; takes half a minute
 	@$(BIN)/python -m bench.burst
 

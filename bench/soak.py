@@ -117,7 +117,7 @@ def _left(pipeline: Pipeline) -> dict[str, int]:
     return {"unfinished": unfinished, "waiting": waiting, "parked": parked}
 
 
-def _wait(pipeline: Pipeline) -> tuple[dict[str, int], int]:
+def wait_for_the_end(pipeline: Pipeline) -> tuple[dict[str, int], int]:
     """Wait until nothing is left; what is, and how many messages were parked at most."""
     most_parked = 0
 
@@ -163,7 +163,7 @@ def soak(orders: int, rate: float, disturb: Callable[[LocalCloud], Disturber]) -
         with disturber.at_work():
             result = _send(pipeline, orders, rate)
         sent = time.monotonic() - began
-        left, most_parked = _wait(pipeline)
+        left, most_parked = wait_for_the_end(pipeline)
         seconds = time.monotonic() - began
         report = audit(pipeline)
         _say("")

@@ -204,7 +204,10 @@ class Queues:
                 if function == CIRCUIT_BREAKER:
                     return self._perform_for_test(queue, request)
                 if request.operation == "SendMessageBatch":
-                    return self._send_back(queue, request.arguments["Entries"])
+                    entries = request.arguments["Entries"]
+                    if queue.reader and function == queue.reader.function:
+                        return self._send_held(queue, entries)
+                    return self._send_back(queue, entries)
                 return queue.perform(request)
         raise Refusal("AWS.SimpleQueueService.NonExistentQueue")
 
@@ -252,6 +255,25 @@ class Queues:
         self._anew.add(message.body)
         self._world.story.tell(queue.spec.name, f"gets {anew} anew")
         queue.send(anew)
+
+    def _send_held(self, queue: Queue, entries: list[dict[str, Any]]) -> dict[str, Any]:
+        """Take messages anew that their consumer could not do, as others were at the same items."""
+        for entry in entries:
+            body = entry["MessageBody"]
+            redrives = int(entry["MessageAttributes"].get("redrives", {}).get("StringValue", "0"))
+            copies = [m for m in queue.messages if (m.body, m.redrives) == (body, redrives)]
+            self._sent += 1
+            anew = Message(
+                f"{queue.spec.name}~{self._sent}",
+                body,
+                json.loads(body)["detail-type"],
+                None,
+                redrives=redrives,
+                sent_back=max((copy.sent_back for copy in copies), default=redrives),
+            )
+            self._world.story.tell(queue.spec.name, f"gets {anew} anew")
+            queue.send(anew, entry["DelaySeconds"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
 
     def _send_back(self, queue: Queue, entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Take messages that were parked in the queue's dead-letter queue.
@@ -400,7 +422,11 @@ class EventSource:
             "receiptHandle": message.receipt,
             "body": message.body,
             "attributes": {"ApproximateReceiveCount": str(message.receives)},
-            "messageAttributes": {},
+            "messageAttributes": (
+                {"redrives": {"dataType": "Number", "stringValue": str(message.redrives)}}
+                if message.redrives
+                else {}
+            ),
             "eventSource": "aws:sqs",
             "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{self._queue.spec.name}",
             "awsRegion": "us-east-1",

@@ -153,10 +153,10 @@ SABOTAGES: Final = (
         "                self.written[move.order_id] = move.change[1]\n",
     ),
     Sabotage(
-        "inventory: give up what other transactions hold",
-        _MOVING,
-        '            tries=float("inf"),\n',
-        "            tries=1,\n",
+        "inventory: fail what other transactions hold",
+        _SQS,
+        "        if why == HELD:\n",
+        '        if why == "never":\n',
     ),
     Sabotage(
         "inventory: mark as released, and keep the stock",
@@ -517,8 +517,8 @@ SABOTAGES: Final = (
     Sabotage(
         "retries: read a key that was left out not again",
         _DYNAMODB,
-        "try_all(order_ids, attempt, context)",
-        "attempt(order_ids)",
+        "try_all(keys, attempt, context)",
+        "attempt(keys)",
     ),
     Sabotage(
         "retries: put a refused event not again",
@@ -528,9 +528,9 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         "retries: make a cancelled transaction not again",
-        _RESERVATIONS,
-        "try_all([changes], self._attempt, context, _FIRST_PAUSE_SECONDS)",
-        "self._attempt([changes])",
+        _MOVING,
+        "if not self.held or not patience.wait():",
+        "if True:",
     ),
     Sabotage(
         "retries: take what is refused twice as done",
@@ -541,7 +541,7 @@ SABOTAGES: Final = (
     Sabotage(
         "retries: give up after the second try",
         _PATIENCE,
-        "self._tries_left = TRIES - 1",
+        "self._tries_left = tries - 1",
         "self._tries_left = 1",
     ),
     Sabotage(

@@ -22,7 +22,13 @@ class NeverQuietError(Exception):
 class Scheduler:
     """Runs what is due; time passes only from one action to the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_actions: int = _MOST_ACTIONS) -> None:
+        """Begin.
+
+        Args:
+            most_actions: after so many it never comes to an end.
+        """
+        self._most_actions = most_actions
         self.now = 0.0
         """Seconds since the beginning."""
         self._agenda: list[tuple[float, int, Action]] = []
@@ -43,7 +49,7 @@ class Scheduler:
         while self._agenda and (until is None or self._agenda[0][0] <= until):
             self.now, _, action = heapq.heappop(self._agenda)
             self._run += 1
-            if self._run > _MOST_ACTIONS:
+            if self._run > self._most_actions:
                 raise NeverQuietError
             action()
         if until is not None:

@@ -40,6 +40,12 @@ class StockWatch:
         """Whether it wrote any."""
         self._note_totals()
 
+    def __repr__(self) -> str:
+        """What a run's future depends on, in the same words for the same."""
+        held = {order_id: sorted(taken.items()) for order_id, taken in self._held.items()}
+        totals = {sku: [total for _, total in had] for sku, had in self._totals.items()}
+        return f"{sorted(self._levels.items())} {sorted(held.items())} {totals}"
+
     def shelf_changed(self, key: str, after: Item | None) -> None:
         """Look at a change of a shelf."""
         if sku_of(key) not in self._put_in:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target
 from orderctl.terminal.results import Lines
 from orders.events import Sku
+from orders.stock import MAX_SHELVES
 
 _NOTHING = "-"
 _LARGEST = 10**15
@@ -61,7 +63,19 @@ class Changed(msgspec.Struct, kw_only=True):
     available: int
 
 
-_LEVELS, _CHANGED = Lines(Level), Lines(Changed)
+class ShelfLevel(msgspec.Struct, kw_only=True):
+    """How much there is on a shelf of a SKU.
+
+    Attributes:
+        shelf: Its key in the table: the SKU for the first one, then `mug 1`, `mug 2` and so on.
+        available: How many new orders can have; null when it cannot be read.
+    """
+
+    shelf: str
+    available: int | None
+
+
+_LEVELS, _CHANGED, _SHELVES = Lines(Level), Lines(Changed), Lines(ShelfLevel)
 
 
 @stock.command(name="list", help_epilogue="Example: orderctl stock list mug tea")
@@ -123,6 +137,7 @@ def put(
     /,
     *,
     was: Annotated[int | None, Parameter(metavar="N")] = None,
+    shelves: Annotated[int | None, Parameter(metavar="N")] = None,
     as_json: Json = False,
     target: Target = Target(),
 ) -> None:
@@ -136,18 +151,23 @@ def put(
     Args:
         pairs: The SKU and its new quantity; repeatable.
         was: Change it only if N are available now; for a single SKU.
+        shelves: Have it stand on N shelves, 1 to 50, so that orders for it do not wait for each
+            other. [default: as many as now]
         as_json: Print one JSON object per line.
         target: Which stack.
 
     Raises:
-        OrderctlError: An argument is not of the form SKU=N, or not every SKU was changed.
+        OrderctlError: An argument is not of the form SKU=N, a number is out of its range, or not
+            every SKU was changed.
     """
     new = quantities(pairs, least=0)
     if was is not None and len(new) > 1:
         raise OrderctlError("--was can be used with a single SKU only.")
 
+    check_shelves(shelves, "--shelves")
+
     def change(pipeline: Pipeline, sku: str) -> tuple[int | None, int]:
-        return pipeline.stock.put(sku, new[sku], was), new[sku]
+        return pipeline.stock.put(sku, new[sku], was, shelves), new[sku]
 
     _change(new, change, as_json, target)
 
@@ -163,7 +183,8 @@ def add(
 ) -> None:
     """Add to what is available of a SKU, or take away from it with a negative N.
 
-    Safe while orders flow: it is a single write, and never goes below 0.
+    Safe while orders flow: it is a single transaction, and never goes below 0. What is added to a
+    SKU with several shelves is divided among them.
 
     Args:
         pairs: The SKU and how many to add; repeatable.
@@ -180,6 +201,71 @@ def add(
         return before, before + differences[sku]
 
     _change(differences, change, as_json, target)
+
+
+@stock.command(name="shelves", help_epilogue="Example: orderctl stock shelves mug --count 20")
+@_SHELVES.of_command
+def show_shelves(
+    sku: Annotated[str, Parameter(name="SKU")],
+    /,
+    *,
+    count: Annotated[int | None, Parameter(metavar="N")] = None,
+    as_json: Json = False,
+    target: Target = Target(),
+) -> None:
+    """List how much of a SKU is available on each of its shelves, or change their number.
+
+    Orders for a SKU with one shelf wait for each other, one transaction at a time. On several
+    shelves they do not. The number can be changed while orders flow: each step is a transaction.
+    New shelves get their share of what is on the first one.
+
+    Args:
+        sku: The SKU.
+        count: Have it stand on N shelves, 1 to 50.
+        as_json: Print one JSON object per line.
+        target: Which stack.
+
+    Raises:
+        OrderctlError: There is no such SKU, or orders kept changing it.
+    """
+    check_sku(sku, sku)
+    check_shelves(count, "--count")
+    with connect(target, changes=count is not None) as pipeline:
+        there = pipeline.stock.set_shelves(sku, count) if count else pipeline.stock.shelves(sku)
+    rows = [ShelfLevel(shelf=key, available=level) for key, level in there.levels.items()]
+    if as_json:
+        _SHELVES.show(rows)
+    else:
+        console.table(("shelf", "available"), [[row.shelf, _cell(row.available)] for row in rows])
+    if there.lost:
+        console.note(
+            f"No order is served from {', '.join(there.lost)}. To put it where one is: "
+            f"orderctl stock shelves {shlex.quote(sku)} --count {there.count}"
+        )
+
+
+def check_sku(sku: str, argument: str) -> None:
+    """Check what is meant to be a SKU.
+
+    Raises:
+        OrderctlError: it is none; the argument that it was given in is named.
+    """
+    try:
+        msgspec.convert(sku, Sku)
+    except msgspec.ValidationError:
+        raise OrderctlError(
+            f"{argument!r}: a SKU is 1 to 64 printable ASCII characters without spaces."
+        ) from None
+
+
+def check_shelves(count: int | None, option: str) -> None:
+    """Check a number of shelves.
+
+    Raises:
+        OrderctlError: it is out of its range.
+    """
+    if count is not None and not 1 <= count <= MAX_SHELVES:
+        raise OrderctlError(f"{option} must be from 1 to {MAX_SHELVES}, and is {count}.")
 
 
 def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
@@ -203,12 +289,7 @@ def quantities(pairs: Sequence[str], least: int) -> dict[str, int]:
             raise OrderctlError(f"{pair!r}: {text!r} is not a whole number.") from None
         if not least <= quantity <= _LARGEST:
             raise OrderctlError(f"{pair!r}: the quantity must be from {least} to {_LARGEST}.")
-        try:
-            msgspec.convert(sku, Sku)
-        except msgspec.ValidationError:
-            raise OrderctlError(
-                f"{pair!r}: a SKU is 1 to 64 printable ASCII characters without spaces."
-            ) from None
+        check_sku(sku, pair)
         if sku in found:
             raise OrderctlError(f"{sku} is given twice. Give each SKU once.")
         found[sku] = quantity

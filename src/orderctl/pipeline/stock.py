@@ -198,7 +198,7 @@ class Stock:
         found: dict[str, Mapping[str, Any]] = {}
         keys: Any = [{"sku": {"S": key}} for key in shelf_keys(sku, MAX_SHELVES)]
         while keys:
-            answer = self._dynamodb.batch_get_item(
+            answer: Any = self._dynamodb.batch_get_item(
                 RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
             )
             found |= {item["sku"]["S"]: item for item in answer["Responses"][self._table]}
@@ -252,6 +252,11 @@ class Shelves:
             key: _available(self.items[key]) if key in self.items else 0
             for key in sorted(keys, key=shelf_number)
         }
+
+    @property
+    def lost(self) -> list[str]:
+        """The shelves that are there and do not count, so that no order is served from them."""
+        return [key for key in self.levels if key not in shelf_keys(self.sku, self.count)]
 
     @property
     def available(self) -> int | None:

@@ -43,11 +43,10 @@ def mend(finding: Finding, tables: TableNames, now: datetime) -> str:
             key, change = ("sku", finding.subject), "SET available = available + :by"
             values = {":by": {"N": str(-finding.off_by)}}
             return _update(tables.stock, key, change, values)
-        case Kind.OVERSOLD:
-            return f"orderctl stock set {shlex.quote(finding.subject)}=0"
-        case Kind.LOST_SHELF:
-            sku, count = shlex.quote(finding.subject), max(finding.shelves, 1)
-            return f"orderctl stock shelves {sku} --count {count}"
+        case Kind.OVERSOLD | Kind.LOST_SHELF:
+            sku = shlex.quote(finding.subject)
+            gather = f"shelves {sku} --count {max(finding.shelves, 1)}"
+            return f"orderctl stock {f'set {sku}=0' if finding.kind is Kind.OVERSOLD else gather}"
     if finding.may_pass or finding.is_missing:
         first, last = moment(finding.since), moment(finding.until)
         if first and last:

@@ -7,7 +7,6 @@ must not use up the few deliveries that a message has.
 
 from __future__ import annotations
 
-from math import inf
 from random import uniform
 from time import sleep
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,6 +28,8 @@ SPARED_MILLISECONDS: Final = 5000
 """How long before its timeout a function stops waiting: 2 seconds before it stops taking up work,
 so that waiting for one order leaves the others of the batch their time."""
 
+HELD: Final = "TransactionConflict"
+"""The code of what another transaction holds."""
 UNPROCESSED: Final = "UnprocessedKeys"
 """Stands for the code of a key that ``BatchGetItem`` left out."""
 
@@ -40,7 +41,7 @@ TRANSIENT_CODES: Final = frozenset(
         "ProvisionedThroughputExceeded",
         "RequestLimitExceeded",
         "ThrottlingError",
-        "TransactionConflict",
+        HELD,
         UNPROCESSED,
         # Entries: "retryable errors" of PutEventsResultEntry in the EventBridge API reference.
         "InternalFailure",
@@ -54,38 +55,41 @@ TRANSIENT_CODES: Final = frozenset(
 
 
 class Patience:
-    """Waits between the tries of one thing: twice as long each time, spread at random."""
+    """Waits between the tries of one thing: mostly twice as long each time, spread at random."""
 
     def __init__(
         self,
         context: Context,
         first_pause: float = _FIRST_PAUSE_SECONDS,
         *,
-        longest_pause: float = inf,
-        tries: float = TRIES,
+        growth: float = 2.0,
+        shortest_pause: float = 0.0,
+        tries: int = TRIES,
     ) -> None:
         """Begin before the first try.
 
         Args:
             context: the invocation's, which says how much time is left.
             first_pause: in seconds.
-            longest_pause: in seconds; then they become no longer.
+            growth: how many times as long a pause is as the one before.
+            shortest_pause: in seconds; then they become no shorter.
             tries: how many at most.
         """
         self._context = context
         self._pause = first_pause
-        self._longest_pause = longest_pause
+        self._growth = growth
+        self._shortest_pause = shortest_pause
         self._tries_left = tries - 1
 
     def wait(self) -> bool:
         """Wait for a while after a try; False, at once, when tries or time are used up."""
         seconds = self._pause * uniform(0.5, 1.5)  # noqa: S311 - no secret
         left = self._context.get_remaining_time_in_millis() - seconds * 1000
-        if self._tries_left < 1 or left < SPARED_MILLISECONDS:
+        if not self._tries_left or left < SPARED_MILLISECONDS:
             return False
         sleep(seconds)
         self._tries_left -= 1
-        self._pause = min(self._pause * 2, self._longest_pause)
+        self._pause = max(self._pause * self._growth, self._shortest_pause)
         return True
 
 

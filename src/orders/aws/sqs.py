@@ -16,6 +16,7 @@ from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
 from orders.aws.errors import AwsError
 from orders.aws.parts import parts
+from orders.aws.patience import HELD
 from orders.events import Event, UnreadableEventError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ MESSAGES_AT_ONCE: Final = 100
 """How many messages of an invocation are read, recorded and published before the next ones: as many
 keys as ``BatchGetItem`` takes. Lambda may hand over 10,000."""
 MAX_RETRY_DELAY_SECONDS: Final = 900
+_SPREAD_SECONDS: Final = 5
+"""Over so many seconds come the messages again that are sent anew."""
 _ENTRIES_A_CALL: Final = 10
 """As many as ``ChangeMessageVisibilityBatch`` takes."""
 MAX_CONFLICTS: Final = 3
@@ -65,6 +68,8 @@ class Message(Generic[EventT]):
     attempt: int
     """How often SQS has delivered it, this time included."""
     event: EventT
+    record: Mapping[str, Any]
+    """As Lambda hands it over."""
 
     @property
     def order_id(self) -> str:
@@ -80,6 +85,8 @@ class Batch(Generic[EventT]):
     _waiting: list[Message[EventT]] = field(default_factory=list)
     _failed: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Receipt handle and attempt by message id."""
+    _held: list[Message[EventT]] = field(default_factory=list)
+    """What is to be sent anew."""
     _announcements: list[tuple[Message[EventT], Detail]] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
     _least_delay_seconds: int = 0
@@ -101,7 +108,7 @@ class Batch(Generic[EventT]):
             id_, handle = record["messageId"], record["receiptHandle"]
             attempt = int(record["attributes"]["ApproximateReceiveCount"])
             try:
-                message = Message(id_, handle, attempt, decode(record["body"]))
+                message = Message(id_, handle, attempt, decode(record["body"]), record)
             except UnreadableEventError as error:
                 batch._failed[id_] = (handle, attempt)
                 telemetry.error(
@@ -138,9 +145,12 @@ class Batch(Generic[EventT]):
         Args:
             messages: of this batch.
             what: the log line's message, such as "payment not recorded".
-            why: CONFLICT, to look and decide anew; or the reason they fail.
+            why: CONFLICT, to look and decide anew; HELD, to have them sent anew; or the reason
+                they fail.
         """
-        if why == CONFLICT:
+        if why == HELD:
+            self._held += messages
+        elif why == CONFLICT:
             for message in reversed(messages):
                 self._take_up_again(message)
         else:
@@ -206,6 +216,8 @@ class Batch(Generic[EventT]):
         for (message, _), refusal in zip(self._announcements, refusals, strict=False):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
+        for message in retry.send_anew(self._held):
+            self.fail(message, "not sent anew", "other transactions held the same items")
         if self._failed:
             retry.delay(self._failed, self._least_delay_seconds)
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in self._failed]}
@@ -300,7 +312,50 @@ class Retry:
         except AwsError as error:
             telemetry.warning("retry delay not set", reason=str(error))
 
+    def send_anew(self, messages: Sequence[Message[Any]]) -> list[Message[Any]]:
+        """Send messages as they are: a new message has all its receives before it.
+
+        That is for messages that have met others at work, which is not their fault: however long
+        a rush lasts, it parks none of them.
+
+        Args:
+            messages: as they were received. Those that SQS takes are done.
+
+        Returns:
+            Those that SQS did not take.
+        """
+        left: list[Message[Any]] = []
+        for some in parts(messages, _ENTRIES_A_CALL):
+            try:
+                answer = self.client().send_message_batch(
+                    QueueUrl=self.queue_url,
+                    Entries=[
+                        {
+                            "Id": str(number),
+                            "MessageBody": message.record["body"],
+                            "DelaySeconds": 1 + crc32(message.id.encode()) % _SPREAD_SECONDS,
+                            "MessageAttributes": _attributes(message.record),
+                        }
+                        for number, message in enumerate(some)
+                    ],
+                )
+            except AwsError as error:
+                telemetry.warning("not sent anew", reason=str(error))
+                left += some
+            else:
+                left += [some[int(refused["Id"])] for refused in answer.get("Failed", [])]
+        return left
+
     def _seconds(self, message_id: str, attempt: int, least_seconds: int = 0) -> int:
         delay: int = max(self.first_delay_seconds, least_seconds) << (attempt - 1)
         spread = crc32(message_id.encode()) % (delay + 1)
         return min(delay + spread, MAX_RETRY_DELAY_SECONDS)
+
+
+def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A message's attributes that are texts or numbers, as ``SendMessageBatch`` takes them."""
+    return {
+        name: {"DataType": value["dataType"], "StringValue": value["stringValue"]}
+        for name, value in record.get("messageAttributes", {}).items()
+        if "stringValue" in value
+    }

@@ -1,8 +1,9 @@
 """Writes reservations and moves their stock, with few transactions, while others do the same.
 
-What met nobody goes on at once; what met another transaction waits a moment, for as long as the
-invocation has time, as that says nothing about the order; and what fell short is arranged anew by
-what there is then. So a batch is divided by what stood in its way, and not into single orders.
+What met nobody goes on at once; what met another transaction waits a moment, and then goes back to
+the queue without having used up a receive, as that says nothing about the order; and what fell
+short is arranged anew by what there is then. So a batch is divided by what stood in its way, and
+not into single orders.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from orders.aws.context import time_is_up
 from orders.aws.dynamodb import CONFLICT
-from orders.aws.patience import TRANSIENT_CODES, TRIES, Patience
+from orders.aws.patience import HELD, TRANSIENT_CODES, Patience
 from orders.inventory.decisions import Reservation, reject
 from orders.inventory.reservations import Cancelled, Reservations, Stock
 from orders.inventory.shelves import Change, Move, arrange, find_shortage
@@ -24,14 +25,15 @@ if TYPE_CHECKING:
 
     from orders.aws.context import Context
 
-HELD: Final = "TransactionConflict"
-"""The code of what another transaction holds."""
 _MAX_ACTIONS: Final = 100
 """As many as ``TransactWriteItems`` takes."""
 _FIRST_PAUSE_SECONDS: Final = 0.02
-"""About as long as the transaction takes that holds the same shelf."""
-_LONGEST_PAUSE_SECONDS: Final = 0.32
-"""A batch that has waited long comes to it as often as a new one."""
+_TRIES_OF_HELD: Final = 20
+_FIRST_PAUSE_OF_HELD_SECONDS: Final = 0.2
+_PAUSE_GROWTH_OF_HELD: Final = 0.8
+_SHORTEST_PAUSE_OF_HELD_SECONDS: Final = 0.06
+"""What has waited longer asks more often, so that new batches do not get ahead of it for ever. In
+all it waits for up to two seconds."""
 _MOST_ROUNDS: Final = 50
 """How often a batch is arranged anew, at most."""
 _NONE: Final = "None"
@@ -53,7 +55,7 @@ class Movement:
     why_held: str = ""
     written: dict[str, Reservation] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
-    """By order id, CONFLICT if somebody wrote first, or why else it was not written."""
+    """By order id, CONFLICT if somebody wrote first, HELD, or why else it was not written."""
     rejected: list[Change] = field(default_factory=list)
     """What the stock does not cover."""
 
@@ -61,11 +63,12 @@ class Movement:
         """Write each reservation that can be, and say of each other one why not."""
         held_by_others = Patience(
             self.context,
-            _FIRST_PAUSE_SECONDS,
-            longest_pause=_LONGEST_PAUSE_SECONDS,
-            tries=float("inf"),
+            _FIRST_PAUSE_OF_HELD_SECONDS,
+            growth=_PAUSE_GROWTH_OF_HELD,
+            shortest_pause=_SHORTEST_PAUSE_OF_HELD_SECONDS,
+            tries=_TRIES_OF_HELD,
         )
-        refused_by_aws = Patience(self.context, _FIRST_PAUSE_SECONDS, tries=TRIES)
+        refused_by_aws = Patience(self.context, _FIRST_PAUSE_SECONDS)
         for _ in range(_MOST_ROUNDS):
             if not self.ready:
                 patience = held_by_others if self.why_held == HELD else refused_by_aws
@@ -78,7 +81,8 @@ class Movement:
             self._go_on()
         else:
             self._refuse(self.ready, "others took of the same stock each time")
-        self._refuse(self.held, f"{self.why_held} from TransactWriteItems")
+        is_held = self.why_held == HELD
+        self._refuse(self.held, HELD if is_held else f"{self.why_held} from TransactWriteItems")
 
     def _go_on(self) -> None:
         """Do what can be done now."""
@@ -182,8 +186,8 @@ def write(
         context: the invocation's, for what is to be tried again, and for the time left.
 
     Returns:
-        What was written, by order id; and, by order id, CONFLICT if somebody wrote first, or
-        why else it was not written.
+        What was written, by order id; and, by order id, CONFLICT if somebody wrote first, HELD
+        if another transaction was at it each time, or why else it was not written.
     """
     moving = any(now.lines for _, now in changes)
     movement = Movement(reservations, stock, context, list(changes) if moving else [])

@@ -151,14 +151,36 @@ def conflicts(dynamodb: DynamoDBClient, times: int = 1_000_000) -> list[str]:
     return met
 
 
-def test_a_transaction_conflict_that_lasts_fails_that_message_alone(
+def test_what_another_transaction_holds_is_sent_anew_alone(
     handler: InventoryProcessor, dynamodb: DynamoDBClient
 ) -> None:
-    met = conflicts(dynamodb)
+    """It has all its receives before it: a rush parks nobody. And it is the same message."""
+    met, sent = conflicts(dynamodb), list[dict[str, Any]]()
+    line(handler.retry.client()).before("SendMessageBatch", sent.append)
+    event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
+    event["Records"][0]["messageAttributes"] = {
+        "redrives": {"dataType": "Number", "stringValue": "2"}
+    }
+    assert failed(handler(event, Context())) == []
+    assert states(dynamodb) == {"a": "reserved"}
+    assert len(met) == 20, "once with the other order, and then alone"
+    ((anew,),) = (entries["Entries"] for entries in sent)
+    assert anew["MessageBody"] == event["Records"][0]["body"]
+    assert anew["MessageAttributes"]["redrives"]["StringValue"] == "2"
+    assert 1 <= anew["DelaySeconds"] <= 5
+
+
+def test_what_cannot_be_sent_anew_fails(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    conflicts(dynamodb)
+    line(handler.retry.client()).before("SendMessageBatch", throttle)
     event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
     assert failed(handler(event, Context())) == ["m0"]
-    assert states(dynamodb) == {"a": "reserved"}
-    assert len(met) > 10, "for as long as there is time, as it says nothing about the order"
+
+
+def throttle(_: object) -> None:
+    raise Refused("ThrottlingException")
 
 
 def cancel_once(dynamodb: DynamoDBClient, reasons: list[Any]) -> None:
@@ -260,7 +282,7 @@ def test_nothing_is_tried_again_when_the_time_is_up(
     met = conflicts(dynamodb)
     context = Context()
     context.get_remaining_time_in_millis = lambda: clock.pop(0)  # type: ignore[method-assign]
-    assert failed(handler(sqs_event(order("unlucky", apple=1)), context)) == ["m0"]
+    assert failed(handler(sqs_event(order("unlucky", apple=1)), context)) == []
     assert len(met) == 1
 
 
@@ -469,8 +491,9 @@ class TestTogether:
 
     def test_what_was_refused_is_not_said_to_be_written(self, handler: InventoryProcessor) -> None:
         now = Reservation(order_id="a", state="voided", at="")
-        for answer in (({"a": now}, {}), ({}, {"a": CONFLICT})):
-            assert write(handler.reservations, [(None, now)], Stock(), Context()) == answer
+        changes = [(None, now)]
+        assert write(handler.reservations, changes, Stock(), Context()) == ({"a": now}, {})
+        assert write(handler.reservations, changes, Stock(), Context()) == ({}, {"a": CONFLICT})
 
 
 class TestOutcomes:
@@ -587,3 +610,64 @@ class TestCancel:
         assert failed(handler(sqs_event(order("a", apple=4)), Context())) == []
         assert states(dynamodb) == {"a": "voided"}
         assert stock(dynamodb)["apple"] == 10
+
+
+class TestShelves:
+    @pytest.fixture(autouse=True)
+    def shelves(self, dynamodb: DynamoDBClient, handler: InventoryProcessor) -> None:
+        for key, available, count in (("mug", "2", "3"), ("mug 1", "2", ""), ("mug 2", "1", "")):
+            item = {"sku": {"S": key}, "available": {"N": available}}
+            item |= {"shelves": {"N": count}} if count else {}
+            dynamodb.put_item(TableName="stock", Item=item)
+
+    def mugs(self, dynamodb: DynamoDBClient) -> list[int]:
+        return [there for sku, there in sorted(stock(dynamodb).items()) if sku.startswith("mug")]
+
+    def test_all_of_them_are_sold_and_no_more(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        orders = [order(f"o{number}", mug=2) for number in range(4)]
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert sorted(states(dynamodb).values()) == ["rejected"] * 2 + ["reserved"] * 2
+        assert self.mugs(dynamodb) == [0, 0, 1]
+
+    def test_a_line_that_was_split_goes_back_to_each(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        assert failed(handler(sqs_event(order("a", mug=5)), Context())) == []
+        assert self.mugs(dynamodb) == [0, 0, 0]
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert self.mugs(dynamodb) == [2, 2, 1]
+
+    def test_what_was_taken_from_a_shelf_that_went_goes_back_to_the_first(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        assert failed(handler(sqs_event(order("a", mug=5)), Context())) == []
+        for key in ("mug 1", "mug 2"):
+            dynamodb.delete_item(TableName="stock", Key={"sku": {"S": key}})
+        one = {"sku": {"S": "mug"}, "available": {"N": "0"}}
+        dynamodb.put_item(TableName="stock", Item=one)
+        assert failed(handler(sqs_event(order_cancelled("a")), Context())) == []
+        assert self.mugs(dynamodb) == [5]
+
+    def test_what_is_sold_out_takes_no_transaction(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        handler(sqs_event(order("a", mug=5)), Context())
+        line(dynamodb).calls.clear()
+        orders = [order(f"o{number}", mug=1, apple=1) for number in range(10)]
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert "TransactWriteItems" not in line(dynamodb).calls
+        assert reason(dynamodb, "o1") == "mug: 1 wanted, 0 available"
+        assert stock(dynamodb)["apple"] == 10
+
+    def test_a_batch_that_is_not_covered_takes_a_few_calls(
+        self, handler: InventoryProcessor, dynamodb: DynamoDBClient
+    ) -> None:
+        """Somebody takes most of it between the look and the transaction."""
+        take_before(dynamodb, apple=7)
+        line(dynamodb).calls.clear()
+        orders = [order(f"o{number}", apple=1) for number in range(10)]
+        assert failed(handler(sqs_event(*orders), Context())) == []
+        assert sorted(states(dynamodb).values()) == ["rejected"] * 7 + ["reserved"] * 3
+        assert line(dynamodb).calls.count("TransactWriteItems") == 2
