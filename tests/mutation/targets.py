@@ -37,6 +37,7 @@ TARGETS: Final = {
     "orders.notifications.handler": ("unit/notifications",),
     "orders.order_api.caller": ("unit/order_api/test_caller.py",),
     "orders.order_api.responses": (
+        "unit/order_api/test_responses.py",
         "unit/order_api/test_handler.py",
         "unit/order_api/test_caller.py",
     ),
