@@ -27,6 +27,8 @@ from simulation.witness import Witness
 from simulation.workload import Plan
 from simulation.world import World
 
+_OF_ANY_OBJECT: Final[Any] = object.__repr__
+"""It tells where an object is, and not what it keeps."""
 _MOST_KNOWN_TEXTS: Final = 10_000
 _SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues, Scheduler)
 
@@ -187,7 +189,7 @@ def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
             return f"{type(value).__name__} {value} {shown(vars(value))}"
         case _ if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
             return str(value.__qualname__)
-    if type(value).__repr__ is object.__repr__:
+    if type(value).__repr__ is _OF_ANY_OBJECT:
         return _object(value)
     return repr(value)
 
