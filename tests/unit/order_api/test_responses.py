@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from orders.events import OrderPlaced
 from orders.order import Order, Step
@@ -116,3 +117,8 @@ def test_a_response_is_all_of_this(
 ) -> None:
     assert (response["statusCode"], response["headers"]) == (status, headers)
     assert json.loads(response["body"]) == body
+
+
+def test_an_order_of_another_publisher_has_its_id_too() -> None:
+    body = json.loads(responses.order_status(replace(ORDER, ordered=None))["body"])
+    assert (body["order_id"], "amount" in body) == ("a", False)
