@@ -189,7 +189,7 @@ def test_none_may_do_what_no_function_does(
 
 
 # Tables of which a function reads no single items: it changes them, or scans them.
-NOT_READ = {("inventory-processor", "StockTableName"), (AUDITOR, "StockTableName")}
+NOT_READ = {(AUDITOR, "StockTableName")}
 # Queues that a function reads, though it is not their consumer.
 ALSO_READ = {("circuit-breaker", "PaymentsQueueUrl")}
 KEYS = {"StockTableName": "sku", "CircuitsTableName": "consumer"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,8 @@ def test_the_story_of_each_of_many_orders_is_in_causal_order(pipeline: PipelineU
     found = pipeline.orders.find(ids)
     assert {order["status"] for order in found.values()} == {"confirmed", "cancelled"}
     for order_id, order in found.items():
-        assert all("." in step["at"] for step in order["history"]), "to the millisecond"
-        assert in_order(order["history"])[0]["type"] == "order.placed"
+        history: Any = order["history"]
+        assert all("." in step["at"] for step in history), "to the millisecond"
+        assert in_order(history)[0]["type"] == "order.placed"
         story = tell(pipeline, order_id, datetime.now(UTC) - timedelta(minutes=5))
         assert is_in_order(story), story

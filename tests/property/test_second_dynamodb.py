@@ -33,7 +33,8 @@ from orders.aws.items import UnreadableRecordError
 from orders.aws.order_table import OrderExistsError, OrderTable
 from orders.events import OrderLine, OrderPlaced
 from orders.inventory.decisions import Reservation
-from orders.inventory.reservations import Reservations
+from orders.inventory.moving import write
+from orders.inventory.reservations import Reservations, Stock
 from orders.order import Order, Repeats
 from orders.payments.decisions import Payment
 from orders.payments.ledger import Ledger
@@ -209,6 +210,11 @@ def payment_writes(draw: st.DrawFn) -> Step:
     return lambda stores: stores.ledger.write(changes, Context())
 
 
+def levels(stores: Stores) -> Stock:
+    """What there is of each SKU, as a batch reads it before it writes."""
+    return stores.reservations.find([], list(STOCK), Context())[2]
+
+
 @st.composite
 def reservation_writes(draw: st.DrawFn) -> Step:
     changes: list[tuple[Reservation | None, Reservation]] = []
@@ -219,7 +225,7 @@ def reservation_writes(draw: st.DrawFn) -> Step:
         changes.append(
             draw(st.sampled_from([(None, reserved), (reserved, released), (None, voided)]))
         )
-    return lambda stores: stores.reservations.write(changes, Context())
+    return lambda stores: write(stores.reservations, changes, levels(stores), Context())
 
 
 @st.composite
@@ -253,7 +259,7 @@ def note_one(order_id: str, count: int, stores: Stores) -> Any:  # noqa: ANN401
 
 READS: list[Step] = [
     lambda stores: stores.ledger.find([*IDS, "odd"], Context()),
-    lambda stores: stores.reservations.find(IDS, Context()),
+    lambda stores: stores.reservations.find(IDS, list(STOCK), Context()),
     lambda stores: stores.orders.find(IDS, Context()),
     lambda stores: stores.orders.find_repeated(IDS, Context()),
     lambda stores: stores.orders.get("a"),
@@ -282,7 +288,7 @@ def write_payments(*changes: tuple[Payment | None, Payment]) -> Step:
 
 
 def write_reservations(*changes: tuple[Reservation | None, Reservation]) -> Step:
-    return lambda stores: stores.reservations.write(changes, Context())
+    return lambda stores: write(stores.reservations, changes, levels(stores), Context())
 
 
 def write_order(**fields: Any) -> Step:  # noqa: ANN401 - those of an order

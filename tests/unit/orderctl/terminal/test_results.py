@@ -10,7 +10,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -38,7 +38,7 @@ def kinds(shape: Any) -> set[type]:  # noqa: ANN401 - a shape of anything
     todo = list(shape.kinds)
     for kind in todo:
         if kind not in OF_THE_CONTRACT:
-            hints = json_reference.get_type_hints(kind).values()
+            hints = get_type_hints(kind).values()
             todo += [one for hint in hints for one in json_reference._objects(hint)]
     return set(todo)
 
