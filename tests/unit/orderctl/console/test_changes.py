@@ -78,7 +78,9 @@ def test_a_form_is_carried_out_once_and_told_of_on_the_next_page(
     assert len(api.placed) == 1
 
 
-@pytest.mark.parametrize("token", ["", "x", KEY.session, KEY.token])
+@pytest.mark.parametrize(
+    "token", ["", "x", KEY.session, KEY.token], ids=["none", "another", "session", "address"]
+)
 def test_a_form_of_another_page_does_nothing(console: Console, api: Api, token: str) -> None:
     answer = console().post("/operate/order", data=order(**{FORM_TOKEN: token}))
 
