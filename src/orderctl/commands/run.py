@@ -15,14 +15,14 @@ from cyclopts import Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
-from orderctl import deploying
+from orderctl import deploying, paths
 from orderctl.commands import START, app
 from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
 from orderctl.terminal import console
-from orderctl.terminal.deployments import launch
+from orderctl.terminal.deployments import launch, open_beside
 from orderctl.terminal.options import Json, Params, parse_parameters
 from orderctl.terminal.order_texts import amount
 from orderctl.terminal.results import Document
@@ -139,6 +139,7 @@ def run(
         int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=100))
     ] = 10,
     param: Params = (),
+    stay: bool = False,
     as_json: Json = False,
 ) -> None:
     """Start the whole pipeline, send orders, and show and check how each one ends.
@@ -146,6 +147,7 @@ def run(
     Args:
         orders: How many orders to send.
         param: A parameter of the template, or @FILE with some in JSON; repeatable.
+        stay: Keep it running until Ctrl-C, with its console: a page in the browser.
         as_json: Print JSON instead, at the end.
 
     Raises:
@@ -157,12 +159,25 @@ def run(
     with ExitStack() as running:
         cloud = LocalCloud()
         launch(cloud, running, template, given)
+        if stay:
+            open_beside(cloud, running)
         ran = _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders)
         result = ran.carry_out()
-    if as_json:
-        _JSON.show(result)
+        if as_json:
+            _JSON.show(result)
+        if stay:
+            console.note(f"It is still running. Its page: {cloud.state.console} (Ctrl-C ends it)")
+            console.flush()
+            cloud.wait()
+    if not (as_json or stay):
+        _suggest_console()
     if not all(check.holds for check in result.checks):
         raise OrderctlError("Some checks failed: see the lines marked ✗.")
+
+
+def _suggest_console() -> None:
+    """Say how to see more of it."""
+    console.out().print(f"\nTo watch orders move in the browser: {paths.orderctl()} run --stay")
 
 
 class _Run:
