@@ -48,6 +48,7 @@ ARGUMENTS: Mapping[str, list[list[str]]] = {
     "events": [["--count", "1", "--pattern", HOSTILE], ["--follow", "--order", HOSTILE]],
     "stock list": [[], ["--reserved"], ["--reserved", "--json"], [HOSTILE]],
     "stock set": [[f"{HOSTILE}=1"], ["mug=" + "9" * 5000]],
+    "stock shelves": [[HOSTILE], [HOSTILE, "--count", HOSTILE]],
     "stock add": [[f"{HOSTILE}=1"]],
     "status": [[], ["--json"]],
     "audit": [[], ["--json"]],

@@ -143,11 +143,11 @@ class TestTheCommand:
         schemas.schemas(check=False)
         path = directory / "v1" / "order.placed.json"
         before = json.loads(path.read_text())
-        before["properties"]["gift_note"] = {"type": "string"}
+        before["properties"]["wrapping"] = {"type": "string"}
         path.write_text(json.dumps(before))
         (directory / "openapi.json").unlink()
         for check in (True, False):
-            with pytest.raises(OrderctlError, match=r"order\.placed: gift_note: is removed"):
+            with pytest.raises(OrderctlError, match=r"order\.placed: wrapping: is removed"):
                 schemas.schemas(check=check)
         assert not (directory / "openapi.json").exists()
 

@@ -136,7 +136,7 @@ def orders(
 
     Args:
         stuck: Only orders that should have ended by now, and those that are parked.
-        minutes: Only orders placed more than N minutes ago; implies --stuck.
+        minutes: Only stuck or parked orders that were placed more than N minutes ago.
             [default: the stack's StuckAfterMinutes]
         all_: Orders of any status.
         status: Only orders that are placed, confirmed or cancelled; repeatable.

@@ -216,7 +216,7 @@ class Batch(Generic[EventT]):
         for (message, _), refusal in zip(self._announcements, refusals, strict=False):
             if refusal:
                 self.fail(message, "outcome not published", refusal)
-        for message in retry.send_anew(self._held):
+        for message in retry.send_anew(self._held) if self._held else ():
             self.fail(message, "not sent anew", "other transactions held the same items")
         if self._failed:
             retry.delay(self._failed, self._least_delay_seconds)

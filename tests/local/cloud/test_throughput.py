@@ -52,7 +52,8 @@ def test_a_transaction_that_is_too_much_is_cancelled(table: Any) -> None:  # noq
     with pytest.raises(table.exceptions.TransactionCanceledException) as raised:
         table.transact_write_items(TransactItems=put)
     codes = [reason["Code"] for reason in raised.value.response["CancellationReasons"]]
-    assert set(codes) == {"None", "ThrottlingError"}
+    assert "ThrottlingError" in codes
+    assert set(codes) <= {"None", "ThrottlingError"}
     assert items(table) == 0
 
 

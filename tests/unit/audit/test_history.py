@@ -22,6 +22,7 @@ from orders.audit.history import (
     histories,
 )
 from orders.events import decode_event
+from support.command_line import run_here
 from support.lambdas import event_of
 
 BEGAN = datetime(2026, 8, 18, 9, 30, tzinfo=UTC)
@@ -274,13 +275,12 @@ class TestCommand:
         assert [row["kind"] for row in document["findings"]] == ["confirmed unreserved"]
         assert (document["events"], document["orders"], document["began_before"]) == (3, 1, 0)
 
-    def test_a_feed_that_holds_is_no_error(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_feed_that_holds_is_no_error(self, tmp_path: Path) -> None:
         feed = tmp_path / "events.jsonl"
         feed.write_text("\n".join(map(text, [placed(), charged(), reserved(), confirmed()])))
-        audit(history=str(feed))
-        assert "none: every order's events hold" in capsys.readouterr().out
+        ended = run_here("audit", "--history", str(feed))
+        assert (ended.status, ended.stderr) == (0, "")
+        assert "none: every order's events hold" in ended.stdout
 
     def test_what_cannot_be_read_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(OrderctlError, match="No such file"):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from orderctl.commands.replay import check
@@ -174,7 +175,10 @@ class TestStory:
         assert shown[0] == "a   placed   payment -   inventory reserved   12.50 USD   2 mug"
         assert any("dlq redrive --message 3f2a81c0-0000" in text for text in shown)
         assert "perhaps in payments (its consumer is paused): 3 waiting" in shown[-1]
-        assert json.loads(json.dumps(facts("a", told)))["parked"][0]["queue"] == "payments-dlq"
+        assert (
+            json.loads(msgspec.json.encode(facts("a", told)))["parked"][0]["queue"]
+            == "payments-dlq"
+        )
 
     def test_an_order_without_a_record_is_told_so(self) -> None:
         told = Story({}, (Entry(NOW, "log order-api", "order invalid", {}, NOW),), (), ())
