@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 from simulation.template import topology
@@ -42,3 +43,8 @@ os.environ.update(
 def pytest_xdist_auto_num_workers() -> int:
     """How many tests run at once: one more than there are cores, as many tests wait for queues."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file: else one process has it to itself at the end."""
+    items.sort(key=lambda item: item.path.name != "test_simulation.py")

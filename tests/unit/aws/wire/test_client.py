@@ -125,11 +125,10 @@ class TestTheClock:
         assert self.dates(wire) == pytest.approx([0, seconds, seconds], abs=5)
         assert waited == []
 
-    @pytest.mark.parametrize(
-        "date", [formatdate(usegmt=True), "yesterday", ""], ids=["now", "no date", "none"]
-    )
+    @pytest.mark.parametrize("date", ["now", "yesterday", ""])
     def test_that_goes_right_is_not_the_reason(self, date: str, waited: list[float]) -> None:
-        answer = Answer(403, {"date": date}, b'{"__type":"a#InvalidSignatureException"}')
+        sent = formatdate(usegmt=True) if date == "now" else date
+        answer = Answer(403, {"date": sent}, b'{"__type":"a#InvalidSignatureException"}')
         client, wire = dynamodb(answer)
         with pytest.raises(AwsError, match="InvalidSignatureException"):
             client.get_item(**KEY)
