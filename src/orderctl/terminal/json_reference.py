@@ -12,6 +12,7 @@ from cyclopts import App
 from msgspec import UnsetType
 from msgspec.structs import FieldInfo, fields
 
+from orderctl.contract.schemas import VERSION
 from orderctl.terminal.results import Shape, shape_of
 from orders.events import OrderUpdate
 
@@ -87,7 +88,8 @@ def _kinds(kinds: tuple[type, ...], many: str) -> Iterator[str]:
     for kind in todo:
         yield f"{many if kind in kinds else f'`{kind.__name__}`'}: {_summary(kind)}\n"
         if kind in _SCHEMAS:
-            yield f"See [{_SCHEMAS[kind]}.json](schemas/{_SCHEMAS[kind]}.json).\n"
+            name = f"{_SCHEMAS[kind]}.json"
+            yield f"See [{name}](schemas/v{VERSION}/{name}).\n"
             continue
         hints = get_type_hints(kind, include_extras=True)
         said = explanations(kind)
