@@ -322,6 +322,7 @@ def test_customers_without_a_user_pool_are_refused_before_anything_is_created(
         )
 
 
+@pytest.mark.long
 def test_access_tokens_with_the_scope_are_taken_instead(artifact: Artifact, tmp_path: Path) -> None:
     """Also changes the scope in the way that docs/operations.md says."""
     with LocalCloud(StateDirectory(tmp_path)) as cloud:

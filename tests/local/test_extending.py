@@ -95,6 +95,7 @@ def test_the_tests_of_the_copy_say_that_nothing_is_missing(extended: Path) -> No
     run(extended, *pytest_of_the_copy, *TEMPLATE_TESTS, *OTHER_TESTS)
 
 
+@pytest.mark.long
 def test_the_simulation_plays_the_copy(extended: Path) -> None:
     run(extended, sys.executable, "-m", "simulation", str(SEEDS))
 

@@ -279,6 +279,7 @@ def test_settings_of_the_machine_do_not_reach_the_local_cloud(
         assert url == f"{cloud.endpoint}/000000000000/queue"
 
 
+@pytest.mark.long
 def test_a_port_that_another_program_was_faster_to_take_is_passed_over(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

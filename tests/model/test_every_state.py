@@ -20,6 +20,7 @@ _STEPS: dict[str, set[tuple[str | None, str]]] = {
 """How a record may change."""
 
 
+@pytest.mark.long
 def test_a_record_changes_only_as_it_may() -> None:
     changes = {
         (field, getattr(before.standing, field), getattr(after.standing, field))

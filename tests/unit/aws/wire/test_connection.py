@@ -73,6 +73,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Peer], Client]:
     return make
 
 
+@pytest.mark.long
 def test_a_hundred_requests_take_one_connection(dynamodb: Callable[[Peer], Client]) -> None:
     with peer(say(ANSWER)) as server:
         client = dynamodb(server)
