@@ -6,6 +6,7 @@ window, with the bus at their left. The style sheet shows the one that fits.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -190,7 +191,7 @@ def _depth(depth: object) -> int:
     return waiting
 
 
-class _Layout:
+class _Layout(ABC):
     """Where things are drawn."""
 
     name = ""
@@ -204,27 +205,33 @@ class _Layout:
         self.keepers: dict[str, _Box] = {}
         self.place()
 
+    @abstractmethod
     def place(self) -> None:
-        raise NotImplementedError
+        """Give every step its box."""
 
+    @abstractmethod
     def path(self, source: _Box, target: _Box) -> str:
         """The way of an event from a step to another."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lane_in(self, box: _Box) -> str:
-        raise NotImplementedError
+        """The way of an event into a step."""
 
+    @abstractmethod
     def lane_out(self, box: _Box) -> str:
-        raise NotImplementedError
+        """The way of an event out of a step."""
 
+    @abstractmethod
     def link(self, source: _Box, target: _Box) -> str:
-        raise NotImplementedError
+        """The way between two steps without the bus."""
 
+    @abstractmethod
     def entrance(self, box: _Box) -> str:
-        raise NotImplementedError
+        """The way of a request into the pipeline."""
 
+    @abstractmethod
     def rail(self) -> Node:
-        raise NotImplementedError
+        """The bus."""
 
     def dots(self) -> Element:
         """Where console.js draws what moves; new numbers leave it as it is."""
