@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orderctl import deploying
 from orderctl.console import flow
 from orderctl.console.flow import Flow
+from orderctl.console.watching import Watching
 from orderctl.deploying.template import parse
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline, health
@@ -98,44 +98,23 @@ def explained() -> Iterator[None]:
         raise OrderctlError(deploying.explain(error)) from error
 
 
-class Collector:
+class Collector(Watching):
     """A thread that looks at the pipeline again and again, and tells what it sees."""
 
     def __init__(self, open_pipeline: Open, pace: Pace, tell: Callable[[Snapshot], None]) -> None:
         """Take what opens the pipeline, the pace, and who is told each snapshot, in the thread."""
+        super().__init__("collector")
         self._open = open_pipeline
         self._pace = pace
         self._tell = tell
-        self._wanted = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._seen = Snapshot()
         self._calls = 0
         self._pipeline: Pipeline | None = None
         self._metrics: Metrics | None = None
         self._metrics_at = 0.0
 
-    def start(self) -> None:
-        """Start the thread; it reads nothing until somebody looks."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread after the look that is under way."""
-        self._stopped.set()
-        self._wanted.set()
-
-    def want(self, wanted: bool) -> None:
-        """Say whether anybody looks."""
-        if wanted:
-            self._wanted.set()
-        elif not self._stopped.is_set():
-            self._wanted.clear()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wanted.wait()
-            if not self._stopped.is_set():
-                self._stopped.wait(self._look())
+    def _work(self) -> None:
+        self._stopped.wait(self._look())
 
     def _look(self) -> float:
         """Look once, and return how many seconds to rest."""

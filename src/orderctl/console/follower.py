@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from orderctl.console.collector import Open, explained
+from orderctl.console.watching import Watching
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.feed import Feed, SeenEvent
 
@@ -19,7 +19,7 @@ _TOO_LATE: Final = timedelta(seconds=20)
 _AFTER_A_FAILURE_SECONDS: Final = 5.0
 
 
-class Follower:
+class Follower(Watching):
     """A thread that receives the events of the bus, from a rule and a queue of its own.
 
     Both are there only while somebody looks. When more events pass than it may receive, it drops
@@ -28,39 +28,21 @@ class Follower:
 
     def __init__(self, open_pipeline: Open, tell: Callable[[Sequence[SeenEvent]], None]) -> None:
         """Take what opens the pipeline, and who is told of events, from the thread."""
+        super().__init__("follower")
         self._open = open_pipeline
         self._tell = tell
-        self._wanted = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread; it follows nothing until somebody looks."""
-        self._thread.start()
 
     def stop(self) -> None:
         """End the thread, and wait until its rule and queue are gone."""
-        self._stopped.set()
-        self._wanted.set()
+        super().stop()
         self._thread.join(_WAIT_SECONDS + 5)
 
-    def want(self, wanted: bool) -> None:
-        """Say whether anybody looks."""
-        if wanted:
-            self._wanted.set()
-        elif not self._stopped.is_set():
-            self._wanted.clear()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._wanted.wait()
-            if self._stopped.is_set():
-                return
-            try:
-                with explained(), self._open().feeds.follow() as feed:
-                    self._follow(feed)
-            except OrderctlError:  # the collector says why
-                self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
+    def _work(self) -> None:
+        try:
+            with explained(), self._open().feeds.follow() as feed:
+                self._follow(feed)
+        except OrderctlError:  # the collector says why
+            self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
 
     def _follow(self, feed: Feed) -> None:
         while self._wanted.is_set() and not self._stopped.is_set():

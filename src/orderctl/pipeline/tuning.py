@@ -46,7 +46,7 @@ class Trial:
     init_ms: float | None
     """The median of the cold starts; None when there was none."""
     peak_memory: int | None
-    """How long without a new log line to wait: CloudWatch Logs may be late."""
+    """In MB; None when that is not known."""
     dollars_per_million: float
     """Lambda's price of this function per million orders."""
 
