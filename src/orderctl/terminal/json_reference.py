@@ -66,8 +66,8 @@ def write(app: App) -> str:
 
 
 def commands(app: App, *names: str) -> Iterator[tuple[str, Shape[Any]]]:
-    """The commands that have declared a shape, as they are typed."""
-    for name, inner in app.resolved_commands().items():
+    """The commands that have declared a shape, as they are typed, by name."""
+    for name, inner in sorted(app.resolved_commands().items()):
         if name.startswith("-"):
             continue
         if inner.default_command is not None and (shape := shape_of(inner.default_command)):
