@@ -27,19 +27,20 @@ from simulation.coroutines import Coroutine
 from simulation.dynamodb import READS, RememberedDynamoDB
 from simulation.lambdas import Invocation
 from simulation.memory import Memory
-from simulation.places import REMEMBERING, Actor, Places
+from simulation.places import Actor, Places
 from simulation.queues import EventSource, Message, Queue
 from simulation.remembered import RememberedCoroutine
 from simulation.rooms import API, CARETAKER, Rooms
 from simulation.scheduler import Action
 from simulation.scopes import TIMED_OUT, Scope
+from simulation.settled import RECORDS, Deed, Standing, settled
 from simulation.simulation import Simulation
 from simulation.snapshots import Copy
 from simulation.state import Ids, Snapshot, shown
 from simulation.story import Silence, Story
 from simulation.template import FunctionSpec, QueueSpec, Topology
 from simulation.weather import EARLY_RETURN
-from simulation.witness import Witness
+from simulation.witness import Witness, text
 from simulation.workload import Plan
 from simulation.world import World
 
@@ -142,6 +143,8 @@ class Exploration(Simulation):
         self._has_begun = False
         self._ground, self._scope, self._places = ground, ground.scope, ground.places
         self._caretaker_left = self._scope.caretaker
+        self._promised: dict[str, Deed] = {}
+        """What is to come of messages that it does not matter of when they come, by receipt."""
         self.end = b""
         """The state in which everything has come to rest; none before that."""
         world = World(
@@ -222,7 +225,6 @@ class Exploration(Simulation):
             running=self._lambdas.running,
             settled_at=self._watch.settled_at,
             pending=(*self.agenda.pending, *self.agenda.withheld),
-            memories=self._lambdas.memories,
             others=(
                 self._caretaker_left,
                 self.agenda.standing,
@@ -261,6 +263,8 @@ class Exploration(Simulation):
         cared_for = self._caretaker_left or any(s.actor.function == CARETAKER for s in steps)
         if cared_for:
             return self._without_equals(steps, range(len(steps)))
+        if at_once := self._settled_message(steps):
+            return at_once
         alone = self._scope.at_once == 1 and self._undisturbed(steps, self._places)
         if alone:
             return alone
@@ -293,6 +297,29 @@ class Exploration(Simulation):
         ]
         first = [steps[n].call for n in found[:1]]
         return [n for n, step in enumerate(steps) if step.call in first]
+
+    def _settled_message(self, steps: list[Step]) -> list[int]:
+        """A message of which it does not matter whether it comes now or later.
+
+        What it changes could meet the write of another invocation, or be read by somebody else;
+        so it changes nothing where there may be one.
+        """
+        alone = self._scope.at_once == 1 and self._scope.batch == 1 and not self._scope.told
+        for number, step in enumerate(steps):
+            if step.message and not step.fault:
+                deed = self._settled(step.actor, step.message)
+                if deed and (alone or not deed.changes):
+                    return [number]
+        return []
+
+    def _settled(self, actor: Actor, message: Message) -> Deed | None:
+        """What comes of a message, if it does not matter when it comes."""
+        if actor.function not in RECORDS:
+            return None
+        table, attributes = RECORDS[actor.function]
+        record = self._tables.items(table).get(actor.order_id)
+        state = tuple(text(record, attribute) for attribute in attributes)
+        return settled().get(Standing(actor.function, state, message.what))
 
     def _undisturbed(self, steps: list[Step], places: Places) -> list[int]:
         """The steps of an invocation that is alone in its place, and stays so until it has ended.
@@ -402,22 +429,35 @@ class Exploration(Simulation):
         if step.fault:
             self._choices.faults -= 1
             self.world.weather.struck[step.fault] += 1
-        published = self.world.witness.published
-        before = len(published)
+        published, tables = self.world.witness.published, self._tables.text()
+        before, promised = len(published), self._promised_in(step)
         self.agenda.happen(step.happen)
         self._let_go()
         assert not self._tables.items("circuits"), "the state leaves the circuit breaker out"
         if not self._tables.looked_back <= self._ground.past:
             raise OldReadError(self._tables.looked_back)
-        self._check_remembering()
+        self._check_memories()
         if len(published) > before:
             self._check_published(step, before)
+        if promised and self._places:
+            if not promised.changes and self._tables.text() != tables:
+                raise UnforeseenError(f"{step.actor.function} was to change nothing")
+            if any(event.detail_type != promised.publishes for event in published[before:]):
+                raise UnforeseenError(f"{step.actor.function} was to tell {promised.publishes}")
+
+    def _promised_in(self, step: Step) -> Deed | None:
+        """What is to come of an invocation that a step belongs to, if that is known."""
+        receipts = _receipts(step.invocation) if step.invocation else ()
+        return next((self._promised[r] for r in receipts if r in self._promised), None)
 
     def _poll(self, reader: EventSource, batch: list[Message]) -> None:
         for message in batch:
             message.visible_at = self.agenda.now
+        deed = len(batch) == 1 and self._settled(self._reader_of(reader, batch), batch[0])
         self._dice.batch = batch
         reader.poll()
+        if deed:
+            self._promised[batch[0].receipt] = deed
 
     def _call_caretaker(self) -> None:
         self._caretaker_left -= 1
@@ -437,11 +477,13 @@ class Exploration(Simulation):
                 elif not cared_for:
                     message.visible_at = min(message.visible_at, self.agenda.now)
 
-    def _check_remembering(self) -> None:
-        """Check that only functions remember something of which that is known."""
-        memories = self._lambdas.memories
-        found = {name for name, environments in memories.items() if any(environments)}
-        assert found <= REMEMBERING, f"{found - REMEMBERING} remember something"
+    def _check_memories(self) -> None:
+        """Check that what functions remember makes no difference: the state leaves it out."""
+        for name, environments in self._lambdas.memories.items():
+            for memory in filter(None, environments):
+                assert memory.keys() == {"tries"}, f"{name} remembers more than its last tries"
+                tries = memory["tries"]
+                assert self._scope.faults < tries.least * tries.failed_share, "it may say they fail"
 
     def _check_published(self, step: Step, before: int) -> None:
         """Check that a step published what it was to be able to, if anything."""

@@ -83,8 +83,6 @@ class Invocation:
         self.event = event
         self.answers: list[Any] = []
         """What its calls were answered so far."""
-        self.recalled: list[str] = []
-        """What its environment remembered at each of its steps, where that is written down."""
         self.said: list[tuple[str, str, dict[str, object]]] = []
         """What it has logged: level, message and facts."""
         self.is_repeating = False

@@ -2,10 +2,11 @@
 
 Two functions that share no table touch nothing in common: in which order they take their steps
 makes no difference to either. The same goes for two orders, where nothing but orders' own items is
-touched; the stock is everybody's, and so is what a function remembers. So there is a place for each
-order in each group of functions that share tables, and steps in different places commute. They meet
-only through the events that they publish: a step in one place can bring a message, and so a new
-step, into another.
+touched; the stock is everybody's. So there is a place for each order in each group of functions
+that share tables, and steps in different places commute. They meet only through the events that
+they publish: a step in one place can bring a message, and so a new step, into another. (What
+payments-processor remembers of its last tries, of whatever order, would make a difference only if
+more of them failed than a schedule has faults.)
 
 If nothing that happens outside some places can ever bring a message into them, then what is to
 happen outside may as well happen later, in any order: it commutes with all that happens inside. So
@@ -55,9 +56,6 @@ CAUSES: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 A run in which one publishes something else is not believed. No scope has another publisher, whose
 `order.cancelled` the tracker would announce as its own.
 """
-
-REMEMBERING: Final = frozenset({"payments-processor"})
-"""The functions whose execution environments remember something, of whatever order it is."""
 
 _AFTER_CANCEL: Final = frozenset({"order.cancelled"})
 NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -121,7 +119,6 @@ class Places:
             group
             for name, group in self._groups.items()
             if not (orders_apart or self._only_order)
-            or name in REMEMBERING
             or any(topology.tables[table] != "order_id" for table in _tables(topology, name))
         }
 

@@ -83,9 +83,7 @@ class RememberedCoroutine(Coroutine):
 
     def _go_on(self) -> Step:
         self._memories.append(deepcopy(self._invocation.memory))
-        recalled = shown(self._memories[-1])
-        self._invocation.recalled.append(recalled)
-        self._key = _hash(self._key, recalled)
+        self._key = _hash(self._key, shown(self._memories[-1]))
         known = self._known.get(self._key)
         if known is None:
             known = self._known[self._key] = self._find_out()

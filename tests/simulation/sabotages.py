@@ -375,8 +375,8 @@ SABOTAGES: Final = (
     Sabotage(
         "caretaker: redrive what was denied",
         _CARETAKER_DECISIONS,
-        '_NEEDS_PERSON: Final = ("AccessDenied", ',
-        "_NEEDS_PERSON: Final = (",
+        'NEEDS_PERSON: Final = ("AccessDenied", ',
+        "NEEDS_PERSON: Final = (",
     ),
     Sabotage(
         "caretaker: redrive without bound",

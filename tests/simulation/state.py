@@ -17,6 +17,8 @@ from itertools import count, pairwise
 from random import Random
 from typing import Any, Final
 
+from orders.caretaker.decisions import NEEDS_PERSON
+from orders.events import OrderCancelled, OrderConfirmed
 from simulation.agenda import ANSWER, name_of
 from simulation.invariants import is_cancel
 from simulation.lambdas import Invocation, Lambdas
@@ -30,6 +32,11 @@ from simulation.world import World
 _OF_ANY_OBJECT: Final[Any] = object.__repr__
 """It tells where an object is, and not what it keeps."""
 _MOST_KNOWN_TEXTS: Final = 10_000
+_STEP: Final = r"""\{['"]M['"]: \{(?:['"]\w+['"]: \{['"]S['"]: (?:"[^"]*"|'[^']*')\}(?:, )?)+\}\}"""
+_HISTORY: Final = re.compile(
+    rf"""(?<=['"]history['"]: \{{['"]L['"]: \[){_STEP}(?:, {_STEP})*(?=\])"""
+)
+_DECISIONS: Final = (OrderConfirmed.detail_type, OrderCancelled.detail_type)
 _SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues, Scheduler)
 
 
@@ -89,28 +96,26 @@ class Snapshot:
     settled_at: Mapping[str, float]
     pending: Iterable[Action]
     """What happens next, and what is withheld."""
-    memories: Mapping[str, list[dict[str, Any]]]
-    """Of the functions' execution environments."""
     others: tuple[object, ...]
 
     def digest(self, ids: Ids) -> bytes:
         """The state's name."""
-        return blake2b(ids.renumber(self.facts()).encode(), digest_size=12).digest()
+        facts = map(in_any_order, self.facts())
+        return blake2b(ids.renumber(facts).encode(), digest_size=12).digest()
 
     def facts(self) -> Iterator[str]:
         """Everything that decides how a run can go on, in no order."""
-        yield f"others {shown(self.others)} {shown(self.memories)}"
+        yield f"others {shown(self.others)}"
         yield f"tables {self.tables}"
         for part in self.parts:
             yield _object(part)
         yield from self._witnessed(self.world.witness)
+        consumers = self._consumers()
         for queue in self.queues:
             for message in queue.messages:
-                yield f"queue {queue.spec.name} {self._message(message)}"
+                damage = self._damage(message, consumers.get(queue.spec.name))
+                yield f"queue {queue.spec.name} {self._message(message)} {damage}"
         for invocation in self.running:
-            environments = self.memories[invocation.function]
-            place = next(n for n, it in enumerate(environments) if it is invocation.memory)
-            yield f"environment of {invocation.name} {place}"
             known = [key for key, at in self.settled_at.items() if at < invocation.began]
             yield f"known to {invocation.name} {sorted(known)}"
         for action in self.pending:
@@ -120,18 +125,25 @@ class Snapshot:
         hidden = message.visible_at > self.world.scheduler.now
         return (
             f"{message.receipt} {message.what} {message.body} {hidden} {message.redrives} "
-            f"{message.sent_back} {round(message.sent_at)} {self._logged(message)}"
+            f"{message.sent_back} {round(message.sent_at)}"
         )
 
-    def _logged(self, message: Message) -> dict[str, object]:
-        """What consumers logged last of an order since a message was sent, for the caretaker."""
-        return {
-            line.function: line.facts.get("reason")
+    def _consumers(self) -> dict[str, str]:
+        """The functions that work on what is in queues, or was before it was parked there."""
+        read = {queue.spec: queue.reader.function for queue in self.queues if queue.reader}
+        parked = {spec.dead_letter_queue: name for spec, name in read.items()}
+        return parked | {spec.name: name for spec, name in read.items()}
+
+    def _damage(self, message: Message, consumer: str | None) -> str:
+        """What a message needs a person for, should it be parked: all that its log is read for."""
+        reasons = [
+            str(line.facts.get("reason"))
             for line in self.world.witness.log
-            if line.level == "WARNING"
+            if (line.function, line.level) == (consumer, "WARNING")
             and line.facts.get("order_id") in message.orders
             and line.seconds >= message.sent_at
-        }
+        ]
+        return next((mark for mark in NEEDS_PERSON if reasons and mark in reasons[-1]), "")
 
     def _witnessed(self, witness: Witness) -> Iterator[str]:
         """What the invariants look at, as they do: as a set, or in its order."""
@@ -159,6 +171,25 @@ class Snapshot:
                 if answer.order_id == key
             ]
             yield f"told {key} {updates} {answers}"
+
+
+@lru_cache(_MOST_KNOWN_TEXTS)
+def in_any_order(fact: str) -> str:
+    """A fact without the order of an order's history, but for what depends on it.
+
+    On record is in which order an order's events were heard of. What goes by it is how many they
+    were when the order was decided, and which of them decided it.
+    """
+    return _HISTORY.sub(_without_order, fact) if "history" in fact else fact
+
+
+def _without_order(history: re.Match[str]) -> str:
+    steps = re.findall(_STEP, history[0])
+    decided = next(
+        (n for n, it in enumerate(steps) if any(d in it for d in _DECISIONS)), len(steps)
+    )
+    before, after = max(decided - 1, 0) if decided < len(steps) else decided, decided + 1
+    return ", ".join(sorted(steps[:before]) + steps[before:after] + sorted(steps[after:]))
 
 
 def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
@@ -212,7 +243,7 @@ def _differs(value: object) -> bool:
 def _invocation(invocation: Invocation) -> str:
     return (
         f"{invocation.name} {invocation.alive} {invocation.event} "
-        f"{' '.join(map(told, invocation.answers))} {' '.join(invocation.recalled)} "
+        f"{' '.join(map(told, invocation.answers))} "
         f"{sorted(invocation.excused & invocation.orders)} {invocation.calls} "
         f"{invocation.ramp_ups}"
     )

@@ -12,12 +12,13 @@ import pytest
 from simulation import runner
 from simulation.choices import Choices
 from simulation.clients import Refusal
-from simulation.exploration import Exploration, Ground
+from simulation.exploration import Exploration, Ground, UnforeseenError
 from simulation.explorer import Report, Search, explore
 from simulation.memory import Memory
 from simulation.rooms import Rooms, Sabotage, load
 from simulation.scopes import Scope, scope
-from simulation.state import Ids, told
+from simulation.settled import Deed, Standing, settled
+from simulation.state import Ids, in_any_order, told
 from simulation.template import topology
 
 CALM, TOLD = scope("calm"), scope("told-calm")
@@ -25,6 +26,7 @@ DIED_BEFORE = replace(
     CALM, name="died", faults=1, kinds=frozenset({"died before a call"}), at_once=1
 )
 
+CANCELLED = replace(scope("cancel-single"), faults=0)
 LOST = replace(DIED_BEFORE, name="lost", kinds=frozenset({"applied, reply lost"}))
 """Here order-api may publish while the order is being decided."""
 
@@ -139,9 +141,11 @@ class Wanderer(Choices):
     "scope",
     [
         pytest.param(replace(scope("last-calm"), at_once=1), marks=pytest.mark.long),
+        pytest.param(CANCELLED, marks=pytest.mark.long),
+        pytest.param(replace(CANCELLED, faults=1, kinds=LOST.kinds), marks=pytest.mark.long),
         DIED_BEFORE,
     ],
-    ids=["last", "died"],
+    ids=["last", "cancelled", "cancelled, lost", "died"],
 )
 def test_the_search_has_every_end_that_a_random_schedule_has(scope: Scope) -> None:
     searched, _ = search(scope)
@@ -208,6 +212,96 @@ def test_refusals_with_different_reasons_are_told_apart() -> None:
         for code in ("TransactionConflict", "ConditionalCheckFailed")
     )
     assert told(one) != told(other)
+
+
+def test_only_what_says_nothing_for_ever_is_settled_before_an_order_is_decided() -> None:
+    found = {
+        standing: deed for standing, deed in settled().items() if standing.state[0] == "placed"
+    }
+    assert {standing.detail_type for standing in found} == {
+        "payment.refunded",
+        "inventory.released",
+    }
+    assert set(found.values()) == {Deed(changes=False, publishes=None)}
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "event", "deed"),
+    [
+        ("order-tracker", ("cancelled", "charged", None), "payment.refunded", Deed(True, None)),
+        ("order-tracker", ("cancelled", None, None), "payment.refunded", None),
+        ("order-tracker", ("cancelled", "refunded", None), "payment.refunded", Deed(False, None)),
+        (
+            "order-tracker",
+            ("confirmed", "charged", "reserved"),
+            "payment.charged",
+            Deed(False, "order.confirmed"),
+        ),
+        ("payments-processor", ("refunded",), "order.cancelled", Deed(False, "payment.refunded")),
+        ("payments-processor", ("charged",), "order.placed", None),
+        ("inventory-processor", ("reserved",), "order.placed", None),
+    ],
+)
+def test_what_is_settled(
+    function: str, state: tuple[str | None, ...], event: str, deed: Deed | None
+) -> None:
+    """A late charge comes before or after its refund: the record says which was first."""
+    assert settled().get(Standing(function, state, event)) == deed
+
+
+def test_a_change_that_was_not_to_come_is_noticed() -> None:
+    writes = Sabotage(
+        "tracker: write what is not new, too",
+        "orders.tracker.handler",
+        "for _, before, after, *_ in changes if after != before]",
+        "for _, before, after, *_ in changes]",
+    )
+    found = Search(CANCELLED, topology(), load(topology(), writes))
+    with pytest.raises(UnforeseenError, match="was to change nothing"):
+        found.run()
+
+
+def step(kind: str, reason: str = "") -> str:
+    reasons = f""""reason": {{"S": "{reason}"}}, """ if reason else ""
+    return f"""{{"M": {{"at": {{"S": "now"}}, {reasons}"type": {{"S": "{kind}"}}}}}}"""
+
+
+def history(*kinds: str) -> str:
+    steps = ", ".join(step(kind, "why not" * (kind == "order.cancelled")) for kind in kinds)
+    return f"""tables {{"orders": {{"history": {{"L": [{steps}]}}, "status": {{"S": "x"}}}}}}"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("placed charged reserved", "placed reserved charged", True),
+        (
+            "placed charged declined order.cancelled",
+            "charged placed declined order.cancelled",
+            True,
+        ),
+        (
+            "placed charged rejected order.cancelled",
+            "placed rejected charged order.cancelled",
+            False,
+        ),
+        (
+            "placed rejected order.cancelled charged",
+            "placed charged rejected order.cancelled",
+            False,
+        ),
+        (
+            "rejected order.cancelled charged refunded",
+            "rejected order.cancelled refunded charged",
+            True,
+        ),
+        ("placed charged", "placed", False),
+    ],
+)
+def test_of_a_history_that_counts_which_functions_go_by(one: str, other: str, same: bool) -> None:
+    facts = [history(*kinds.split()) for kinds in (one, other)]
+    for facts_ in (facts, [fact.replace('"', "'") for fact in facts]):
+        assert (in_any_order(facts_[0]) == in_any_order(facts_[1])) == same
 
 
 @dataclass

@@ -24,7 +24,7 @@ MAX_REDRIVES: Final = 24
 """How often a parked message is sent back: over some two hours. Then it waits for a person."""
 LONGEST_SEARCH: Final = timedelta(days=1)
 """How far back a log is searched for the reason why a message was parked."""
-_NEEDS_PERSON: Final = ("AccessDenied", "ResourceNotFound", "EntryTooLarge", "cannot be read")
+NEEDS_PERSON: Final = ("AccessDenied", "ResourceNotFound", "EntryTooLarge", "cannot be read")
 """What is in a reason that does not pass by itself: a permission or a table was taken away, an
 event is too large, a record is damaged."""
 _LONGEST_PAUSE: Final = 4
@@ -118,7 +118,7 @@ def redrive_delay(message: Parked, failure: Failure | None, now: datetime) -> in
 
 
 def _needs_person(reason: str) -> bool:
-    return any(mark in reason for mark in _NEEDS_PERSON)
+    return any(mark in reason for mark in NEEDS_PERSON)
 
 
 def _moment(at: str) -> datetime:
