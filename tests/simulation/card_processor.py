@@ -39,7 +39,8 @@ class CardProcessor:
         self._declined = declined
         self.silent = silent
         """The orders for whose charge it never answers, until a person sees to it."""
-        self._cancelled: set[str] = set()
+        self.cancelled: set[str] = set()
+        """The orders of which it was asked to give the money back, or never to take it."""
 
     def perform(self, request: Request) -> Any:  # noqa: ANN401 - the operation's answer
         """``charge`` and ``cancel``: the answer is a charge's id, or None.
@@ -55,7 +56,7 @@ class CardProcessor:
             self._cancel(key)
             return None
         movements = self.books.setdefault(key, [])
-        if key in self._declined or key in self._cancelled:
+        if key in self._declined or key in self.cancelled:
             self.declines.add(key)
             return None
         if key in self.silent:
@@ -72,7 +73,7 @@ class CardProcessor:
         return f"ch_{key}"
 
     def _cancel(self, key: str) -> None:
-        self._cancelled.add(key)
+        self.cancelled.add(key)
         movements = self.books.setdefault(key, [])
         if len(movements) == 1:
             back = Movement(-movements[0].amount, movements[0].currency)

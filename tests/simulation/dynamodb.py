@@ -73,7 +73,7 @@ def written(request: Request, keys: Mapping[str, str]) -> list[tuple[str, str]]:
     if request.operation == "TransactWriteItems":
         actions = [what for action in arguments["TransactItems"] for what in action.values()]
     elif request.operation == "BatchExecuteStatement":
-        return [_written_by(statement, keys) for statement in arguments["Statements"]]
+        return [written_by(statement, keys) for statement in arguments["Statements"]]
     else:
         actions = [arguments]
     return [
@@ -82,7 +82,7 @@ def written(request: Request, keys: Mapping[str, str]) -> list[tuple[str, str]]:
     ]
 
 
-def _written_by(statement: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[str, str]:
+def written_by(statement: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[str, str]:
     """The table and key that a PartiQL statement names: its parameters stand for its ?s."""
     text = statement["Statement"]
     table = text.split('"')[1]

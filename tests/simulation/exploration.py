@@ -36,6 +36,7 @@ from simulation.scopes import TIMED_OUT, Scope
 from simulation.settled import RECORDS, Deed, Standing, settled
 from simulation.simulation import Simulation
 from simulation.snapshots import Copy
+from simulation.spent import is_spent
 from simulation.state import Ids, Snapshot, shown
 from simulation.story import Silence, Story
 from simulation.template import FunctionSpec, QueueSpec, Topology
@@ -257,17 +258,14 @@ class Exploration(Simulation):
         """The numbers of the steps that cannot come later as well, and do not lead to the same."""
         if self._places is None:
             return self._without_equals(steps, range(len(steps)))
-        if solitary := self._solitary_call(steps):
-            return solitary
+        if first := self._spent_call(steps) or self._solitary_call(steps):
+            return first
         # The caretaker may touch everything.
         cared_for = self._caretaker_left or any(s.actor.function == CARETAKER for s in steps)
         if cared_for:
             return self._without_equals(steps, range(len(steps)))
-        if at_once := self._settled_message(steps):
-            return at_once
-        alone = self._scope.at_once == 1 and self._undisturbed(steps, self._places)
-        if alone:
-            return alone
+        if first := self._settled_message(steps) or self._undisturbed(steps, self._places):
+            return first
         actors = [self._with_what_it_gets(step) for step in steps]
         return self._without_equals(steps, self._places.reduce(actors, self._published()))
 
@@ -298,6 +296,16 @@ class Exploration(Simulation):
         first = [steps[n].call for n in found[:1]]
         return [n for n, step in enumerate(steps) if step.call in first]
 
+    def _spent_call(self, steps: list[Step]) -> list[int]:
+        """A call that comes too late to do anything, of a function that is not there any more."""
+        for number, step in enumerate(steps):
+            if step.call and not step.invocation and not step.fault:
+                _, request, *_ = arguments_of(step.call)
+                tables = self._ground.topology.tables
+                if is_spent(request, tables, self._tables.items, self._processor.cancelled):
+                    return [number]
+        return []
+
     def _settled_message(self, steps: list[Step]) -> list[int]:
         """A message of which it does not matter whether it comes now or later.
 
@@ -327,6 +335,8 @@ class Exploration(Simulation):
         None begins beside it, as its function has one at work at a time, and no other function
         gets anything there.
         """
+        if self._scope.at_once > 1:
+            return []
         where = [places.of(step.actor) for step in steps]
         for place, step in zip(where, steps, strict=True):
             if step.invocation and places.has_one_function(step.actor):

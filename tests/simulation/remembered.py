@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from simulation.coroutines import Asked, Coroutine, Step
 from simulation.lambdas import Invocation
-from simulation.state import shown, told
+from simulation.state import shown
 
 _Deed = tuple[Step, tuple[tuple[str, str, dict[str, object]], ...], dict[str, Any]]
 """What a handler did up to its next question or its end.
@@ -72,7 +72,7 @@ class RememberedCoroutine(Coroutine):
     def resume(self, answer: Any) -> Step:  # noqa: ANN401 - whatever the question was
         """See Coroutine."""
         self._answers.append(answer)
-        self._key = _hash(self._key, told(answer))
+        self._key = _hash(self._key, shown(answer))
         return self._go_on()
 
     def kill(self) -> None:

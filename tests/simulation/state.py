@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from orders.caretaker.decisions import NEEDS_PERSON
 from orders.events import OrderCancelled, OrderConfirmed
-from simulation.agenda import ANSWER, name_of
+from simulation.agenda import ANSWER, arguments_of, name_of
 from simulation.invariants import is_cancel
 from simulation.lambdas import Invocation, Lambdas
 from simulation.queues import Message, Queues
@@ -32,10 +32,12 @@ from simulation.world import World
 _OF_ANY_OBJECT: Final[Any] = object.__repr__
 """It tells where an object is, and not what it keeps."""
 _MOST_KNOWN_TEXTS: Final = 10_000
-_STEP: Final = r"""\{['"]M['"]: \{(?:['"]\w+['"]: \{['"]S['"]: (?:"[^"]*"|'[^']*')\}(?:, )?)+\}\}"""
-_HISTORY: Final = re.compile(
-    rf"""(?<=['"]history['"]: \{{['"]L['"]: \[){_STEP}(?:, {_STEP})*(?=\])"""
+_Q: Final = "['\"]?"
+_STEP: Final = (
+    rf"""\{{{_Q}M{_Q}: \{{(?:{_Q}\w+{_Q}: \{{{_Q}S{_Q}: (?:"[^"]*"|'[^']*')\}}(?:, )?)+\}}\}}"""
 )
+_HISTORY: Final = re.compile(rf"(history{_Q}: \{{{_Q}L{_Q}: \[)({_STEP}(?:, {_STEP})*)(?=\])")
+_ATTEMPT: Final = re.compile(rf"""{_Q}attempt{_Q}: \{{{_Q}N{_Q}: ['"]\d+['"]\}},? ?""")
 _DECISIONS: Final = (OrderConfirmed.detail_type, OrderCancelled.detail_type)
 _SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues, Scheduler)
 
@@ -100,7 +102,7 @@ class Snapshot:
 
     def digest(self, ids: Ids) -> bytes:
         """The state's name."""
-        facts = map(in_any_order, self.facts())
+        facts = map(essence, self.facts())
         return blake2b(ids.renumber(facts).encode(), digest_size=12).digest()
 
     def facts(self) -> Iterator[str]:
@@ -116,10 +118,18 @@ class Snapshot:
                 damage = self._damage(message, consumers.get(queue.spec.name))
                 yield f"queue {queue.spec.name} {self._message(message)} {damage}"
         for invocation in self.running:
-            known = [key for key, at in self.settled_at.items() if at < invocation.began]
-            yield f"known to {invocation.name} {sorted(known)}"
+            yield f"known to {invocation.name} {self._known(invocation)}"
         for action in self.pending:
-            yield shown(action)
+            if name_of(action) == ANSWER and not arguments_of(action)[0].alive:
+                invocation, request, *_ = arguments_of(action)
+                yield f"{invocation.function} {request} {self._known(invocation)}"
+            else:
+                yield shown(action)
+
+    def _known(self, invocation: Invocation) -> list[str]:
+        """Which of its orders were settled when an invocation began."""
+        settled = (key for key, at in self.settled_at.items() if at < invocation.began)
+        return sorted(invocation.orders.intersection(settled))
 
     def _message(self, message: Message) -> str:
         hidden = message.visible_at > self.world.scheduler.now
@@ -174,22 +184,23 @@ class Snapshot:
 
 
 @lru_cache(_MOST_KNOWN_TEXTS)
-def in_any_order(fact: str) -> str:
-    """A fact without the order of an order's history, but for what depends on it.
+def essence(fact: str) -> str:
+    """A fact without what functions write down and do not go by.
 
-    On record is in which order an order's events were heard of. What goes by it is how many they
-    were when the order was decided, and which of them decided it.
+    That is in which order an order's events were heard of, but for how many they were when it was
+    decided; and at which attempt its card was charged.
     """
-    return _HISTORY.sub(_without_order, fact) if "history" in fact else fact
+    return _HISTORY.sub(_without_order, _ATTEMPT.sub("", fact))
 
 
 def _without_order(history: re.Match[str]) -> str:
-    steps = re.findall(_STEP, history[0])
+    steps = re.findall(_STEP, history[2])
     decided = next(
-        (n for n, it in enumerate(steps) if any(d in it for d in _DECISIONS)), len(steps)
+        (n for n, step in enumerate(steps) if any(it in step for it in _DECISIONS)), len(steps)
     )
-    before, after = max(decided - 1, 0) if decided < len(steps) else decided, decided + 1
-    return ", ".join(sorted(steps[:before]) + steps[before:after] + sorted(steps[after:]))
+    decision = steps[decided : decided + 1]
+    ordered = [*sorted(steps[:decided]), *decision, *sorted(steps[decided + 1 :])]
+    return history[1] + ", ".join(ordered)
 
 
 def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
@@ -197,7 +208,7 @@ def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
     if isinstance(value, str | int | Decimal) or value is None:
         return repr(value)
     match value:
-        case partial() if name_of(value) == ANSWER and value.args[0].alive:
+        case partial() if name_of(value) == ANSWER:
             invocation, _, _, on_end = value.args  # what it asks follows from what it was answered
             return f"{_invocation(invocation)} {shown(on_end)}"
         case partial():
@@ -231,11 +242,6 @@ def _object(value: object) -> str:
     return f"{type(value).__name__} {shown(kept)}"
 
 
-def told(answer: object) -> str:
-    """What a call was answered."""
-    return shown(answer) if isinstance(answer, Exception) else repr(answer)
-
-
 def _differs(value: object) -> bool:
     return not isinstance(value, _SAME_IN_ALL) and not callable(value)
 
@@ -243,7 +249,7 @@ def _differs(value: object) -> bool:
 def _invocation(invocation: Invocation) -> str:
     return (
         f"{invocation.name} {invocation.alive} {invocation.event} "
-        f"{' '.join(map(told, invocation.answers))} "
+        f"{' '.join(map(shown, invocation.answers))} "
         f"{sorted(invocation.excused & invocation.orders)} {invocation.calls} "
         f"{invocation.ramp_ups}"
     )
