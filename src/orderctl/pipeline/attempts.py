@@ -128,20 +128,20 @@ def logged(
 
 def _place(executed: Sequence[Attempt], line: LogLine, step: str) -> int | None:
     """Which attempt has logged a line: its invocation's, or the last that had begun by then."""
-    request_id = line.fields.get("request_id")
+    request_id = _request_id([line])
     fitting = [
         number
         for number, attempt in enumerate(executed)
         if attempt.step == step
         and attempt.began_at
         and attempt.began_at <= line.at
-        and request_id in (None, attempt.request_id)
+        and request_id in ("", attempt.request_id)
     ]
     return max(fitting, key=lambda number: _time(executed[number]), default=None)
 
 
 def _is_together(one: LogLine, other: LogLine) -> bool:
-    ids = {line.fields["request_id"] for line in (one, other) if "request_id" in line.fields}
+    ids = {_request_id([one]), _request_id([other])} - {""}
     same = one.function == other.function and one.stream == other.stream
     return same and len(ids) <= 1 and abs(other.at - one.at) <= _TOGETHER
 

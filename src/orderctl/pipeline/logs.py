@@ -155,12 +155,8 @@ class FunctionLog:
         )
         for page in pages:
             for event in page["events"]:
-                fields = log_line(event, self._function).fields
-                metrics = reading.maps([fields.get("record")])
-                taken = metrics[0].get("metrics", {}).get("durationMs") if metrics else None
-                if fields.get("type") == _REPORT and isinstance(taken, int | float):
-                    ended_at = reading.from_milliseconds(event["timestamp"])
-                    yield Ran(ended_at - timedelta(milliseconds=taken), ended_at)
+                if ran := _ran(log_line(event, self._function)):
+                    yield ran
 
 
 def follow(
@@ -204,6 +200,17 @@ def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
         event["timestamp"]
     )
     return LogLine(event["eventId"], at, function, text, fields, event.get("logStreamName", ""))
+
+
+def _ran(line: LogLine) -> Ran | None:
+    """When the invocation ran of which this is Lambda's report; None for any other line."""
+    for record in reading.maps([line.fields.get("record")]):
+        for metrics in reading.maps([record.get("metrics")]):
+            taken = reading.whole_number(metrics.get("durationMs"))
+            if line.fields.get("type") == _REPORT and taken is not None:
+                length = min(timedelta(milliseconds=max(taken, 0)), _LONGEST_INVOCATION)
+                return Ran(line.at - length, line.at)
+    return None
 
 
 def _epoch(moment: datetime) -> int:
