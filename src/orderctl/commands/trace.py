@@ -14,7 +14,7 @@ from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline.spans import Kind, Span
+from orderctl.pipeline.spans import Span
 from orderctl.pipeline.times import format_time
 from orderctl.pipeline.trace import Entry, Story, tell
 from orderctl.terminal import console
@@ -119,7 +119,7 @@ class SpanOfOrder(msgspec.Struct, kw_only=True):
     """
 
     step: str
-    kind: Kind
+    kind: str
     event: str | None
     at: str | None
     milliseconds: float | None

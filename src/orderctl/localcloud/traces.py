@@ -42,7 +42,7 @@ from orderctl.localcloud.gaps.iam import principals
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """How much of what executions got and sent is kept."""
-_BYTES_BESIDE: Final = 1024
+_BYTES_BESIDE: Final = 512
 """About what else an execution or a call takes in memory."""
 _LONGEST_ANSWER: Final = 256 * 1024
 _PARENT: Final = re.compile(r"(?:^|;)\s*Parent=([0-9a-f]{16})(?:;|$)")
@@ -286,15 +286,13 @@ async def answer(scope: Scope) -> Response:
 
 
 def _described(execution: _Execution, text: str, word: re.Pattern[str]) -> dict[str, Any] | None:
-    def names(body: str) -> bool:
-        return text in body and bool(word.search(body))
-
-    records = [record for record in execution.records if names(record.body)]
-    handles = [record.handle for record in records if record.handle]
+    """What is told of an execution; None if nothing that it got or sent names the text."""
+    records = [record for record in execution.records if text in record.body]
+    records = [record for record in records if word.search(record.body)]
+    needles = [text.encode(), *(record.handle.encode() for record in records if record.handle)]
     calls = [
-        (call, names(body) or any(handle in body for handle in handles))
+        (call, any(needle in call.body for needle in needles) and _names(call, word, needles[1:]))
         for call in list(execution.calls)
-        for body in (call.body.decode(errors="replace"),)
     ]
     if not records and not any(named for _, named in calls):
         return None
@@ -330,6 +328,12 @@ def _described(execution: _Execution, text: str, word: re.Pattern[str]) -> dict[
             for operation, values in (_read(call),)
         ],
     }
+
+
+def _names(call: _Call, word: re.Pattern[str], handles: Sequence[bytes]) -> bool:
+    """Whether a call names the text as a whole word, or a message that does by its handle."""
+    found = word.search(call.body.decode(errors="replace"))
+    return bool(found) or any(handle in call.body for handle in handles)
 
 
 def _read(call: _Call) -> tuple[str, dict[str, Any]]:

@@ -206,10 +206,10 @@ def _ran(line: LogLine) -> Ran | None:
     """When the invocation ran of which this is Lambda's report; None for any other line."""
     for record in reading.maps([line.fields.get("record")]):
         for metrics in reading.maps([record.get("metrics")]):
-            taken = reading.whole_number(metrics.get("durationMs"))
-            if line.fields.get("type") == _REPORT and taken is not None:
-                length = min(timedelta(milliseconds=max(taken, 0)), _LONGEST_INVOCATION)
-                return Ran(line.at - length, line.at)
+            taken = metrics.get("durationMs")
+            if line.fields.get("type") == _REPORT and isinstance(taken, int | float):
+                milliseconds = min(max(taken, 0), _LONGEST_INVOCATION / timedelta(milliseconds=1))
+                return Ran(line.at - timedelta(milliseconds=milliseconds), line.at)
     return None
 
 
