@@ -84,12 +84,12 @@ class _Scale:
 
 
 def _head(scale: _Scale) -> Element:
-    ticks = [precise(scale.length * number / _TICKS) for number in range(_TICKS + 1)]
+    ticks = [precise(scale.length * number / _TICKS) for number in range(_TICKS)]
     return h.tr(role="row")[
         h.th(".what", role="columnheader")["step"],
         h.th(".track", role="columnheader")[
             h.span(".unseen")["bar"],
-            h.span(".ticks", aria_hidden="true")[[h.span[tick] for tick in ["0", *ticks[1:]]]],
+            h.span(".ticks", aria_hidden="true")[[h.span[tick] for tick in ticks]],
         ],
         h.th(".number", role="columnheader")["from"],
         h.th(".number", role="columnheader")["takes"],

@@ -18,6 +18,7 @@ from orderctl.pipeline.steps import STEPS
 from orders.events import ROUTING
 
 _TAKES: Final = {step.name: step.takes for step in STEPS}
+_DECIDES: Final = "tracker"
 _ANSWERS: Final = {
     step.name: frozenset(
         kind.detail_type for kind in ROUTING if kind.source.rpartition(".")[2] == step.name
@@ -158,18 +159,18 @@ def _going_on(chains: Sequence[_Chain], attempt: Attempt) -> _Chain | None:
 def _cause(
     attempt: Attempt, published: Sequence[Published], before: Sequence[_Chain]
 ) -> Published | None:
-    """The newest event before an attempt that its step takes and has not dealt with yet."""
-    since = before[-1].attempts[-1].ended_at if before else None
+    """The event that a logged attempt is about: one that its step takes and has not dealt with."""
+    taken = {(chain.event, chain.published_at) for chain in before}
     until = attempt.began_at or attempt.ended_at
     fitting = [
         each
         for each in published
         if each.event in _TAKES.get(attempt.step, ())
-        and each.at
-        and (since is None or each.at > since)
-        and (until is None or each.at < until)
+        and (each.event, each.at) not in taken
+        and (each.at is None or until is None or each.at < until)
     ]
-    return fitting[-1] if fitting else None
+    # The tracker logs what it decides, on the last event; the others log each event.
+    return next(iter(reversed(fitting) if attempt.step == _DECIDES else fitting), None)
 
 
 def _of_chain(chain: _Chain) -> Iterator[Span]:

@@ -68,7 +68,7 @@ def length(span: Span) -> str:
 def precise(of: timedelta) -> str:
     """A length of time, the more exactly the shorter it is: 1.2 ms, 1.42 s, 2:05 min or 3:10 h."""
     seconds = max(of.total_seconds(), 0.0)
-    if seconds < _TENTHS_BELOW:
+    if 0 < seconds < _TENTHS_BELOW:
         return f"{seconds * 1000:.1f} ms"
     if seconds < _MILLISECONDS_BELOW:
         return f"{seconds * 1000:.0f} ms"

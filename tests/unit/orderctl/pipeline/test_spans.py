@@ -237,6 +237,19 @@ class TestLogs:
             ("order.cancelled", 200, 250),
         ]
 
+    def test_a_line_that_comes_late_is_about_the_first_event_not_dealt_with(self) -> None:
+        cancelled = Published("order.cancelled", at(50))
+        lines = [line(60, "rejected"), line(65, "refunded")]
+        spans = build(combine([], lines, STEPS, {}), [PLACED, cancelled], [], is_open=False)
+        assert [span.event for span in spans] == ["order.placed", "order.cancelled"]
+
+    def test_the_tracker_logs_only_what_it_decides_on_the_last_event(self) -> None:
+        reserved = Published("inventory.reserved", at(70))
+        lines = [line(110, "confirmed", function="order-tracker")]
+        events = [PLACED, reserved, CHARGED]
+        (span,) = build(combine([], lines, STEPS, {}), events, [], is_open=False)
+        assert (span.event, *told([span])[0]) == ("payment.charged", "unsplit", 90, 110)
+
     @pytest.mark.parametrize("odd", [["a list"], {"a": 1}, None, float("nan"), 10**400])
     def test_odd_values_in_a_line_do_no_harm(self, odd: object) -> None:
         lines = [line(60, "charged", level="WARNING", request_id=odd, attempt=odd, reason=odd)]
