@@ -97,6 +97,14 @@ class _Execution:
         bodies = [len(call.body) for call in self.calls]
         return sum(texts) + sum(bodies) + _BYTES_BESIDE * (1 + len(texts) + len(bodies))
 
+    def may_name(self, text: str) -> bool:
+        """Whether what it got or sent has a text in it: a quick look at all of it."""
+        for record in self.records:
+            if text in record.body:
+                return True
+        sought = text.encode()
+        return any(sought in call.body for call in list(self.calls))
+
 
 class Traces:
     """The newest executions."""
@@ -153,7 +161,7 @@ class Traces:
         word = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w.-])")
         with self._lock:
             kept, since = list(self._kept.values()), self._complete_since
-        found = (_described(execution, text, word) for execution in kept)
+        found = (_described(execution, word) for execution in kept if execution.may_name(text))
         return {"since": since, "executions": [each for each in found if each]}
 
 
@@ -285,15 +293,11 @@ async def answer(scope: Scope) -> Response:
     return json_response(HTTPStatus.OK, await asyncio.to_thread(TRACES.naming, asked))
 
 
-def _described(execution: _Execution, text: str, word: re.Pattern[str]) -> dict[str, Any] | None:
-    """What is told of an execution; None if nothing that it got or sent names the text."""
-    records = [record for record in execution.records if text in record.body]
-    records = [record for record in records if word.search(record.body)]
-    needles = [text.encode(), *(record.handle.encode() for record in records if record.handle)]
-    calls = [
-        (call, any(needle in call.body for needle in needles) and _names(call, word, needles[1:]))
-        for call in list(execution.calls)
-    ]
+def _described(execution: _Execution, word: re.Pattern[str]) -> dict[str, Any] | None:
+    """What is told of an execution; None if nothing that it got or sent has the word."""
+    records = [record for record in execution.records if word.search(record.body)]
+    handles = [record.handle.encode() for record in records if record.handle]
+    calls = [(call, _names(call, word, handles)) for call in list(execution.calls)]
     if not records and not any(named for _, named in calls):
         return None
     return {

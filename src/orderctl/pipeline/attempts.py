@@ -127,17 +127,24 @@ def logged(
 
 
 def _place(executed: Sequence[Attempt], line: LogLine, step: str) -> int | None:
-    """Which attempt has logged a line: its invocation's, or the last that had begun by then."""
+    """Which attempt has logged a line: its invocation's, or the last that had ended by then.
+
+    The local cloud writes an invocation's log when that has ended, and its times are in whole
+    milliseconds.
+    """
     request_id = _request_id([line])
+    by_then = line.at + timedelta(milliseconds=1)
     fitting = [
         number
         for number, attempt in enumerate(executed)
         if attempt.step == step
-        and attempt.began_at
-        and attempt.began_at <= line.at
-        and request_id in ("", attempt.request_id)
+        and (
+            attempt.request_id == request_id
+            if request_id
+            else attempt.ended_at and attempt.ended_at <= by_then
+        )
     ]
-    return max(fitting, key=lambda number: _time(executed[number]), default=None)
+    return max(fitting, key=lambda number: executed[number].ended_at or by_then, default=None)
 
 
 def _is_together(one: LogLine, other: LogLine) -> bool:

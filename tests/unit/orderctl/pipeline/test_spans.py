@@ -267,6 +267,11 @@ class TestBothSources:
         assert first.says == ("charge failed: no answer",)
         assert second.says == ("charged",)
 
+    def test_a_line_is_not_of_an_attempt_that_still_went_on(self) -> None:
+        attempts = [attempt(20, 60.4), attempt(58, 90, event_id="event-2")]
+        first, second = combine(attempts, [line(60, "charged")], STEPS, {})
+        assert (first.says, second.says) == (("charged",), ())
+
     def test_what_the_records_have_forgotten_the_logs_still_tell(self) -> None:
         lines = [failed(60, 1), line(1_075, "charged")]
         found = combine([attempt(1_060, 1_070, number=2)], lines, STEPS, {})
