@@ -41,7 +41,7 @@ def outcome(span: Span) -> str:
         return ""
     said = "; ".join(attempt.says)
     if attempt.failed:
-        return f"failed: {said}" if said else "failed"
+        return said if "failed" in said else f"failed: {said}".removesuffix(": ")
     if attempt.ended_at is None:
         return "at work"
     return said or "done"
