@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orderctl.console import flow
 from orderctl.pipeline.steps import RULES, STEPS, Step, url_output
 
 Resources = dict[str, dict[str, Any]]
@@ -59,3 +60,10 @@ def test_every_rule_of_the_bus_is_listed(resources: Resources) -> None:
     assert {name: it["Name"] for name, it in rules.items() if "EventBusName" in it} == {
         rule.logical_id: named(rule.name) for rule in RULES
     }
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step.function])
+def test_a_step_takes_what_the_rules_send_it(step: Step, resources: Resources) -> None:
+    routes = flow.read(resources).routes
+    sent = {each for route in routes if route.target == step.name for each in route.detail_types}
+    assert set(step.takes) == sent

@@ -192,7 +192,7 @@ class _Console:
 
     def _order(self, request: Request) -> Node:
         seen = order_page.look(self._pipelines, request.path_params["order_id"])
-        return order_page.page(self._setting, seen, self._snapshot.flow)
+        return order_page.page(self._setting, seen)
 
     def _dead_letters(self, _request: Request) -> Node:
         seen = dead_letters_page.look(self._pipelines)

@@ -15,29 +15,32 @@ from starlette.exceptions import HTTPException
 from orderctl.console import addresses, waterfall
 from orderctl.console.changes import form, hidden
 from orderctl.console.collector import Pipelines
-from orderctl.console.flow import Flow
 from orderctl.console.orders_page import status
 from orderctl.console.page import Setting
 from orderctl.pipeline import reading, trace
-from orderctl.pipeline.steps import STEPS
+from orderctl.pipeline.parked import Parked
+from orderctl.pipeline.stack import is_of_aws
 from orderctl.pipeline.times import format_time
-from orderctl.pipeline.trace import Entry, Story
+from orderctl.pipeline.trace import Entry, Story, Waiting
 from orderctl.terminal.order_texts import amount, items
 from orders.events import is_order_id
 
 _FAR_ENOUGH: Final = timedelta(hours=1)
+_AGAIN_SECONDS: Final = 3
+_AGAIN_SECONDS_ON_AWS: Final = (
+    20  # it reads all logs, and CloudWatch takes 5 to 10 such calls a second
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything that is known of an order."""
+    """Everything that is known of an order, and when that was."""
 
     order_id: str
     story: Story
-    records: Mapping[str, Mapping[str, Any]]
-    """Its items, by what the table has."""
-    step_of: Mapping[str, str]
-    """The step of each function, by the function's name."""
+    at: datetime
+    again_seconds: int = _AGAIN_SECONDS
+    """After how long it is read again, while the order goes on."""
 
 
 def look(pipelines: Pipelines, order_id: str) -> Seen:
@@ -50,30 +53,27 @@ def look(pipelines: Pipelines, order_id: str) -> Seen:
         raise HTTPException(HTTPStatus.NOT_FOUND, f"{order_id} is not an order id.")
     with pipelines.borrow() as pipeline:
         story = trace.tell(pipeline, order_id, datetime.now(UTC) - _FAR_ENOUGH)
-        if not story.is_known:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"Nothing is known of an order {order_id}.")
-        return Seen(
-            order_id,
-            story,
-            {
-                "order": story.order,
-                "payment": pipeline.orders.payments([order_id]).get(order_id, {}),
-                "reservation": pipeline.orders.reservations([order_id]).get(order_id, {}),
-            },
-            {pipeline.stack.physical_id(s.function): s.name for s in STEPS if s.function},
-        )
+        on_aws = is_of_aws(pipeline.stack.endpoint)
+    if not story.is_known:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"Nothing is known of an order {order_id}.")
+    again_seconds = _AGAIN_SECONDS_ON_AWS if on_aws else _AGAIN_SECONDS
+    return Seen(order_id, story, datetime.now(UTC), again_seconds)
 
 
-def page(setting: Setting, seen: Seen, flow: Flow | None) -> Node:
-    """The whole page."""
-    order = seen.story.order
-    return [
-        h.h1[seen.order_id, status(order) if order else None],
-        _facts(order),
-        _waits(seen.story),
-        _cancel(setting, seen) if order.get("status") == "placed" else None,
-        waterfall.draw(seen.story.entries, flow, seen.step_of) if flow else None,
-        h.section(aria_labelledby="story")[h.h2("#story")["What happened"], _entries(seen.story)],
+def page(setting: Setting, seen: Seen) -> Node:
+    """The whole page; console.js reads it again and again while the order goes on."""
+    story = seen.story
+    records = {"order": story.order, "payment": story.payment, "reservation": story.reservation}
+    return h.div("#order", data_again=seen.again_seconds if _goes_on(story) else None)[
+        h.h1[seen.order_id, status(story.order) if story.order else None],
+        _facts(story.order),
+        h.section(".waits", aria_labelledby="waits")[
+            h.h2("#waits")["What it is waiting for"],
+            _waits(story),
+            _cancel(setting, seen) if story.order.get("status") == "placed" else None,
+        ],
+        waterfall.draw(story.spans, story.unknown, seen.at),
+        h.section(aria_labelledby="story")[h.h2("#story")["What happened"], _entries(story)],
         [
             h.section[
                 h.h2[f"The {name}'s record"],
@@ -81,10 +81,14 @@ def page(setting: Setting, seen: Seen, flow: Flow | None) -> Node:
                     _record(record)
                 ],
             ]
-            for name, record in seen.records.items()
+            for name, record in records.items()
             if record
         ],
     ]
+
+
+def _goes_on(story: Story) -> bool:
+    return bool(story.order) and "unfinished" in story.order
 
 
 def _facts(order: Mapping[str, Any]) -> Node:
@@ -102,23 +106,27 @@ def _facts(order: Mapping[str, Any]) -> Node:
 
 
 def _waits(story: Story) -> Node:
-    return [
-        [
-            h.p(".notice.bad")[
-                f"{each.event} is parked in {each.queue}: {each.reason.text}. ",
-                h.a(href=addresses.dead_letter(each.queue, each.message.id))[
-                    "See it and redrive it"
-                ],
-            ]
-            for each in story.parked
-        ],
-        [
-            h.p(".notice")[
-                f"It may wait in {each.queue}, with {each.waiting} waiting and {each.at_work} at "
-                f"work or in retry{'; its consumer is paused' if each.paused else ''}."
-            ]
-            for each in story.may_wait_in
-        ],
+    if story.parked or story.may_wait_in:
+        return [
+            [_parked(each) for each in story.parked],
+            [_may_wait(each) for each in story.may_wait_in],
+        ]
+    if _goes_on(story):
+        return h.p["No message of it is seen in a queue: it is at work, or on the bus."]
+    return h.p["Nothing: it has ended." if story.order else "Nothing that can be seen."]
+
+
+def _parked(parked: Parked) -> Element:
+    return h.p(".notice.bad")[
+        f"{parked.event} is parked in {parked.queue}: {parked.reason.text}. ",
+        h.a(href=addresses.dead_letter(parked.queue, parked.message.id))["See it and redrive it"],
+    ]
+
+
+def _may_wait(waiting: Waiting) -> Element:
+    return h.p(".notice")[
+        f"It may wait in {waiting.queue}, with {waiting.waiting} waiting and {waiting.at_work} at "
+        f"work or in retry{'; its consumer is paused' if waiting.paused else ''}."
     ]
 
 

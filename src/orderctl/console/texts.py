@@ -38,14 +38,3 @@ def per_minute(number: int, window: timedelta) -> str:
 def clock(moment: datetime) -> str:
     """A time of day in UTC, to the second."""
     return f"{moment:%H:%M:%S}"
-
-
-def precise(length: timedelta) -> str:
-    """A length of time, the more exactly the shorter it is: 12 ms, 1.42 s, 2:05 min or 3:10 h."""
-    seconds = length.total_seconds()
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < _MINUTE:
-        return f"{seconds:.2f} s"
-    unit, name = (_MINUTE, "min") if seconds < _HOUR else (_HOUR, "h")
-    return f"{seconds // unit:.0f}:{seconds % unit * _MINUTE // unit:02.0f} {name}"

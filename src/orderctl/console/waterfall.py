@@ -1,162 +1,76 @@
-"""One order as a waterfall: for each step, how long its message waited, and each attempt.
+"""One order as a waterfall: what waited where, each attempt, and each call of an attempt.
 
-The tables tell when each event was published, and the logs when a step had dealt with it. What lies
-between is the wait in the queue with the work itself, which the logs do not tell apart; after a
-failed attempt it is the wait for the retry.
+It is a table whose rows have a bar, so that a screen reader has all that the picture says. The bars
+of waits and attempts are on the scale of the order; those of calls on the scale of their attempt,
+beside which they would be too short to be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 import htpy as h
 from htpy import Element, Node
 
-from orderctl.console.flow import Flow
-from orderctl.console.texts import precise
-from orderctl.pipeline.trace import Entry
+from orderctl.pipeline.attempts import Call
+from orderctl.pipeline.spans import Kind, Span
+from orderctl.terminal import span_texts
+from orderctl.terminal.span_texts import precise
 
-_LABEL: Final = 150
-_WIDTH: Final = 900
-_ROW: Final = 34
-_TOP: Final = 30
+_WIDTH: Final = 1000
+_HEIGHT: Final = 20
+_LEAST: Final = 3
 _TICKS: Final = 4
-_FAILED: Final = ("WARNING", "ERROR")
-_HISTORY: Final = "table orders"
-_LOG: Final = "log "
+_LEGEND: Final = {
+    Kind.BUS: "on the bus",
+    Kind.QUEUE: "waits to be received",
+    Kind.RETRY: "waits for the next attempt",
+    Kind.PARKED: "parked",
+    Kind.UNSPLIT: "waits and is worked on, not told apart",
+    Kind.START: "cold start",
+    Kind.WORK: "attempt",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A length of time in a step's row."""
-
-    step: str
-    start: datetime
-    end: datetime
-    kind: str
-    """`wait` in a queue, or `retry`: the wait after a failed attempt."""
-    says: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Something that happened at a time."""
-
-    step: str
-    at: datetime
-    kind: str
-    """`done`, `failed` or `event`."""
-    says: str
-
-
-def spans(entries: Sequence[Entry], flow: Flow, step_of: Mapping[str, str]) -> list[Span]:
-    """What an order waited for.
+def draw(spans: Sequence[Span], unknown: Sequence[str], now: datetime) -> Node:
+    """The waterfall; nothing when no time is known.
 
     Args:
-        entries: its story, sorted by time.
-        flow: which events a step gets.
-        step_of: the step of each function, by the function's name.
+        spans: by step and time.
+        unknown: what nobody has noted, in sentences.
+        now: where spans end that go on.
     """
-    found: list[Span] = []
-    last: dict[str, tuple[datetime, bool]] = {}
-    published: list[tuple[datetime, str]] = []
-    for entry in entries:
-        if entry.at is None:
-            continue
-        if entry.where == _HISTORY:
-            published.append((entry.at, entry.what))
-            continue
-        step = step_of.get(entry.where.removeprefix(_LOG), "")
-        if not step or not entry.where.startswith(_LOG) or step in flow.entrances:
-            continue
-        before = last.get(step)
-        if before and before[1]:
-            found.append(Span(step, before[0], entry.at, "retry", "waits for a retry"))
-        elif cause := _cause(published, flow, step, before[0] if before else None):
-            found.append(
-                Span(step, cause[0], entry.at, "wait", f"queue and work, since {cause[1]}")
-            )
-        last[step] = (entry.at, _is_failure(entry))
-    return [span for span in found if span.end > span.start]
-
-
-def _cause(
-    published: Sequence[tuple[datetime, str]], flow: Flow, step: str, since: datetime | None
-) -> tuple[datetime, str] | None:
-    """The newest event for a step since it last dealt with one."""
-    taken = {
-        detail_type
-        for route in flow.routes
-        if route.target == step
-        for detail_type in route.detail_types
-    }
-    later = [each for each in published if each[1] in taken and (since is None or each[0] > since)]
-    return later[-1] if later else None
-
-
-def marks(entries: Sequence[Entry], step_of: Mapping[str, str]) -> Iterator[Mark]:
-    """What happened to an order, step by step; events have a row of their own."""
-    for entry in entries:
-        if entry.at is None:
-            continue
-        facts = ", ".join(f"{name} {value}" for name, value in entry.facts.items())
-        says = f"{entry.what}{facts and f' ({facts})'}"
-        if entry.where == _HISTORY:
-            yield Mark("events", entry.at, "event", says)
-        elif entry.where.startswith(_LOG):
-            step = step_of.get(entry.where.removeprefix(_LOG))
-            if step:
-                yield Mark(step, entry.at, "failed" if _is_failure(entry) else "done", says)
-
-
-def _is_failure(entry: Entry) -> bool:
-    return entry.what.partition(" ")[0] in _FAILED
-
-
-def draw(entries: Sequence[Entry], flow: Flow, step_of: Mapping[str, str]) -> Node:
-    """The waterfall; nothing when no time is known."""
-    waited, happened = spans(entries, flow, step_of), list(marks(entries, step_of))
-    if not happened:
+    times = [at for span in spans for at in (span.begins_at, span.ends_at) if at]
+    if not times:
         return None
-    first = min(mark.at for mark in happened)
-    last = max(mark.at for mark in happened)
-    scale = _Scale(first, max(last - first, timedelta(milliseconds=1)))
-    seen = {mark.step for mark in happened}
-    rows = [
-        name for name in ("events", *(s.name for s in (*flow.steps, *flow.keepers))) if name in seen
-    ]
-    height = _TOP + len(rows) * _ROW + 4
-    return [
-        h.div(".scrolls.waterfall", tabindex="0", role="region", aria_label="Waterfall")[
-            h.svg(
-                viewBox=f"0 0 {_LABEL + _WIDTH + 30} {height}",
-                role="img",
-                aria_label=f"From the first event to the last: {precise(last - first)}. "
-                "The table below has the same.",
-            )[
-                [_tick(scale, number, height) for number in range(_TICKS + 1)],
-                [
-                    _row(
-                        name,
-                        number,
-                        [span for span in waited if span.step == name],
-                        [mark for mark in happened if mark.step == name],
-                        scale,
-                    )
-                    for number, name in enumerate(rows)
-                ],
-            ]
+    goes_on = any(span.ends_at is None for span in spans)
+    last = max(*times, now) if goes_on else max(times)
+    scale = _Scale(min(times), max(last - min(times), timedelta(milliseconds=1)))
+    has_calls = any(span.attempt and span.attempt.calls for span in spans)
+    so_far = " so far" if goes_on else ""
+    return h.section(".waterfall", aria_labelledby="time")[
+        h.div(".row")[
+            h.h2("#time")["Where its time went"],
+            h.span(".muted")[f"{precise(scale.length)}{so_far}"],
+            has_calls
+            and h.label(".check")[
+                h.input("#calls", type="checkbox", checked=True),
+                "calls, each on the scale of its attempt",
+            ],
         ],
-        h.p(".legend")[
-            h.span(".key.wait")["in the queue and at work"],
-            h.span(".key.retry")["waits for a retry"],
-            h.span(".key.done")["done"],
-            h.span(".key.failed")["attempt failed"],
-            h.span(".key.event")["event"],
+        h.table(role="table", aria_labelledby="time")[
+            h.thead(role="rowgroup")[_head(scale)],
+            [
+                h.tbody(role="rowgroup", data_step=step)[_step(step), list(_rows(group, scale))]
+                for step, group in groupby(spans, key=lambda span: span.step)
+            ],
         ],
+        [h.p(".muted")[sentence] for sentence in unknown],
+        _legend({span.kind for span in spans}, failed=any(map(_failed, spans))),
     ]
 
 
@@ -166,40 +80,95 @@ class _Scale:
     length: timedelta
 
     def x(self, at: datetime) -> int:
-        return _LABEL + round(min(max((at - self.first) / self.length, 0), 1) * _WIDTH)
+        return round(min(max((at - self.first) / self.length, 0), 1) * _WIDTH)
 
 
-def _tick(scale: _Scale, number: int, height: int) -> Node:
-    x = _LABEL + _WIDTH * number // _TICKS
-    return [
-        h.path(".tick", d=f"M{x} 22V{height}"),
-        h.text(".label", x=x, y=15, text_anchor="middle")[
-            f"+{precise(scale.length * number / _TICKS)}" if number else "0"
+def _head(scale: _Scale) -> Element:
+    ticks = [precise(scale.length * number / _TICKS) for number in range(_TICKS)]
+    return h.tr(role="row")[
+        h.th(".what", role="columnheader")["step"],
+        h.th(".track", role="columnheader")[
+            h.span(".unseen")["bar"],
+            h.span(".ticks", aria_hidden="true")[[h.span[tick] for tick in ticks]],
         ],
+        h.th(".number", role="columnheader")["from"],
+        h.th(".number", role="columnheader")["takes"],
     ]
 
 
-def _row(
-    name: str, number: int, waited: Sequence[Span], happened: Sequence[Mark], scale: _Scale
-) -> Element:
-    y = _TOP + number * _ROW
-    return h.g[
-        h.text(".name", x=0, y=y + 21)[name],
-        [
-            h.rect(
-                class_=["span", span.kind],
-                x=scale.x(span.start),
-                y=y + 9,
-                width=max(scale.x(span.end) - scale.x(span.start), 1),
-                height=15,
-                rx=3,
-            )[h.title[f"{span.says}: {precise(span.end - span.start)}"]]
-            for span in waited
+def _step(name: str) -> Element:
+    return h.tr(".step", role="row")[h.th(role="rowheader", scope="rowgroup", colspan="4")[name]]
+
+
+def _rows(spans: Iterator[Span], scale: _Scale) -> Iterator[Element]:
+    for span in spans:
+        yield _row(span, scale)
+        attempt = span.attempt
+        if attempt and span.begins_at and attempt.calls:
+            first = min(span.begins_at, attempt.calls[0].began_at)
+            last = attempt.ended_at or scale.first + scale.length
+            inner = _Scale(first, max(last - first, timedelta(milliseconds=1)))
+            yield from (_call(call, inner) for call in attempt.calls)
+
+
+def _failed(span: Span) -> bool:
+    return bool(span.attempt and span.attempt.failed)
+
+
+def _row(span: Span, scale: _Scale) -> Element:
+    outcome, failed = span_texts.outcome(span), _failed(span)
+    beside = span_texts.beside(span)
+    return h.tr(class_=["span", span.kind, "failed" if failed else ""], role="row")[
+        h.th(".what", role="rowheader", scope="row")[
+            span_texts.title(span),
+            outcome and h.span(".outcome")[outcome],
+            beside and h.span(".muted")[beside],
         ],
-        [
-            h.circle(class_=["mark", mark.kind], cx=scale.x(mark.at), cy=y + 16, r=6)[
-                h.title[f"+{precise(mark.at - scale.first)} {mark.says}"]
-            ]
-            for mark in happened
+        h.td(".track", role="cell")[_bar(span.begins_at, span.ends_at, scale)],
+        h.td(".number", role="cell")[
+            f"+{precise(span.begins_at - scale.first)}" if span.begins_at else span_texts.UNKNOWN
         ],
+        h.td(".number", role="cell")[_takes(span, scale)],
+    ]
+
+
+def _takes(span: Span, scale: _Scale) -> str:
+    if span.ends_at is None and span.begins_at:
+        return f"{precise(scale.first + scale.length - span.begins_at)} so far"
+    return span_texts.length(span)
+
+
+def _call(call: Call, scale: _Scale) -> Element:
+    taken = precise(call.ended_at - call.began_at) if call.ended_at else "no answer yet"
+    return h.tr(class_=["call", "failed" if call.error else ""], role="row")[
+        h.th(".what", role="rowheader", scope="row")[
+            call.operation,
+            call.on and h.span(".muted")[call.on],
+            h.span(".outcome")[f"refused: {call.error}" if call.error else "ok"],
+        ],
+        h.td(".track", role="cell")[_bar(call.began_at, call.ended_at, scale)],
+        h.td(".number", role="cell")[f"{precise(call.began_at - scale.first)} in"],
+        h.td(".number", role="cell")[taken],
+    ]
+
+
+def _bar(begins: datetime | None, ends: datetime | None, scale: _Scale) -> Element:
+    """The bar of a row; a mark where only the end is known."""
+    right = scale.x(ends) if ends else _WIDTH
+    left = min(scale.x(begins), _WIDTH - _LEAST) if begins else max(right - _LEAST, 0)
+    return h.svg(viewBox=f"0 0 {_WIDTH} {_HEIGHT}", preserveAspectRatio="none", aria_hidden="true")[
+        h.rect(
+            class_=["bar", "" if begins else "mark", "" if ends else "open"],
+            x=left,
+            y=0,
+            width=max(right - left, _LEAST),
+            height=_HEIGHT,
+        )
+    ]
+
+
+def _legend(kinds: set[Kind], *, failed: bool) -> Element:
+    return h.p(".legend")[
+        [h.span(class_=["key", kind])[text] for kind, text in _LEGEND.items() if kind in kinds],
+        failed and h.span(".key.failed")["attempt that failed"],
     ]

@@ -4,7 +4,7 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import front_door, seams, threads
+from orderctl.localcloud import front_door, seams, threads, traces
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 from orderctl.localcloud.gaps import logs, sns
 from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
@@ -29,7 +29,7 @@ from orderctl.localcloud.gaps.dynamodb import conflicts, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
-from orderctl.localcloud.state import HEALTH_PATH
+from orderctl.localcloud.state import HEALTH_PATH, TRACES_PATH
 
 
 def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
@@ -61,6 +61,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         message_moves,
         sns,
         logs,
+        traces,
         embedded_metrics,
         schedules,
         updates,
@@ -78,7 +79,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
     seams.replace(ministack_app, "save_all", lambda _: None)
     queues.install()  # last: it also moves the others' replacements to the event loop
     aws: App = ministack_app.app
-    for module in (invoke_method, message_moves):
+    for module in (invoke_method, message_moves, traces):
         aws = module.supplement(aws)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,6 +87,8 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
             await _with_background(aws, scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == HEALTH_PATH:
             await json_response(200, {"instance": instance}).send(send)
+        elif scope["type"] == "http" and scope["path"] == TRACES_PATH:
+            await (await traces.answer(scope)).send(send)
         else:
             await aws(scope, receive, send)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import boto3
 
 HEALTH_PATH = "/_orderctl/health"
+TRACES_PATH = "/_orderctl/traces"
+"""Where the local cloud tells what its functions did; see `traces.py`."""
 REGION = "us-east-1"
 HELD_NAME_SECONDS = 15.0
 """How long the name of a deleted queue cannot be used again; on AWS a minute."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orderctl.pipeline.logs import FunctionLog
+from orderctl.pipeline.steps import STEPS
 
 if TYPE_CHECKING:
     import boto3
@@ -26,6 +27,13 @@ class Functions:
         """The names of the stack's functions."""
         found = self._stack.resources.values()
         return sorted(each.physical_id for each in found if each.type == _FUNCTION)
+
+    def steps(self) -> dict[str, str]:
+        """The step of each function, by the function's name."""
+        found = self._stack.resources
+        return {
+            found[step.function].physical_id: step.name for step in STEPS if step.function in found
+        }
 
     def log(self, function: str) -> FunctionLog:
         """The log of a function, by its name."""

@@ -21,8 +21,10 @@ _SECONDS_A_CALL = 0.4
 _ARRIVES_WITHIN = timedelta(seconds=30)
 _OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
 _EVENT_OF_THE_PLATFORM = "platform."
+_REPORT = "platform.report"
 _METRICS = "_aws"
 _MILLISECONDS = 1000
+_LONGEST_INVOCATION = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class LogLine:
     text: str
     fields: Mapping[str, Any]
     """The fields of a structured line; empty for any other."""
+    stream: str = ""
+    """The log stream: a function's environment, which runs one invocation at a time."""
 
     @property
     def is_noise(self) -> bool:
@@ -86,6 +90,14 @@ class LogLine:
         return bool(re.search(rf"(?<![\w.-]){re.escape(order_id)}(?![\w.-])", self.text))
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """When an invocation ran, as Lambda itself has logged it."""
+
+    began_at: datetime
+    ended_at: datetime
+
+
 class FunctionLog:
     """The log of one function."""
 
@@ -113,6 +125,38 @@ class FunctionLog:
         for page in self._logs.get_paginator("filter_log_events").paginate(**request):
             for event in page["events"]:
                 yield log_line(event, self._function)
+
+    def ran(self, lines: Sequence[LogLine]) -> dict[str, Ran]:
+        """When the invocations ran that have logged some lines, by the lines' ids.
+
+        Lambda logs that with SystemLogLevel=INFO; what it has not logged is left out. It takes a
+        call for each log stream.
+
+        Args:
+            lines: lines of this log.
+        """
+        found: dict[str, Ran] = {}
+        for stream in dict.fromkeys(line.stream for line in lines):
+            of_stream = [line for line in lines if line.stream == stream]
+            reports = list(self._reports(stream, of_stream))
+            for line in of_stream:
+                # An environment runs one invocation at a time: the next report is the line's.
+                if report := next((each for each in reports if line.at <= each.ended_at), None):
+                    found[line.id] = report
+        return found
+
+    def _reports(self, stream: str, lines: Sequence[LogLine]) -> Iterator[Ran]:
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self._group,
+            logStreamNames=[stream],
+            startTime=_epoch(min(line.at for line in lines)),
+            endTime=_epoch(max(line.at for line in lines) + _LONGEST_INVOCATION),
+            filterPattern=f'"{_REPORT}"',
+        )
+        for page in pages:
+            for event in page["events"]:
+                if ran := _ran(log_line(event, self._function)):
+                    yield ran
 
 
 def follow(
@@ -155,7 +199,18 @@ def log_line(event: FilteredLogEventTypeDef, function: str) -> LogLine:
     at = reading.parse_time(fields.get("timestamp")) or reading.from_milliseconds(
         event["timestamp"]
     )
-    return LogLine(event["eventId"], at, function, text, fields)
+    return LogLine(event["eventId"], at, function, text, fields, event.get("logStreamName", ""))
+
+
+def _ran(line: LogLine) -> Ran | None:
+    """When the invocation ran of which this is Lambda's report; None for any other line."""
+    for record in reading.maps([line.fields.get("record")]):
+        for metrics in reading.maps([record.get("metrics")]):
+            taken = metrics.get("durationMs")
+            if line.fields.get("type") == _REPORT and isinstance(taken, int | float):
+                milliseconds = min(max(taken, 0), _LONGEST_INVOCATION / timedelta(milliseconds=1))
+                return Ran(line.at - timedelta(milliseconds=milliseconds), line.at)
+    return None
 
 
 def _epoch(moment: datetime) -> int:

@@ -54,6 +54,11 @@ class Stack:
         """The stack's outputs, with addresses that can be reached from here."""
 
     @property
+    def endpoint(self) -> str:
+        """The address at which AWS is called; a local cloud's is not one of AWS's own."""
+        return self._client.meta.endpoint_url
+
+    @property
     def prefix(self) -> str:
         """The prefix of every name in this stack: its parameter NamePrefix."""
         return self.outputs["EventBusName"].removesuffix(_EVENT_BUS)

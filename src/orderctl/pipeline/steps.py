@@ -10,6 +10,9 @@ test compares it with `template.yaml`, which defines these logical ids.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, get_args
+
+from orders.events import Alert, Command, Milestone, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class Step:
     function: str = ""
     function_name: str = ""
     """The function's name, without the stack's prefix."""
+    takes: tuple[str, ...] = ()
+    """The events that it gets from the bus, by their detail-types."""
     queue: str = ""
     """The queue that it consumes."""
     dead_letter_queue: str = ""
@@ -48,6 +53,12 @@ class Rule:
     """Whether a replay sends it events by default."""
 
 
+def _types(event: Any) -> tuple[str, ...]:  # noqa: ANN401 - an alias such as Command
+    """The detail-types that such an event can have."""
+    (details,) = get_args(event)
+    return tuple(detail.detail_type for detail in get_args(details) or (details,))
+
+
 STEPS = (
     Step(
         "order-api",
@@ -64,6 +75,7 @@ STEPS = (
         "payments",
         function="PaymentsFunction",
         function_name="payments-processor",
+        takes=_types(Command),
         queue="PaymentsQueue",
         dead_letter_queue="PaymentsDLQ",
         event_source="PaymentsEventSource",
@@ -80,6 +92,7 @@ STEPS = (
         "inventory",
         function="InventoryFunction",
         function_name="inventory-processor",
+        takes=_types(Command),
         queue="InventoryQueue",
         dead_letter_queue="InventoryDLQ",
         event_source="InventoryEventSource",
@@ -95,6 +108,7 @@ STEPS = (
         "tracker",
         function="TrackerFunction",
         function_name="order-tracker",
+        takes=_types(Outcome),
         queue="OutcomesQueue",
         dead_letter_queue="OutcomesDLQ",
         event_source="OutcomesEventSource",
@@ -108,6 +122,7 @@ STEPS = (
         "notifications",
         function="NotificationFunction",
         function_name="notifications",
+        takes=_types(Milestone),
         dead_letter_queue="NotificationsDLQ",
         counts=(("UpdatesPublished", "published"),),
     ),
@@ -123,7 +138,12 @@ STEPS = (
         counts=(("EventsRepeated", "repeated"), ("MessagesRedriven", "redriven")),
     ),
     Step("auditor", function="AuditorFunction", function_name="auditor"),
-    Step("circuit-breaker", function="CircuitBreakerFunction", function_name="circuit-breaker"),
+    Step(
+        "circuit-breaker",
+        function="CircuitBreakerFunction",
+        function_name="circuit-breaker",
+        takes=_types(Alert),
+    ),
 )
 
 RULES = (

@@ -52,6 +52,28 @@ function show(id, html) {
   if (target) htmx.swap({ text: html, target, swap: "innerMorph" });
 }
 
+// A page that still changes says after how many seconds it is to be read again.
+
+async function readAgain() {
+  const part = document.querySelector("[data-again]");
+  if (!part) return;
+  try {
+    const answer = document.hidden ? null : await fetch(location.pathname);
+    const text = answer?.ok ? await answer.text() : "";
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(part.id);
+    if (fresh) {
+      show(part.id, fresh.innerHTML);
+      if (!fresh.dataset.again) {
+        delete part.dataset.again;
+        return;
+      }
+    }
+  } catch {
+    // The connection's own mark says that it is lost; the next time may be better.
+  }
+  setTimeout(readAgain, part.dataset.again * 1000);
+}
+
 // Orders on their way: a dot for each event, along the lanes of the picture that is shown.
 
 const moving = new Set();
@@ -99,5 +121,6 @@ function send(layer, d, weight) {
   requestAnimationFrame(step);
 }
 
+setTimeout(readAgain, 1000);
 window.consoleDots = (type, target) => animate({ [type]: 1 }, target);
 connect();

@@ -23,6 +23,7 @@ from orderctl.console.live import Frame
 from orderctl.console.orders_page import Filters
 from orderctl.console.page import Setting, document, notice, to_html
 from orderctl.deploying import Template
+from orderctl.pipeline.attempts import Attempt, Call
 from orderctl.pipeline.feed import SeenEvent
 from orderctl.pipeline.health import Depth, Health, StepHealth
 from orderctl.pipeline.logs import LogLine
@@ -30,6 +31,7 @@ from orderctl.pipeline.order_list import Page
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.queues import Message
 from orderctl.pipeline.reasons import Reason
+from orderctl.pipeline.spans import Kind, Span
 from orderctl.pipeline.steps import STEPS
 from orderctl.pipeline.trace import Entry, Story, Waiting
 from support.hostile import HOSTILE, assert_harmless
@@ -61,7 +63,18 @@ ENTRIES = (
     Entry(NOW + timedelta(seconds=1), f"log {EVIL}", EVIL, {EVIL: EVIL}, NOW),
     Entry(None, EVIL, EVIL, {}, NOW),
 )
-STORY = Story(ITEM, ENTRIES, (PARKED,), (Waiting(EVIL, 1, 1, True),))
+CALL = Call(service=EVIL, operation=EVIL, on=EVIL, began_at=NOW, ended_at=NOW, error=EVIL)
+ATTEMPT = Attempt(step=EVIL, event=EVIL, began_at=NOW, failed=True, says=(EVIL,), calls=(CALL,))
+STORY = Story(
+    ITEM,
+    ENTRIES,
+    (PARKED,),
+    (Waiting(EVIL, 1, 1, True),),
+    payment=ITEM,
+    reservation=ITEM,
+    spans=tuple(Span(EVIL, kind, EVIL, NOW, None, ATTEMPT) for kind in Kind),
+    unknown=(EVIL,),
+)
 DEPTH = Depth(EVIL, 1, 1, timedelta(1))
 HEALTH = Health(
     NOW,
@@ -80,9 +93,7 @@ EVENT = SeenEvent(EVIL, NOW, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL, EVIL)
 PAGES = {
     "flow": flow_page.page(SNAPSHOT, [EVENT], follows=True),
     "orders": orders_page.page(Filters(sku=EVIL, reason=EVIL, text=EVIL), Page((ITEM,), EVIL), NOW),
-    "order": order_page.page(
-        SETTING, order_page.Seen(EVIL, STORY, {EVIL: ITEM}, {EVIL: "payments"}), FLOW
-    ),
+    "order": order_page.page(SETTING, order_page.Seen(EVIL, STORY, NOW)),
     "dead letters": dead_letters_page.page(
         SETTING, Seen(tuple(dead_letters_page.group([PARKED])), {EVIL: 1}), NOW
     ),

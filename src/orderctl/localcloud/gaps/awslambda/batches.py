@@ -22,6 +22,7 @@ from typing import Any
 from ministack.services import lambda_svc, sqs
 
 from orderctl.localcloud import seams
+from orderctl.localcloud.traces import TRACES
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +52,13 @@ def _run_batch(  # noqa: PLR0917 - MiniStack's signature
     try:
         failed = _failed_messages(result, handles.keys(), reports=reports)
     except _BatchFailedError as reason:
+        TRACES.fail(result.get("requestId", ""), handles.keys())
         mapping["LastProcessingResult"] = "FAILED"
         pause = time.time() + lambda_svc._ESM_BACKOFF_SECONDS
         lambda_svc._esm_backoff_until[mapping["UUID"]] = pause
         _log.warning("%s failed on a batch from %s: %s", mapping["FunctionArn"], queue_name, reason)
         return
+    TRACES.fail(result.get("requestId", ""), failed)
     sqs._delete_messages_for_esm(
         queue_url, {handle for message, handle in handles.items() if message not in failed}
     )

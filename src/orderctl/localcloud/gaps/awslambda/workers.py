@@ -24,7 +24,7 @@ from typing import Any
 
 from ministack.core import lambda_runtime
 
-from orderctl.localcloud import seams
+from orderctl.localcloud import seams, traces
 
 _END = "\x00end\x00\n"
 _MARK = f"sys.stderr.write({_END!r}); sys.stderr.flush()\n"
@@ -158,6 +158,7 @@ class _Worker(lambda_runtime.Worker):  # type: ignore[misc]
             if cold:
                 self._spawn()
                 self._stderr_thread.join()
+                traces.loaded()
             output = _Output(self._proc, self._rest)
             try:
                 response = self._ask(output, {"event": event, "ctx": context}, timeout)

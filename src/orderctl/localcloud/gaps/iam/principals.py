@@ -70,6 +70,12 @@ def verified_key() -> str:
     return signer.access_key_id if signer else ""
 
 
+def verified_service() -> str:
+    """The service that the request was signed for; empty when it is not signed."""
+    signer = _signer.get()
+    return signer.service if signer else ""
+
+
 def install() -> None:
     """Let MiniStack know no other caller, and one root key only."""
     resolve = seams.original(iam_evaluator, "resolve_principal")
