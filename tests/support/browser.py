@@ -36,7 +36,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) -> Iterator[str]:
+def served(
+    open_pipeline: Callable[[], Pipeline], *, may_change: bool = True, practises: bool = False
+) -> Iterator[str]:
     """A console in a thread; yields its address, with the secret."""
     key, ready, over = Key(), threading.Event(), threading.Event()
     defects: list[BaseException] = []
@@ -50,6 +52,7 @@ def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) ->
             port,
             key,
             defects.append,
+            practises,
         )
         thread = threading.Thread(
             target=server.serve,

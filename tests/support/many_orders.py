@@ -25,6 +25,8 @@ REASON: Final = "out of stock: lamp"
 def put(pipeline: Pipeline, name: str, count: int) -> None:
     """Put orders on record: of every hundred one is not finished, and every third was cancelled.
 
+    The caretaker soon ends what is past its deadline.
+
     Args:
         pipeline: whose table gets them.
         name: their ids begin so; then comes a number, 0 for the newest.

@@ -178,6 +178,7 @@ def _form(filters: Filters) -> Element:
         data_hx_target="#orders",
         data_hx_select="#orders",
         data_hx_select_oob="#found",
+        data_hx_indicator="#orders",
         data_hx_swap="outerHTML",
         data_hx_push_url="true",
     )[

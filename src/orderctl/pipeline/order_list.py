@@ -33,6 +33,8 @@ PARAMETER: Final = "OrdersIndex"
 KEYS_PARAMETER: Final = "UnfinishedOrderKeys"
 _ENDS: Final[tuple[Status, ...]] = ("confirmed", "cancelled")
 _READ_AT_ONCE = 100
+_KEYS_OF_A_SEARCH = 1000
+"""Of some 60 bytes each: where most orders do not fit, many keys are needed."""
 
 Key = tuple[str, str]
 """When an order was placed, and its id: the place of an order in the list."""
@@ -60,6 +62,11 @@ class Wanted:
     their customer; in capital or small letters."""
     unfinished: bool = False
     """Only orders that are not finished: these every stack lists."""
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the orders themselves say which fit."""
+        return any((self.sku, self.reason, self.text))
 
     def fits(self, order: Item) -> bool:
         """Whether an order is one of them, as far as the indexes do not say."""
@@ -156,7 +163,7 @@ class OrderList:
         if set(wanted.statuses) == {"confirmed"}:  # such an order is finished
             return iter(())
         first = format_time(wanted.since)
-        return self._newest_first("unfinished", self._shards(), first, last)
+        return self._newest_first("unfinished", self._shards(), first, last, _page_size(wanted))
 
     def _ended(self, wanted: Wanted, last: str) -> Iterator[Key]:
         ends = [status for status in _ENDS if status in wanted.statuses and not wanted.unfinished]
@@ -167,7 +174,8 @@ class OrderList:
                 for status in ends
                 for shard in self._shards()
             ]
-            yield from self._newest_first("ended", keys, format_time(wanted.since), last)
+            first = format_time(wanted.since)
+            yield from self._newest_first("ended", keys, first, last, _page_size(wanted))
             day -= timedelta(days=1)
 
     def _shards(self) -> list[str]:
@@ -176,15 +184,15 @@ class OrderList:
         return [str(shard) for shard in range(count)]
 
     def _newest_first(
-        self, index: str, keys: Sequence[str], first: str, last: str
+        self, index: str, keys: Sequence[str], first: str, last: str, page_size: int
     ) -> Iterator[Key]:
         """The orders under several keys of an index that were placed between two times."""
         return heapq.merge(
-            *(self._under(index, key, first, last) for key in keys),
+            *(self._under(index, key, first, last, page_size) for key in keys),
             reverse=True,
         )
 
-    def _under(self, index: str, key: str, first: str, last: str) -> Iterator[Key]:
+    def _under(self, index: str, key: str, first: str, last: str, page_size: int) -> Iterator[Key]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._stack.outputs["OrdersTableName"],
             IndexName=index,
@@ -197,7 +205,7 @@ class OrderList:
             },
             ProjectionExpression="order_id, placed_at",
             ScanIndexForward=False,
-            PaginationConfig={"PageSize": _READ_AT_ONCE},
+            PaginationConfig={"PageSize": page_size},
         )
         places = (
             (item["placed_at"]["S"], item["order_id"]["S"])
@@ -216,6 +224,11 @@ class OrderList:
                 f"Stack {self._stack.name} does not list the orders that have ended: {why}. "
                 f"Deploy it with --param {PARAMETER}=true to list those that end from then on."
             )
+
+
+def _page_size(wanted: Wanted) -> int:
+    """How many keys are read at once."""
+    return _KEYS_OF_A_SEARCH if wanted.is_search else _READ_AT_ONCE
 
 
 def _texts(order: Item) -> Iterator[str]:
