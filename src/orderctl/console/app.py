@@ -40,6 +40,8 @@ from orderctl.console.live import Frame, Hub
 from orderctl.console.page import Setting, answer, document, made, notice, to_html
 from orderctl.console.practice import Practice
 from orderctl.console.shared import Shared
+from orderctl.console.story_reader import StoryReader
+from orderctl.console.watching import Watching
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.feed import SeenEvent
 
@@ -108,12 +110,14 @@ class _Console:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._practice = Practice(open_pipeline)
         self._collector = Collector(open_pipeline, options.pace, self._from_thread(self._tell))
-        # A feed makes a rule and a queue, so it is for those who may change something.
-        self._follower = (
-            Follower(open_pipeline, self._from_thread(self._pass_on))
+        # To follow the bus makes a rule and a queue, so it is for those who may change something.
+        tell_events = self._from_thread(self._pass_on)
+        self._events: Watching = (
+            Follower(open_pipeline, tell_events)
             if options.may_change
-            else None
+            else StoryReader(open_pipeline, options.pace.stories_seconds, tell_events)
         )
+        self._stories_seconds = 0.0 if options.may_change else options.pace.stories_seconds
         self._hub = Hub(self._want)
 
     def app(self) -> Starlette:
@@ -148,20 +152,17 @@ class _Console:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
         self._collector.start()
-        if self._follower:
-            self._follower.start()
+        self._events.start()
         try:
             yield
         finally:
             self._collector.stop()
             await asyncio.to_thread(self._practice.close)
-            if self._follower:
-                await asyncio.to_thread(self._follower.stop)
+            await asyncio.to_thread(self._events.stop)
 
     def _want(self, wanted: bool) -> None:
         self._collector.want(wanted)
-        if self._follower:
-            self._follower.want(wanted)
+        self._events.want(wanted)
 
     def _from_thread(self, tell: Callable[[ToldT], None]) -> Callable[[ToldT], None]:
         def told(what: ToldT) -> None:
@@ -184,7 +185,7 @@ class _Console:
 
     async def _flow(self, request: Request) -> Response:
         live = flow_page.live(self._snapshot, self._practice.now)
-        content = flow_page.page(live, self._passed, follows=self._follower is not None)
+        content = flow_page.page(live, self._passed, self._stories_seconds)
         return self._answer(request, "Flow", "/", content)
 
     async def _live(self, _request: Request) -> Response:

@@ -80,7 +80,7 @@ EVENT = SeenEvent(EVIL, NOW, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL, EVIL)
 PRACTICE = Practice(cast(Open, None))
 
 PAGES = {
-    "flow": flow_page.page(flow_page.live(SNAPSHOT), [EVENT], follows=True),
+    "flow": flow_page.page(flow_page.live(SNAPSHOT), [EVENT], 10),
     "orders": orders_page.page(
         Filters(sku=EVIL, reason=EVIL, text=EVIL), orders_page.Seen(Page((ITEM,), EVIL), EVIL), NOW
     ),
