@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orderctl.console.collector import ON_AWS, ON_LOCAL_CLOUD, Pace
-from orderctl.console.orders_page import LOOKED_AT
+from orderctl.console.orders_page import A_PAGE, LOOKED_AT
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.localcloud.lifecycle import LocalCloud
@@ -140,6 +140,18 @@ def test_ten_thousand_orders_do_not_slow_it(full_cloud: LocalCloud) -> None:
             assert time.monotonic() - began < 10, path
             assert shows in page.locator("main").inner_text()
             assert len(page.content()) < 50_000, path
+        page.goto(f"{base}orders")
+        assert page.locator("tbody tr").count() == A_PAGE
+        page.get_by_role("link", name="Older").click()
+        page.get_by_role("link", name="bulk-50", exact=True).wait_for()
+        page.get_by_role("link", name="Newest").click()
+        page.get_by_label("Status").select_option("cancelled")
+        page.wait_for_url("**/orders?*status=cancelled*")
+        page.get_by_label("SKU").fill("lamp")
+        page.wait_for_url("**/orders?*sku=lamp*")
+        page.reload()
+        assert page.get_by_label("SKU").input_value() == "lamp"
+        assert page.locator(".status:not(.cancelled)").count() == 0
         page.goto(f"{base}orders?text=customer-9876")
         page.get_by_role("link", name="Look further back").click()
         page.get_by_text("bulk-9876").wait_for()
