@@ -24,7 +24,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check how each one ends
+run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check how each one ends; then its page, until Enter
 	@$(BIN)/orderctl run
 
 test: setup lint security ## run every check, and every test but the longest

@@ -9,17 +9,9 @@ from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
-from orderctl.signals import ENDING_SIGNALS
+from orderctl.signals import ENDING_SIGNALS, Ended
 
 _SIGNALLED = 128
-
-
-class Ended(BaseException):
-    """Ctrl-C, or another signal that ends a program; `with` blocks stop what they started."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 def main() -> None:
@@ -105,7 +97,7 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _say_end(end: Ended) -> None:
-    by = "Ctrl-C" if end.number == signal.SIGINT else signal.Signals(end.number).name
+    by = "Ctrl-C" if end.by_ctrl_c else signal.Signals(end.number).name
     below_the_c = "\n" if sys.stderr.isatty() else ""  # a terminal prints ^C first
     with contextlib.suppress(OSError):  # the terminal itself may be gone
         sys.stderr.write(f"{below_the_c}Stopped by {by}.\n")

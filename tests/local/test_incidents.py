@@ -84,10 +84,14 @@ def test_ctrl_c_puts_everything_back(
     pipeline: PipelineUnderTest, sku: str, environment: dict[str, str]
 ) -> None:
     before = state(pipeline, sku)
-    with subprocess.Popen([PROGRAM, "incident", "stock-out"], env=environment) as process:
+    with subprocess.Popen(
+        [PROGRAM, "incident", "stock-out"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
         eventually(lambda: pipeline.stock.available()[sku] == 0)
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGINT
+        said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+        assert process.returncode == 128 + signal.SIGINT
+    assert "Putting everything back." in said
     assert state(pipeline, sku) == before
 
 

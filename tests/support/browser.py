@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orderctl.console import app, server
-from orderctl.console.collector import ON_LOCAL_CLOUD
+from orderctl.console.collector import ON_LOCAL_CLOUD, Pace
 from orderctl.console.key import Key
 from orderctl.console.listening import listen
 from orderctl.pipeline import Pipeline
@@ -36,7 +36,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) -> Iterator[str]:
+def served(
+    open_pipeline: Callable[[], Pipeline],
+    *,
+    may_change: bool = True,
+    practises: bool = False,
+    pace: Pace = ON_LOCAL_CLOUD,
+) -> Iterator[str]:
     """A console in a thread; yields its address, with the secret."""
     key, ready, over = Key(), threading.Event(), threading.Event()
     defects: list[BaseException] = []
@@ -45,11 +51,12 @@ def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) ->
         options = app.Options(
             "order-pipeline",
             "the local cloud",
-            ON_LOCAL_CLOUD,
+            pace,
             may_change,
             port,
             key,
             defects.append,
+            practises,
         )
         thread = threading.Thread(
             target=server.serve,
@@ -72,9 +79,22 @@ def served(open_pipeline: Callable[[], Pipeline], *, may_change: bool = True) ->
 
 @contextmanager
 def opened(
-    browser: Browser, address: str, *, width: int = 1280, dark: bool = False
+    browser: Browser,
+    address: str,
+    *,
+    width: int = 1280,
+    dark: bool = False,
+    prepare: Callable[[Page], None] = lambda _page: None,
 ) -> Iterator[Page]:
-    """A page of its own, on which nothing may go wrong unseen."""
+    """A page of its own, on which nothing may go wrong unseen.
+
+    Args:
+        browser: what opens it.
+        address: the console's, with its secret.
+        width: of the window.
+        dark: whether the dark theme is asked for.
+        prepare: is called with the page before it is opened.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": 800},
         color_scheme="dark" if dark else "light",
@@ -85,6 +105,7 @@ def opened(
     page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith(address[:20]) else faults.append(r.url))
+    prepare(page)
     try:
         page.goto(address)
         yield page

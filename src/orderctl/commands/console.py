@@ -12,7 +12,7 @@ from orderctl.commands import START, app
 from orderctl.localcloud.state import StateDirectory
 from orderctl.pipeline import Pipeline
 from orderctl.terminal import console as terminal
-from orderctl.terminal.connection import connect
+from orderctl.terminal.connection import choose_account, connect
 from orderctl.terminal.options import Target
 
 
@@ -45,6 +45,7 @@ def console(
     from orderctl.console import listening, server  # noqa: PLC0415
     from orderctl.console.collector import ON_AWS, ON_LOCAL_CLOUD  # noqa: PLC0415
     from orderctl.console.key import Key  # noqa: PLC0415
+    from orderctl.console.sessions import hurried  # noqa: PLC0415
 
     local = target.choose().local
     if local and port is None and allow_changes is None and (there := _beside()):
@@ -59,8 +60,7 @@ def console(
         stack = pipeline.stack.name
 
     def open_pipeline() -> Pipeline:
-        with connect(target) as opened:
-            return opened
+        return Pipeline(hurried(choose_account(target).session), stack)
 
     key = Key()
     with listening.listen(port) as listener:

@@ -13,6 +13,7 @@ from cyclopts import Parameter, validators
 from orderctl import paths
 from orderctl.commands import OPERATING, app
 from orderctl.pipeline.incidents import INCIDENTS, Duplicates, Incident, Incidents
+from orderctl.signals import Ended
 from orderctl.terminal import console
 from orderctl.terminal.connection import connect
 from orderctl.terminal.options import Json, Target, Yes
@@ -88,7 +89,7 @@ def incident(
                 _announce(happening, seconds)
             try:
                 _last(happening, seconds, shown=not as_json)
-            except KeyboardInterrupt:
+            except Ended:
                 console.note(f"Putting everything back. {happening.ends}")
                 raise
             lasted = round(time.monotonic() - began)

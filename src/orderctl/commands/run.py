@@ -21,6 +21,7 @@ from orderctl.errors import OrderctlError
 from orderctl.localcloud.lifecycle import LocalCloud
 from orderctl.pipeline.audit import audit
 from orderctl.pipeline.pipeline import Pipeline
+from orderctl.signals import Ended
 from orderctl.terminal import console
 from orderctl.terminal.deployments import launch, open_beside
 from orderctl.terminal.options import Json, Params, parse_parameters
@@ -139,15 +140,18 @@ def run(
         int, Parameter(metavar="N", validator=validators.Number(gte=1, lte=100))
     ] = 10,
     param: Params = (),
-    stay: bool = False,
+    stay: Annotated[bool | None, Parameter(negative="--no-stay")] = None,
     as_json: Json = False,
 ) -> None:
     """Start the whole pipeline, send orders, and show and check how each one ends.
 
+    In a terminal it goes on running then, with its console, a page in the browser, until you press
+    Enter or Ctrl-C.
+
     Args:
         orders: How many orders to send.
         param: A parameter of the template, or @FILE with some in JSON; repeatable.
-        stay: Keep it running until Ctrl-C, with its console: a page in the browser.
+        stay: Go on running afterwards. [default: in a terminal, unless --json is given]
         as_json: Print JSON instead, at the end.
 
     Raises:
@@ -156,23 +160,48 @@ def run(
     given = parse_parameters(param)
     template = deploying.Template.load()
     template.check(given)
+    stays = (console.is_interactive() and not as_json) if stay is None else stay
     with ExitStack() as running:
         cloud = LocalCloud()
         launch(cloud, running, template, given)
-        if stay:
+        if stays:
             open_beside(cloud, running)
         ran = _Run(Pipeline(cloud.session(), cloud.state.stack_name), orders)
         result = ran.carry_out()
         if as_json:
             _JSON.show(result)
-        if stay:
-            console.note(f"It is still running. Its page: {cloud.state.console} (Ctrl-C ends it)")
-            console.flush()
-            cloud.wait()
-    if not (as_json or stay):
+        if stays:
+            _say_page(cloud.state.console, as_json=as_json)
+            _wait_until_told(cloud)
+    if stays:
+        console.out().print("The local cloud was stopped.")
+    elif not as_json:
         _suggest_console()
     if not all(check.holds for check in result.checks):
         raise OrderctlError("Some checks failed: see the lines marked ✗.")
+
+
+def _say_page(address: str, *, as_json: bool) -> None:
+    """Say where to look: the last that one sees in the terminal."""
+    if as_json:
+        console.note(f"It is still running. Its page: {address} (Ctrl-C ends it)")
+    else:
+        ends = "Enter or Ctrl-C" if console.is_interactive() else "Ctrl-C"
+        console.out().print(f"\nIt goes on running; {ends} ends it.")
+        console.out().print("To watch orders move, and to place some, open this page:\n")
+        console.out().print(f"    {address}\n")
+    console.flush()
+
+
+def _wait_until_told(cloud: LocalCloud) -> None:
+    """Wait for Enter or Ctrl-C, or until another command stops the local cloud."""
+    try:
+        if console.is_interactive() and console.enter_pressed(cloud.is_running):
+            return
+        cloud.wait()
+    except Ended as end:
+        if not end.by_ctrl_c:
+            raise
 
 
 def _suggest_console() -> None:

@@ -7,7 +7,7 @@ import json
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -31,14 +31,17 @@ from orderctl.console import (
     order_page,
     orders_page,
 )
-from orderctl.console.changes import Change, Notes
+from orderctl.console.changes import Change, Form, Notes, Said
 from orderctl.console.collector import Collector, Open, Pace, Pipelines, Snapshot
 from orderctl.console.follower import Follower
 from orderctl.console.guard import Guard
 from orderctl.console.key import Key
 from orderctl.console.live import Frame, Hub
 from orderctl.console.page import Setting, answer, document, made, notice, to_html
+from orderctl.console.practice import Practice
 from orderctl.console.shared import Shared
+from orderctl.console.story_reader import StoryReader
+from orderctl.console.watching import Watching
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.feed import SeenEvent
 
@@ -47,15 +50,14 @@ _STREAM: Final = {"x-accel-buffering": "no"}
 _EVENTS_LISTED: Final = 12
 
 CHANGES: Final[dict[str, Change]] = {
-    "/dead-letters/redrive": dead_letters_page.redrive,
+    dead_letters_page.REDRIVE: dead_letters_page.redrive,
     "/dead-letters/redrive-group": dead_letters_page.redrive_group,
-    "/dead-letters/purge": dead_letters_page.purge,
-    "/operate/order": operate_page.place_order,
+    dead_letters_page.PURGE: dead_letters_page.purge,
+    operate_page.ORDER: operate_page.place_order,
     "/operate/cancel": operate_page.cancel_order,
     "/operate/consumer": operate_page.switch_consumer,
-    "/operate/stock": operate_page.change_stock,
-    "/operate/replay": operate_page.start_replay,
-    "/operate/incident": operate_page.start_incident,
+    operate_page.STOCK: operate_page.change_stock,
+    operate_page.REPLAY: operate_page.replay,
 }
 """What each form's address does."""
 
@@ -106,13 +108,16 @@ class _Console:
         self._snapshot = Snapshot()
         self._passed: deque[SeenEvent] = deque(maxlen=_EVENTS_LISTED)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._practice = Practice(open_pipeline)
         self._collector = Collector(open_pipeline, options.pace, self._from_thread(self._tell))
-        # A feed makes a rule and a queue, so it is for those who may change something.
-        self._follower = (
-            Follower(open_pipeline, self._from_thread(self._pass_on))
+        # To follow the bus makes a rule and a queue, so it is for those who may change something.
+        tell_events = self._from_thread(self._pass_on)
+        self._events: Watching = (
+            Follower(open_pipeline, tell_events)
             if options.may_change
-            else None
+            else StoryReader(open_pipeline, options.pace.stories_seconds, tell_events)
         )
+        self._stories_seconds = 0.0 if options.may_change else options.pace.stories_seconds
         self._hub = Hub(self._want)
 
     def app(self) -> Starlette:
@@ -138,6 +143,8 @@ class _Console:
             self._page("/film", "Film", self._film),
             Route("/film/story", self._story),
             *(self._change(path, change) for path, change in CHANGES.items()),
+            self._change(operate_page.INCIDENT, self._if_it_practises(self._practice.start)),
+            self._change(operate_page.END_INCIDENT, self._if_it_practises(self._practice.end)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
 
@@ -145,19 +152,17 @@ class _Console:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
         self._collector.start()
-        if self._follower:
-            self._follower.start()
+        self._events.start()
         try:
             yield
         finally:
             self._collector.stop()
-            if self._follower:
-                await asyncio.to_thread(self._follower.stop)
+            await asyncio.to_thread(self._practice.close)
+            await asyncio.to_thread(self._events.stop)
 
     def _want(self, wanted: bool) -> None:
         self._collector.want(wanted)
-        if self._follower:
-            self._follower.want(wanted)
+        self._events.want(wanted)
 
     def _from_thread(self, tell: Callable[[ToldT], None]) -> Callable[[ToldT], None]:
         def told(what: ToldT) -> None:
@@ -168,7 +173,9 @@ class _Console:
 
     def _tell(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._hub.tell(Frame("flow", to_html(flow_page.live(snapshot))), lasting=True)
+        self._hub.tell(
+            Frame("flow", to_html(flow_page.live(snapshot, self._practice.now))), lasting=True
+        )
 
     def _pass_on(self, events: Sequence[SeenEvent]) -> None:
         self._passed.extendleft(events)
@@ -177,7 +184,8 @@ class _Console:
         self._hub.tell(Frame("passed", to_html(flow_page.passed(self._passed))), lasting=True)
 
     async def _flow(self, request: Request) -> Response:
-        content = flow_page.page(self._snapshot, self._passed, follows=self._follower is not None)
+        live = flow_page.live(self._snapshot, self._practice.now)
+        content = flow_page.page(live, self._passed, self._stories_seconds)
         return self._answer(request, "Flow", "/", content)
 
     async def _live(self, _request: Request) -> Response:
@@ -194,17 +202,18 @@ class _Console:
         seen = order_page.look(self._pipelines, request.path_params["order_id"])
         return order_page.page(self._setting, seen)
 
-    def _dead_letters(self, _request: Request) -> Node:
+    def _dead_letters(self, request: Request) -> Node:
         seen = dead_letters_page.look(self._pipelines)
-        return dead_letters_page.page(self._setting, seen, datetime.now(UTC))
+        return dead_letters_page.page(self._setting_for(request), seen, datetime.now(UTC))
 
     def _dead_letter(self, request: Request) -> Node:
         names = request.path_params
         one = dead_letters_page.look_at(self._pipelines, names["queue"], names["message"])
-        return dead_letters_page.message_page(self._setting, one)
+        return dead_letters_page.message_page(self._setting_for(request), one)
 
-    def _operate(self, _request: Request) -> Node:
-        return operate_page.page(self._setting, operate_page.look(self._pipelines), self._snapshot)
+    def _operate(self, request: Request) -> Node:
+        seen = operate_page.look(self._pipelines)
+        return operate_page.page(self._setting_for(request), seen, self._practice)
 
     def _film(self, request: Request) -> Node:
         if not film.is_there():
@@ -229,9 +238,6 @@ class _Console:
 
     def _change(self, path: str, change: Change) -> Route:
         async def endpoint(request: Request) -> Response:
-            may_not = self._setting.may_change and not self._setting.practises
-            if may_not and change is operate_page.start_incident:
-                raise HTTPException(HTTPStatus.FORBIDDEN, "Incidents are for the local cloud.")
             self._shared.forget()
             return await changes.carry_out(
                 request, self._setting, self._pipelines, self._notes, change
@@ -239,9 +245,27 @@ class _Console:
 
         return Route(path, endpoint, methods=["POST"])
 
+    def _if_it_practises(self, change: Change) -> Change:
+        """What makes something go wrong, where that is allowed."""
+
+        def changed(pipelines: Pipelines, sent: Form) -> str | Said:
+            if not self._setting.practises:
+                raise OrderctlError("Incidents are for the local cloud.")
+            return change(pipelines, sent)
+
+        return changed
+
+    def _said(self, request: Request) -> Said | None:
+        return self._notes.find(request.query_params.get(changes.SAID))
+
+    def _setting_for(self, request: Request) -> Setting:
+        """The setting, with the form that is to be shown again."""
+        said = self._said(request)
+        return replace(self._setting, sent=said.sent) if said else self._setting
+
     def _answer(self, request: Request, title: str, menu: str, content: Node) -> Response:
-        said = self._notes.find(request.query_params.get(changes.SAID))
-        told = notice(said.text, said.tone) if said else None
+        said = self._said(request)
+        told = notice(said.text, said.tone, said.link) if said else None
         return answer(document(self._setting, title, menu, [told, content]))
 
     def _failed(self, _request: Request, error: Exception) -> Response:

@@ -70,6 +70,7 @@ def _serve(listener: socket.socket, state: LocalState, key: Key) -> None:
     # Loaded only now, because that takes a second.
     from orderctl.console import app, server  # noqa: PLC0415
     from orderctl.console.collector import ON_LOCAL_CLOUD  # noqa: PLC0415
+    from orderctl.console.sessions import hurried  # noqa: PLC0415
     from orderctl.pipeline import Pipeline  # noqa: PLC0415
     from orderctl.terminal.console import report_defect  # noqa: PLC0415
 
@@ -85,7 +86,7 @@ def _serve(listener: socket.socket, state: LocalState, key: Key) -> None:
     )
 
     def open_pipeline() -> Pipeline:
-        return Pipeline(state.session(), state.stack_name)
+        return Pipeline(hurried(state.session()), state.stack_name)
 
     server.serve(listener, app.build(open_pipeline, options), goes_on=state.is_running)
 

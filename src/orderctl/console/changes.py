@@ -23,16 +23,14 @@ from starlette.responses import RedirectResponse, Response
 
 from orderctl.console.collector import Pipelines
 from orderctl.console.guard import FORM_TOKEN, same
-from orderctl.console.page import Setting
+from orderctl.console.page import Sent, Setting
 from orderctl.errors import OrderctlError
 
 SAID: Final = "said"
 _MOST_BYTES: Final = 1_100_000  # a message of SQS has 1 MiB at most
-_KEPT: Final = 100
+_KEPT: Final = 30
 
 Form = Mapping[str, str]
-Change = Callable[[Pipelines, Form], str]
-"""Carries something out, and says what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,15 @@ class Said:
     """What has become of a change."""
 
     text: str
-    tone: str
+    tone: str = "good"
+    link: str = ""
+    """Where to see it; empty if nowhere."""
+    sent: Sent | None = None
+    """The form, if it is to be shown again as it was filled in."""
+
+
+Change = Callable[[Pipelines, Form], str | Said]
+"""Carries something out, and says what it did."""
 
 
 @dataclass(slots=True)
@@ -62,20 +68,22 @@ class Notes:
         return self._notes.get(note or "")
 
 
-def form(setting: Setting, action: str, *content: Node, back: str = "") -> Node:
+def form(setting: Setting, action: str, *content: Node, back: str = "", again: str = "") -> Node:
     """A form that changes something; nothing where the console only reads.
 
     Args:
         setting: has the token, and whether changes are allowed.
         action: where it is sent.
         content: its fields and buttons.
-        back: the page to show afterwards; the one of the action's area by default.
+        back: the page to show afterwards; the flow by default.
+        again: the page to show if it was refused, with what was typed; the same by default.
     """
     if not setting.may_change:
         return None
     return h.form(".change", method="post", action=action)[
         h.input(type="hidden", name=FORM_TOKEN, value=setting.form_token),
-        back and h.input(type="hidden", name="back", value=back),
+        back and hidden("back", back),
+        again and hidden("again", again),
         content,
     ]
 
@@ -103,11 +111,13 @@ async def carry_out(
         raise HTTPException(
             HTTPStatus.FORBIDDEN, "This form is from another console. Open it again."
         )
-    try:
-        said = Said(await run_in_threadpool(change, pipelines, sent), "good")
-    except OrderctlError as error:
-        said = Said(str(error), "bad")
     back = sent.get("back", "/")
+    try:
+        told = await run_in_threadpool(change, pipelines, sent)
+        said = told if isinstance(told, Said) else Said(told)
+    except OrderctlError as error:
+        said = Said(str(error), "bad", sent=Sent(request.url.path, sent))
+        back = sent.get("again", back)
     path = back if back.startswith("/") and not back.startswith("//") else "/"
     query = urlencode({SAID: notes.keep(said)})
     return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{query}", HTTPStatus.SEE_OTHER)

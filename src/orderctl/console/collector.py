@@ -38,10 +38,12 @@ class Pace:
     calls_per_second: float
     metrics_seconds: float
     """How long metrics are used: on AWS each that is read costs money, and is new once a minute."""
+    stories_seconds: float
+    """How long to rest between two looks at the newest orders; each takes some 25 calls."""
 
 
-ON_AWS = Pace(calls_per_second=4, metrics_seconds=60)
-ON_LOCAL_CLOUD = Pace(calls_per_second=12, metrics_seconds=0)
+ON_AWS = Pace(calls_per_second=4, metrics_seconds=60, stories_seconds=10)
+ON_LOCAL_CLOUD = Pace(calls_per_second=12, metrics_seconds=0, stories_seconds=3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,8 @@ from orderctl.pipeline.times import format_time
 if TYPE_CHECKING:
     from orderctl.pipeline import Pipeline
 
+REDRIVE: Final = "/dead-letters/redrive"
+PURGE: Final = "/dead-letters/purge"
 _SHOWN: Final = 100
 """How many messages of a queue are read for the page."""
 _LINES: Final = 40
@@ -149,7 +151,9 @@ def _row(each: Parked, now: datetime) -> Element:
 
 def _purge(setting: Setting, queue: str, depth: int) -> Node:
     """Deleting is asked for by name."""
-    return h.details[
+    typed = setting.typed(PURGE)
+    was_refused = typed.get("queue") == queue
+    return h.details(open=was_refused)[
         h.summary[f"Purge {queue}"],
         h.p[
             f"This deletes for good the {count(depth)} parked here. Their work is never done, so "
@@ -157,11 +161,16 @@ def _purge(setting: Setting, queue: str, depth: int) -> Node:
         ],
         form(
             setting,
-            "/dead-letters/purge",
+            PURGE,
             hidden("queue", queue),
             h.label[
                 f"To confirm, type {queue}",
-                h.input(name="confirmation", required=True, autocomplete="off"),
+                h.input(
+                    name="confirmation",
+                    required=True,
+                    autocomplete="off",
+                    value=typed.get("confirmation", "") if was_refused else "",
+                ),
             ],
             h.button(".danger", type="submit")["Delete for good"],
             back="/dead-letters",
@@ -206,6 +215,7 @@ def message_page(setting: Setting, one: One) -> Node:
     each = one.message
     send_as = {"queue": each.queue, "message": each.message.id}
     sent_along = [hidden(name, value) for name, value in send_as.items()]
+    here = addresses.dead_letter(each.queue, each.message.id)
     return [
         h.h1[f"{each.event} in {each.queue}"],
         h.p(".notice.bad")[each.reason.text],
@@ -222,7 +232,7 @@ def message_page(setting: Setting, one: One) -> Node:
         ],
         form(
             setting,
-            "/dead-letters/redrive",
+            REDRIVE,
             *sent_along,
             h.button(type="submit")["Redrive it as it is"],
             back="/dead-letters",
@@ -232,14 +242,17 @@ def message_page(setting: Setting, one: One) -> Node:
         h.h2["Body"],
         form(
             setting,
-            "/dead-letters/redrive",
+            REDRIVE,
             *sent_along,
             h.label[
                 "Change it, then redrive the changed copy in its place",
-                h.textarea(name="body", rows="14", spellcheck="false")[_pretty(each.message.body)],
+                h.textarea(name="body", rows="14", spellcheck="false")[
+                    setting.typed(REDRIVE).get("body") or _pretty(each.message.body)
+                ],
             ],
             h.button(type="submit")["Redrive the changed copy"],
             back="/dead-letters",
+            again=here,
         )
         or h.pre[_pretty(each.message.body)],
         each.message.attributes
@@ -360,8 +373,3 @@ def _received(pipeline: Pipeline, sent: Form) -> Iterator[tuple[DeadLetterQueue,
                 yield queue, message
                 return
         raise OrderctlError(f"This message is not in {queue.name} any more.")
-
-
-def now() -> datetime:
-    """The present time."""
-    return datetime.now(UTC)

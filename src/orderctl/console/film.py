@@ -68,6 +68,13 @@ def sabotages() -> list[str]:
     return _simulation("--sabotages").splitlines()
 
 
+def noticed_by(sabotage: str) -> int | None:
+    """A seed that notices a sabotage; None if none is known."""
+    known = json.loads((_TESTS / "simulation" / "noticed.json").read_text(encoding="utf-8"))
+    seed: int | None = known.get(sabotage)
+    return seed
+
+
 def page(choice: Choice, known: list[str]) -> Node:
     """The film, with its controls; film.js plays it."""
     wiring = flow.read(_resources())
@@ -96,6 +103,7 @@ def page(choice: Choice, known: list[str]) -> Node:
             ],
             h.button(type="submit")["Load"],
         ],
+        _where_it_is_noticed(choice),
         h.section("#film", data_story=address, aria_label="Film")[
             h.div(".controls")[
                 h.button("#play", type="button", disabled=True)["Play"],
@@ -133,6 +141,17 @@ def page(choice: Choice, known: list[str]) -> Node:
             ],
         ],
         h.script(src="/static/film.js", defer=True),
+    ]
+
+
+def _where_it_is_noticed(choice: Choice) -> Node:
+    """A seed that notices the sabotage: not in every schedule it does any harm."""
+    seed = noticed_by(choice.sabotage)
+    if seed is None or seed == choice.seed:
+        return None
+    address = query("/film", {"seed": str(seed), "sabotage": choice.sabotage})
+    return h.p(".muted")[
+        "Not every schedule notices every sabotage. ", h.a(href=address)[f"Seed {seed}"], " does."
     ]
 
 

@@ -11,43 +11,60 @@ from htpy import Element, Node
 
 from orderctl.console import addresses, picture
 from orderctl.console.collector import WINDOW, Snapshot
+from orderctl.console.practice import Happening
+from orderctl.console.story_reader import ORDERS, PLACED_WITHIN
 from orderctl.console.texts import clock, count, per_minute, short
 from orderctl.pipeline import reading
 from orderctl.pipeline.feed import SeenEvent
 from orderctl.pipeline.health import Depth, Health, StepHealth
 
 
-def page(snapshot: Snapshot, events: Iterable[SeenEvent], *, follows: bool) -> Node:
+def page(now: Node, events: Iterable[SeenEvent], stories_seconds: float) -> Node:
     """The whole page; console.js replaces what is in #flow and #passed as it changes.
 
     Args:
-        snapshot: the state of the pipeline.
+        now: what `live` has made of the state of the pipeline.
         events: those that have passed, newest first.
-        follows: whether events are followed at all.
+        stories_seconds: how often the events are read from the orders' records; 0 if they are
+            followed on the bus.
     """
     return [
         h.h1(".unseen")["Flow"],
-        h.section("#flow", aria_label="The pipeline now")[live(snapshot)],
+        h.section("#flow", aria_label="The pipeline now")[now],
         h.section(".passed", aria_labelledby="passing")[
             h.h2("#passing")["Passing by"],
-            h.div("#passed")[passed(events)]
-            if follows
+            _only_read(stories_seconds)
+            if stories_seconds
             else h.p(".muted")[
-                "This console only reads. To see events pass, which takes a rule and a queue of "
-                "its own while you look, start it with --allow-changes."
+                "Every event on the bus, as it passes. To see some: ",
+                h.a(href="/operate")["place an order"],
+                ".",
             ],
+            h.div("#passed")[passed(events)],
         ],
+    ]
+
+
+def _only_read(seconds: float) -> Element:
+    """What a console that only reads cannot show, and why."""
+    return h.p(".notice")[
+        "This console only reads. To see each event as it passes takes a rule and a queue of its "
+        f"own, so instead it reads the records of the newest {ORDERS} orders of the last "
+        f"{PLACED_WITHIN // timedelta(minutes=1)} minutes every {seconds:.0f} seconds: what "
+        "happened to them passes here that much later, and with many orders not all of it. "
+        "For every event, start it with --allow-changes."
     ]
 
 
 def passed(events: Iterable[SeenEvent]) -> Node:
     """The events that have passed, newest first."""
     rows = [_event(event) for event in events]
-    return h.ol(".events")[rows] if rows else h.p(".muted")["No event has passed yet."]
+    return h.ol(".events")[rows] if rows else h.p(".muted")["None since somebody looks."]
 
 
 def _event(event: SeenEvent) -> Element:
-    return h.li[
+    # With an id of its own it stays the same element, and keeps the focus, when others come.
+    return h.li(id=f"event-{event.id}-{event.replay or ''}")[
         h.span(".time")[clock(event.at) if event.at else reading.UNREADABLE],
         h.span(".type")[event.type],
         h.span[addresses.order(event.order_id)],
@@ -55,17 +72,22 @@ def _event(event: SeenEvent) -> Element:
     ]
 
 
-def live(snapshot: Snapshot) -> Node:
-    """The part that changes."""
+def live(snapshot: Snapshot, incident: Happening | None = None) -> Node:
+    """The part that changes.
+
+    Args:
+        snapshot: the state of the pipeline.
+        incident: what goes wrong on purpose.
+    """
     flow, health = snapshot.flow, snapshot.health
     if flow is None:
-        return h.p(".notice")[snapshot.failure or "Reading the pipeline…"]
+        return h.p(".notice.to-come")[snapshot.failure or "Reading the pipeline…"]
     return [
         _summary(snapshot),
         h.div(".stage", data_paths=json.dumps(picture.paths(flow)))[
             picture.draw(flow, health, snapshot.ringing)
         ],
-        _news(snapshot),
+        _news(snapshot, incident),
         _table(health, snapshot.ringing) if health else None,
     ]
 
@@ -77,13 +99,16 @@ def _summary(snapshot: Snapshot) -> Element:
     ]
 
 
-def _news(snapshot: Snapshot) -> Element:
+def _news(snapshot: Snapshot, incident: Happening | None) -> Element:
     """What is unusual, below the picture, so that nothing there moves."""
     health = snapshot.health
-    warnings = list(_warnings(health, snapshot.ringing)) if health else []
+    warnings = list(_warnings(health)) if health else []
     if snapshot.failure:
         warnings.insert(0, f"The pipeline could not be read: this is old. {snapshot.failure}")
-    return h.div("#news", aria_live="polite")[[h.p(".notice.bad")[text] for text in warnings]]
+    return h.div("#news", aria_live="polite")[
+        h.p(".notice")[incident.in_words()] if incident else None,
+        [h.p(".notice.bad")[text] for text in warnings],
+    ]
 
 
 def _fact(label: str, value: str, tone: str) -> Element:
@@ -108,10 +133,9 @@ def _facts(health: Health) -> Iterator[tuple[str, str, str]]:
     yield "as of", f"{clock(health.at)} UTC", ""
 
 
-def _warnings(health: Health, ringing: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    if ringing:
-        names = sorted(name for names in ringing.values() for name in names)
-        yield f"On: {', '.join(names)}"
+def _warnings(health: Health) -> Iterator[str]:
+    for alarm in health.ringing:
+        yield f"Alarm {alarm}: {health.advice.get(alarm) or 'it says nothing more'}"
     for step in health.steps:
         if step.is_cut_off and step.circuit:
             yield f"The circuit of {step.name} is {step.circuit.state}: {step.circuit.reason}"

@@ -1,11 +1,9 @@
-"""The page for operating: place an order, pause and resume, stock, and replays."""
+"""The page for operating: place an order, pause and resume, stock, replays, and incidents."""
 
 from __future__ import annotations
 
-import threading
-import time
+import re
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -15,28 +13,41 @@ import htpy as h
 import msgspec
 from htpy import Element, Node
 
-from orderctl.console.changes import Form, form, hidden
-from orderctl.console.collector import Pipelines, Snapshot
-from orderctl.console.page import Setting
+from orderctl.console import addresses
+from orderctl.console.changes import Form, Said, form, hidden
+from orderctl.console.collector import Pipelines
+from orderctl.console.page import Sent, Setting
+from orderctl.console.practice import Practice
 from orderctl.console.texts import count
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading, times
-from orderctl.pipeline.incidents import INCIDENTS, Incidents
+from orderctl.pipeline.health import is_paused
+from orderctl.pipeline.incidents import INCIDENTS
 from orderctl.pipeline.replay import Archive
 from orderctl.pipeline.steps import CONSUMERS
 from orderctl.pipeline.times import format_time
 from orders.events import Sku
+from orders.stock import MAX_SHELVES
 
 _BACK: Final = "/operate"
+ESTIMATED: Final = "estimated"
 _LARGEST: Final = 10**15
+_NUMBER: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,20}")
 _LISTED: Final = 200
-_LONGEST_INCIDENT: Final = 600
+ORDER: Final = "/operate/order"
+STOCK: Final = "/operate/stock"
+REPLAY: Final = "/operate/replay"
+INCIDENT: Final = "/operate/incident"
+END_INCIDENT: Final = "/operate/incident/end"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the page shows beside the snapshot."""
+    """What the page shows, as it is now: it follows a change at once."""
 
+    consumers: Mapping[str, str]
+    """The state of each, such as Enabled."""
     stock: Mapping[str, int | None]
     rules: tuple[str, ...]
     """The rules that a replay sends events to."""
@@ -47,10 +58,15 @@ def look(pipelines: Pipelines) -> Seen:
     """Read what the page shows."""
     with pipelines.borrow() as pipeline:
         archive = pipeline.archive
-        return Seen(pipeline.stock.levels(), tuple(archive.rules(())), archive.retention_days)
+        return Seen(
+            {name: pipeline.consumer(name).state() for name in CONSUMERS},
+            pipeline.stock.levels(),
+            tuple(archive.rules(())),
+            archive.retention_days,
+        )
 
 
-def page(setting: Setting, seen: Seen, snapshot: Snapshot) -> Node:
+def page(setting: Setting, seen: Seen, practice: Practice) -> Node:
     """The whole page."""
     return [
         h.h1["Operate"],
@@ -61,10 +77,10 @@ def page(setting: Setting, seen: Seen, snapshot: Snapshot) -> Node:
         ],
         h.div(".panels")[
             _order_form(setting),
-            _consumers(setting, snapshot),
+            _consumers(setting, seen.consumers),
             _stock(setting, seen.stock),
             _replay(setting, seen),
-            _incidents(setting),
+            _incidents(setting, practice),
         ],
     ]
 
@@ -73,30 +89,38 @@ def _panel(title: str, *content: Node) -> Element:
     return h.section(".panel")[h.h2[title], content]
 
 
-def _field(label: str, name: str, **attributes: Any) -> Element:  # noqa: ANN401 - of HTML
-    return h.label[label, h.input(name=name, autocomplete="off", **attributes)]
+def _field(
+    typed: Mapping[str, str],
+    label: str,
+    name: str,
+    value: str = "",
+    **attributes: Any,  # noqa: ANN401 - of HTML
+) -> Element:
+    """A field with its value: what was typed in it, if the form is shown again."""
+    shown = typed.get(name, value)
+    return h.label[label, h.input(name=name, value=shown, autocomplete="off", **attributes)]
 
 
 def _order_form(setting: Setting) -> Node:
     if not setting.may_change:
         return None
+    typed = setting.typed(ORDER)
     return _panel(
         "Place an order",
         form(
             setting,
-            "/operate/order",
-            _field("Amount", "amount", inputmode="decimal", required=True, value="12.50"),
-            _field("SKU", "sku", placeholder="none", maxlength="64"),
-            _field("Quantity", "quantity", type="number", min="1", value="1"),
-            _field("Order id", "order_id", placeholder="made by the API", maxlength="64"),
+            ORDER,
+            _field(typed, "Amount", "amount", "12.50", inputmode="decimal", required=True),
+            _field(typed, "SKU", "sku", placeholder="none"),
+            _field(typed, "Quantity", "quantity", "1", inputmode="numeric"),
+            _field(typed, "Order id", "order_id", placeholder="made by the API"),
             h.button(type="submit")["Place it"],
             back=_BACK,
         ),
     )
 
 
-def _consumers(setting: Setting, snapshot: Snapshot) -> Element:
-    states = {step.name: step for step in snapshot.health.steps} if snapshot.health else {}
+def _consumers(setting: Setting, states: Mapping[str, str]) -> Element:
     return _panel(
         "Consumers",
         h.p(".muted")["Pausing one loses nothing: its queue keeps the messages for 4 days."],
@@ -105,10 +129,10 @@ def _consumers(setting: Setting, snapshot: Snapshot) -> Element:
                 [
                     h.tr[
                         h.th(scope="row")[name],
-                        h.td[((step := states.get(name)) and step.state) or "not known yet"],
-                        h.td[_switch(setting, name, paused=bool(step and step.is_paused))],
+                        h.td[state],
+                        h.td[_switch(setting, name, paused=is_paused(state))],
                     ]
-                    for name in CONSUMERS
+                    for name, state in states.items()
                 ]
             ]
         ],
@@ -127,9 +151,13 @@ def _switch(setting: Setting, name: str, *, paused: bool) -> Node:
 
 
 def _stock(setting: Setting, levels: Mapping[str, int | None]) -> Element:
+    typed = setting.typed(STOCK)
     return _panel(
         "Stock",
-        h.p(".muted")["What is available to new orders."],
+        h.p(".muted")[
+            "What is available to new orders. Add a number, or take one away (-3); set it; or "
+            "spread it over so many shelves, so that orders for a SKU in demand do not wait."
+        ],
         h.div(".scrolls.tall", tabindex="0", role="region", aria_label="Stock")[
             h.table[
                 h.tbody[
@@ -147,17 +175,20 @@ def _stock(setting: Setting, levels: Mapping[str, int | None]) -> Element:
         else h.p["There is none."],
         form(
             setting,
-            "/operate/stock",
-            _field("SKU", "sku", required=True, maxlength="64"),
-            _field("Number", "number", type="number", required=True),
+            STOCK,
+            _field(typed, "SKU", "sku", required=True),
+            _field(typed, "Number", "number", required=True, inputmode="numeric"),
             h.button(type="submit", name="how", value="add")["Add"],
             h.button(type="submit", name="how", value="set")["Set"],
+            h.button(type="submit", name="how", value="shelves")["Spread over shelves"],
             back=_BACK,
         ),
     )
 
 
 def _replay(setting: Setting, seen: Seen) -> Element:
+    """Only what was estimated can be started."""
+    typed = setting.typed(REPLAY)
     kept = f"{seen.retention_days} days" if seen.retention_days else "for ever"
     return _panel(
         "Replay",
@@ -167,31 +198,59 @@ def _replay(setting: Setting, seen: Seen) -> Element:
         ],
         form(
             setting,
-            "/operate/replay",
-            _field("From", "from", required=True, value="2h"),
-            _field("To", "to", required=True, value="10m"),
+            REPLAY,
+            _field(typed, "From", "from", "2h", required=True),
+            _field(typed, "To", "to", "10m", required=True),
             h.button(type="submit", name="how", value="estimate")["How many events?"],
-            h.button(type="submit", name="how", value="start")["Start the replay"],
+            back=_BACK,
+        ),
+        typed.get("how") == ESTIMATED
+        and form(
+            setting,
+            REPLAY,
+            hidden("from", typed["from"]),
+            hidden("to", typed["to"]),
+            h.button(".danger", type="submit", name="how", value="start")[
+                f"Replay {typed['from']} to {typed['to']}"
+            ],
             back=_BACK,
         ),
     )
 
 
-def _incidents(setting: Setting) -> Node:
+def _incidents(setting: Setting, practice: Practice) -> Node:
     """Something goes wrong on purpose; offered on the local cloud alone."""
     if not setting.practises:
         return None
+    happening, typed = practice.now, setting.typed(INCIDENT)
     return _panel(
         "Incidents",
         h.p(".muted")["Something goes wrong on purpose, and is put right by itself."],
-        form(
+        practice.trouble
+        and h.p(".notice.bad")[f"The last one was not put right: {practice.trouble}"],
+        [
+            h.p(".notice")[happening.in_words()],
+            form(
+                setting,
+                END_INCIDENT,
+                h.button(type="submit", disabled=happening.over.is_set())["End it now"],
+                back=_BACK,
+            ),
+        ]
+        if happening
+        else form(
             setting,
-            "/operate/incident",
+            INCIDENT,
             h.label[
                 "Incident",
-                h.select(name="incident")[[h.option(value=name)[name] for name in INCIDENTS]],
+                h.select(name="incident")[
+                    [
+                        h.option(value=name, selected=name == typed.get("incident"))[name]
+                        for name in INCIDENTS
+                    ]
+                ],
             ],
-            _field("Seconds", "seconds", type="number", min="1", max="600", value="60"),
+            _field(typed, "Seconds", "seconds", "60", inputmode="numeric"),
             h.button(type="submit")["Make it happen"],
             back=_BACK,
         ),
@@ -199,40 +258,7 @@ def _incidents(setting: Setting) -> Node:
     )
 
 
-def start_incident(pipelines: Pipelines, sent: Form) -> str:
-    """Have an incident happen for a while, in a thread of its own; it is undone at its end.
-
-    Raises:
-        OrderctlError: there is no such incident, or it cannot be made.
-    """
-    name, seconds = sent.get("incident", ""), _whole(sent.get("seconds", ""), "Seconds")
-    if name not in INCIDENTS:
-        raise OrderctlError(f"There is no incident {name}.")
-    if not 1 <= seconds <= _LONGEST_INCIDENT:
-        raise OrderctlError(f"Seconds: it must be from 1 to {_LONGEST_INCIDENT}.")
-    begun: Future[None] = Future()
-    threading.Thread(target=_practise, args=(pipelines, name, seconds, begun), daemon=True).start()
-    begun.result()
-    expected = "; ".join(INCIDENTS[name].expect)
-    return f"{name} goes on for {seconds} s. {INCIDENTS[name].happens} Expect: {expected}."
-
-
-def _practise(pipelines: Pipelines, name: str, seconds: int, begun: Future[None]) -> None:
-    try:
-        with pipelines.borrow() as pipeline:
-            incidents = Incidents(pipeline)
-            incidents.undo_left()
-            with incidents.happening(name) as incident:
-                begun.set_result(None)
-                ends = time.monotonic() + seconds
-                while time.monotonic() < ends:
-                    incident.go_on()
-    except Exception as error:  # whoever asked is told; later there is nobody to tell
-        if not begun.done():
-            begun.set_exception(error)
-
-
-def place_order(pipelines: Pipelines, sent: Form) -> str:
+def place_order(pipelines: Pipelines, sent: Form) -> Said:
     """Place an order as a client would.
 
     Raises:
@@ -253,23 +279,21 @@ def place_order(pipelines: Pipelines, sent: Form) -> str:
         )
         detail = faults or reading.to_text(body.get("detail", ""))
         raise OrderctlError(f"The API answered {reply.status}. {detail}")
-    return f"Accepted: {reading.to_text(body.get('order_id', ''))}"
+    accepted = reading.to_text(body.get("order_id", ""))
+    return Said(f"Accepted: {accepted}.", link=addresses.path("orders", accepted))
 
 
 def _amount(text: str) -> float:
-    try:
-        return float(text.strip())
-    except ValueError:
-        raise OrderctlError(f"Amount: {text!r} is not a number.") from None
+    number = float(text) if _NUMBER.fullmatch(text := text.strip()) else _LARGEST
+    if number >= _LARGEST:
+        raise OrderctlError(f"Amount: {text!r} is not an amount. Write it as in 12.50.")
+    return number
 
 
 def _whole(text: str, name: str) -> int:
-    try:
-        number = int(text.strip())
-    except ValueError:
-        raise OrderctlError(f"{name}: {text!r} is not a whole number.") from None
-    if abs(number) > _LARGEST:
-        raise OrderctlError(f"{name}: {number} is too large.")
+    number = int(text) if _WHOLE.fullmatch(text := text.strip()) else _LARGEST
+    if abs(number) >= _LARGEST:
+        raise OrderctlError(f"{name}: {text!r} is not a whole number. Write it as in 12.")
     return number
 
 
@@ -318,17 +342,28 @@ def change_stock(pipelines: Pipelines, sent: Form) -> str:
             "SKU: it must be 1 to 64 printable ASCII characters without spaces."
         ) from None
     with pipelines.borrow() as pipeline:
-        if sent.get("how") == "add":
-            before = pipeline.stock.add(sku, number)
-            return f"{sku}: {count(before + number)} available, {count(before)} before."
+        match sent.get("how"):
+            case "add":
+                before = pipeline.stock.add(sku, number)
+                return f"{sku}: {count(before + number)} available, {count(before)} before."
+            case "shelves":
+                if not 1 <= number <= MAX_SHELVES:
+                    raise OrderctlError(f"Number: it must be from 1 to {MAX_SHELVES} shelves.")
+                levels = pipeline.stock.set_shelves(sku, number).levels
+                told = ", ".join(f"{key} {_cell(level)}" for key, level in levels.items())
+                return f"{sku} stands on {number} shel{'f' if number == 1 else 'ves'}: {told}."
         if number < 0:
-            raise OrderctlError("Number: it must be 0 or more.")
+            raise OrderctlError("Number: it must be 0 or more to set it.")
         was = pipeline.stock.put(sku, number)
     return f"{sku}: {count(number)} available, {'none' if was is None else count(was)} before."
 
 
-def start_replay(pipelines: Pipelines, sent: Form) -> str:
-    """Start a replay of archived events, or say how many it would deliver.
+def _cell(level: int | None) -> str:
+    return reading.UNREADABLE if level is None else count(level)
+
+
+def replay(pipelines: Pipelines, sent: Form) -> str | Said:
+    """Say how many events a replay would deliver, or start it.
 
     Raises:
         OrderctlError: the times make no sense.
@@ -340,12 +375,16 @@ def start_replay(pipelines: Pipelines, sent: Form) -> str:
     with pipelines.borrow() as pipeline:
         archive: Archive = pipeline.archive
         rules = archive.rules(())
-        if sent.get("how") != "start":
-            by_rule = archive.estimate(start, end, rules, now).by_rule
-            told = ", ".join(f"{count(number)} to {rule}" for rule, number in by_rule.items())
-            return f"About so many events would be delivered: {told}. Nothing was started."
-        name = archive.replay(start, end, rules)
-    return f"Started {name}: events from {format_time(start)} to {format_time(end)}."
+        if sent.get("how") == "start":
+            name = archive.replay(start, end, rules)
+            return f"Started {name}: events from {format_time(start)} to {format_time(end)}."
+        by_rule = archive.estimate(start, end, rules, now).by_rule
+    told = ", ".join(f"{count(number)} to {rule}" for rule, number in by_rule.items())
+    times_ = {"from": format_time(start), "to": format_time(end), "how": ESTIMATED}
+    return Said(
+        f"About so many events would be delivered: {told}. Nothing was started yet.",
+        sent=Sent(REPLAY, times_),
+    )
 
 
 def _moment(text: str, name: str, now: datetime) -> datetime:

@@ -13,14 +13,16 @@ from starlette.datastructures import QueryParams
 
 from orderctl.console import addresses
 from orderctl.console.collector import Pipelines
-from orderctl.console.texts import short
+from orderctl.console.texts import count, short
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
-from orderctl.pipeline.order_list import STATUSES, Page, Wanted
+from orderctl.pipeline.order_list import STATUSES, NotListedError, Page, Wanted
 from orderctl.terminal.order_texts import amount, items
 from orders.events import is_order_id
 
 A_PAGE: Final = 50
+LOOKED_AT: Final = 5_000
+"""How many orders are looked at for a page, at most: half a read unit each."""
 _SINCE: Final = {"1h": "last hour", "1d": "last day", "7d": "last 7 days", "30d": "last 30 days"}
 _MINIMUM: Final = {
     "": "any age",
@@ -96,49 +98,74 @@ class Filters:
             statuses=tuple(each for each in STATUSES if self.status in ("", each)),
             sku=self.sku or None,
             reason=self.reason or None,
+            text=self.text or None,
         )
 
 
-def look(pipelines: Pipelines, filters: Filters, now: datetime) -> Page:
-    """The orders that are asked for. A text is an order id, or a part of what a page shows.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The orders that were found."""
+
+    page: Page
+    not_listed: str = ""
+    """Why the orders that have ended are missing; empty if they are not."""
+
+
+def look(pipelines: Pipelines, filters: Filters, now: datetime) -> Seen:
+    """The orders that are asked for. A text is an order id, or a part of what is shown of one.
 
     Raises:
-        OrderctlError: the stack does not list its orders, or the address starts at no page.
+        OrderctlError: the address starts at no page.
     """
+    wanted, after = filters.wanted(now), filters.after or None
     with pipelines.borrow() as pipeline:
         if is_order_id(filters.text) and (
-            found := pipeline.orders.find([filters.text]).get(filters.text)
+            order := pipeline.orders.find([filters.text]).get(filters.text)
         ):
-            return Page((found,), None)
+            return Seen(Page((order,), None))
+        listed = pipeline.order_list
         try:
-            page = pipeline.order_list.page(filters.wanted(now), A_PAGE, filters.after or None)
+            return Seen(listed.page(wanted, A_PAGE, after, LOOKED_AT))
+        except NotListedError as error:
+            unfinished = replace(wanted, unfinished=True)
+            return Seen(listed.page(unfinished, A_PAGE, after, LOOKED_AT), str(error))
         except ValueError as error:
             raise OrderctlError(f"after: {error}.") from None
-    if not filters.text:
-        return page
-    return Page(tuple(o for o in page.orders if _has(o, filters.text)), page.next)
 
 
-def _has(order: Mapping[str, Any], text: str) -> bool:
-    return any(text.lower() in reading.to_text(value).lower() for value in order.values())
-
-
-def page(filters: Filters, found: Page, now: datetime) -> Node:
+def page(filters: Filters, seen: Seen, now: datetime) -> Node:
     """The form with the filters, and the orders."""
+    found = seen.page
     return [
         h.h1["Orders"],
         _form(filters),
+        seen.not_listed
+        and h.p(".notice")[
+            "Only orders that are not finished are listed here. ",
+            seen.not_listed,
+            " Until then, find any other order by its whole id.",
+        ],
+        h.p("#found.muted", role="status")[_in_words(filters, found)],
         h.section("#orders")[
-            _table(found.orders, now)
-            if found.orders
-            else h.p(".notice")[
-                "There are none here, but there are more pages."
-                if found.next
-                else "There are none."
-            ],
-            _pager(filters, found),
+            _table(found.orders, now) if found.orders else None, _pager(filters, found)
         ],
     ]
+
+
+def _in_words(filters: Filters, found: Page) -> str:
+    """What was found, and among how many: whoever cannot see the table hears it."""
+    number = len(found.orders)
+    said = f"{number} order{'' if number == 1 else 's'}" if number else "No order fits"
+    if _is_cut_short(found):
+        where = "the next" if filters.after else "the newest"
+        return f"{said} among {where} {count(found.looked_at)} that were looked at."
+    more = ", and more on the next page" if found.next else ""
+    return f"{said}, placed in the {_SINCE[filters.since]}{more}."
+
+
+def _is_cut_short(found: Page) -> bool:
+    """Whether older orders were not looked at."""
+    return found.next is not None and len(found.orders) < A_PAGE
 
 
 def _form(filters: Filters) -> Element:
@@ -150,6 +177,8 @@ def _form(filters: Filters) -> Element:
         data_hx_trigger="input changed delay:400ms, change, submit",
         data_hx_target="#orders",
         data_hx_select="#orders",
+        data_hx_select_oob="#found",
+        data_hx_indicator="#orders",
         data_hx_swap="outerHTML",
         data_hx_push_url="true",
     )[
@@ -214,5 +243,8 @@ def _pager(filters: Filters, found: Page) -> Node:
         return None
     return h.nav(".pager", aria_label="Pages of orders")[
         filters.after and h.a(href=replace(filters, after="").address)["Newest"],
-        found.next and h.a(href=replace(filters, after=found.next).address, rel="next")["Older"],
+        found.next
+        and h.a(href=replace(filters, after=found.next).address, rel="next")[
+            "Look further back" if _is_cut_short(found) else "Older"
+        ],
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,6 +23,14 @@ PAGES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A form as it was sent, to be shown so again."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What every page shows, and what it needs to change something."""
 
@@ -32,6 +41,12 @@ class Setting:
     may_change: bool
     practises: bool = False
     """Whether something may go wrong on purpose: in the local cloud."""
+    sent: Sent | None = None
+    """What was sent last, if it is to be shown again."""
+
+    def typed(self, action: str) -> Mapping[str, str]:
+        """What was typed in a form that is to be shown again; empty for any other."""
+        return self.sent.fields if self.sent and self.sent.action == action else {}
 
 
 def to_html(content: Node) -> str:
@@ -94,6 +109,8 @@ def document(setting: Setting, title: str, path: str, content: Node) -> Element:
     ]
 
 
-def notice(text: str, tone: str = "bad") -> Element:
-    """A remark above the content."""
-    return h.p(f".notice.{tone}", role="alert" if tone == "bad" else "status")[text]
+def notice(text: str, tone: str = "bad", link: str = "") -> Element:
+    """A remark above the content, and where to see more of it."""
+    return h.p(f".notice.{tone}", role="alert" if tone == "bad" else "status")[
+        text, link and [" ", h.a(href=link)["See it"]]
+    ]

@@ -19,6 +19,8 @@ from orderctl.pipeline.health import Health, StepHealth
 from orderctl.pipeline.steps import Step
 
 _HEADER = 46
+_NAME = 26
+_BELOW_NAME = 42  # where a step with a queue has its bar
 _ROW = 19
 _PADDING = 12
 _BAR_IS_FULL_AT = 1000
@@ -413,11 +415,14 @@ def _draw_card(card: _Card, box: _Box) -> Element:
     return h.g(class_=["card", card.tone], data_step=card.step.name)[
         h.title[card.said()],
         h.rect(".box", x=box.x, y=box.y, width=box.width, height=box.height, rx="10"),
-        h.text(".name", x=box.x + _PADDING, y=box.y + 26)[card.step.name],
+        h.text(".name", x=box.x + _PADDING, y=box.y + _NAME)[card.step.name],
         chip
-        and h.text(class_=["chip", tone], x=box.right - _PADDING, y=box.y + 26, text_anchor="end")[
-            chip
-        ],
+        and h.text(
+            class_=["chip", tone],
+            x=box.right - _PADDING,
+            y=box.y + (_NAME if card.step.queue else _BELOW_NAME),
+            text_anchor="end",
+        )[chip],
         _draw_bar(card, box) if card.step.queue else None,
         [_draw_row(row, number, box) for number, row in enumerate(card.rows)],
     ]

@@ -230,6 +230,10 @@ class LocalCloud:
         self._record(replace(self.state, detached=True))
         self._process = None
 
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def wait(self) -> None:
         """Wait until another command stops it.
 

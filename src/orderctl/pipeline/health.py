@@ -25,6 +25,11 @@ _NAMESPACE = "OrderPipeline"
 _TOTALS = ("Invocations", "Errors", "Throttles")
 
 
+def is_paused(state: str | None) -> bool:
+    """Whether a consumer whose event source mapping is in this state takes no messages."""
+    return state in ("Disabled", "Disabling")
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """How many messages are in a queue, and since when."""
@@ -58,7 +63,7 @@ class StepHealth:
     @property
     def is_paused(self) -> bool:
         """Whether its consumer takes no messages."""
-        return self.state in ("Disabled", "Disabling")
+        return is_paused(self.state)
 
     @property
     def is_cut_off(self) -> bool:

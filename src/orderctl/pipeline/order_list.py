@@ -2,8 +2,8 @@
 
 Two indexes of the table `orders` serve it. An order is in `unfinished` until it has ended, and then
 in `ended`, under how it ended and the day on which it was placed. Both give keys alone; what is
-shown of an order is read from the table, half a read unit each. So a SKU or a reason is looked for
-in every order of the span, until the page is full.
+shown of an order is read from the table, half a read unit each. So a SKU, a reason or a text is
+looked for in every order of the span, until the page is full or so many were looked at.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ PARAMETER: Final = "OrdersIndex"
 KEYS_PARAMETER: Final = "UnfinishedOrderKeys"
 _ENDS: Final[tuple[Status, ...]] = ("confirmed", "cancelled")
 _READ_AT_ONCE = 100
+_KEYS_OF_A_SEARCH = 1000
+"""Of some 60 bytes each: where most orders do not fit, many keys are needed."""
 
 Key = tuple[str, str]
 """When an order was placed, and its id: the place of an order in the list."""
@@ -55,6 +57,16 @@ class Wanted:
     """Only orders with this article."""
     reason: str | None = None
     """Only orders whose reason contains this text, in capital or small letters."""
+    text: str | None = None
+    """Only orders that contain this text somewhere in what a list shows of them, or in the id of
+    their customer; in capital or small letters."""
+    unfinished: bool = False
+    """Only orders that are not finished: these every stack lists."""
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the orders themselves say which fit."""
+        return any((self.sku, self.reason, self.text))
 
     def fits(self, order: Item) -> bool:
         """Whether an order is one of them, as far as the indexes do not say."""
@@ -63,6 +75,7 @@ class Wanted:
             order.get("status") in self.statuses
             and (self.sku is None or self.sku in _skus(order))
             and (self.reason is None or self.reason.lower() in reason.lower())
+            and (self.text is None or any(self.text.lower() in each for each in _texts(order)))
         )
 
 
@@ -73,6 +86,8 @@ class Page:
     orders: tuple[Item, ...]
     next: str | None
     """Where the next page starts; None when this is the last."""
+    looked_at: int = 0
+    """How many orders were looked at to find these."""
 
 
 class OrderList:
@@ -84,21 +99,33 @@ class OrderList:
         self._orders = orders
         self._stack = stack
 
-    def page(self, wanted: Wanted, limit: int, after: str | None = None) -> Page:
+    def page(
+        self, wanted: Wanted, limit: int, after: str | None = None, look_at: int | None = None
+    ) -> Page:
         """A page of orders, newest first.
 
         Args:
             wanted: which orders.
             limit: how many at most.
             after: the `next` of the page before; None for the first.
+            look_at: how many orders to look at, at most; then the page ends, full or not, and the
+                next one goes on from there. None: as many as it takes.
 
         Raises:
             NotListedError: orders that have ended are wanted, and the stack does not list them.
             ValueError: `after` is not the end of a page.
         """
-        found = list(islice(self.every(wanted, after), limit + 1))
-        is_last = len(found) <= limit
-        return Page(tuple(found[:limit]), None if is_last else _cursor(found[limit - 1]))
+        found: list[Item] = []
+        looked_at, last = 0, ""
+        for (placed_at, order_id), order in self._every_place(wanted, after):
+            if looked_at == look_at:
+                return Page(tuple(found), last, looked_at)
+            looked_at, last = looked_at + 1, f"{placed_at}/{order_id}"
+            if order and wanted.fits(order):
+                if len(found) == limit:
+                    return Page(tuple(found), _cursor(found[-1]), looked_at)
+                found.append(order)
+        return Page(tuple(found), None, looked_at)
 
     def every(self, wanted: Wanted, after: str | None = None) -> Iterator[Item]:
         """All orders that are wanted, newest first, read as they are asked for.
@@ -107,17 +134,20 @@ class OrderList:
             NotListedError: orders that have ended are wanted, and the stack does not list them.
             ValueError: `after` is not the end of a page.
         """
-        start = _parse_cursor(after) if after else None
-        if set(_ENDS) & set(wanted.statuses):
-            self._check_listed()
-        return self._matching(wanted, start)
+        places = self._every_place(wanted, after)
+        return (order for _, order in places if order and wanted.fits(order))
 
-    def _matching(self, wanted: Wanted, start: Key | None) -> Iterator[Item]:
-        keys = self._keys(wanted, start)
+    def _every_place(self, wanted: Wanted, after: str | None) -> Iterator[tuple[Key, Item | None]]:
+        """The places to look at, each with its order; None for one that is gone."""
+        start = _parse_cursor(after) if after else None
+        if set(_ENDS) & set(wanted.statuses) and not wanted.unfinished:
+            self._check_listed()
+        return self._read(self._keys(wanted, start))
+
+    def _read(self, keys: Iterator[Key]) -> Iterator[tuple[Key, Item | None]]:
         while chunk := list(islice(keys, _READ_AT_ONCE)):
             found = self._orders.find([order_id for _, order_id in chunk])
-            orders = (found[order_id] for _, order_id in chunk if order_id in found)
-            yield from (order for order in orders if wanted.fits(order))
+            yield from ((key, found.get(key[1])) for key in chunk)
 
     def _keys(self, wanted: Wanted, start: Key | None) -> Iterator[Key]:
         """The places of the orders of the span, each once: an index may lag behind the other."""
@@ -133,10 +163,10 @@ class OrderList:
         if set(wanted.statuses) == {"confirmed"}:  # such an order is finished
             return iter(())
         first = format_time(wanted.since)
-        return self._newest_first("unfinished", self._shards(), first, last)
+        return self._newest_first("unfinished", self._shards(), first, last, _page_size(wanted))
 
     def _ended(self, wanted: Wanted, last: str) -> Iterator[Key]:
-        ends = [status for status in _ENDS if status in wanted.statuses]
+        ends = [status for status in _ENDS if status in wanted.statuses and not wanted.unfinished]
         day = (reading.parse_time(last) or wanted.until).date()
         while ends and day >= wanted.since.astimezone(UTC).date():
             keys = [
@@ -144,7 +174,8 @@ class OrderList:
                 for status in ends
                 for shard in self._shards()
             ]
-            yield from self._newest_first("ended", keys, format_time(wanted.since), last)
+            first = format_time(wanted.since)
+            yield from self._newest_first("ended", keys, first, last, _page_size(wanted))
             day -= timedelta(days=1)
 
     def _shards(self) -> list[str]:
@@ -153,15 +184,15 @@ class OrderList:
         return [str(shard) for shard in range(count)]
 
     def _newest_first(
-        self, index: str, keys: Sequence[str], first: str, last: str
+        self, index: str, keys: Sequence[str], first: str, last: str, page_size: int
     ) -> Iterator[Key]:
         """The orders under several keys of an index that were placed between two times."""
         return heapq.merge(
-            *(self._under(index, key, first, last) for key in keys),
+            *(self._under(index, key, first, last, page_size) for key in keys),
             reverse=True,
         )
 
-    def _under(self, index: str, key: str, first: str, last: str) -> Iterator[Key]:
+    def _under(self, index: str, key: str, first: str, last: str, page_size: int) -> Iterator[Key]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._stack.outputs["OrdersTableName"],
             IndexName=index,
@@ -174,7 +205,7 @@ class OrderList:
             },
             ProjectionExpression="order_id, placed_at",
             ScanIndexForward=False,
-            PaginationConfig={"PageSize": _READ_AT_ONCE},
+            PaginationConfig={"PageSize": page_size},
         )
         places = (
             (item["placed_at"]["S"], item["order_id"]["S"])
@@ -193,6 +224,19 @@ class OrderList:
                 f"Stack {self._stack.name} does not list the orders that have ended: {why}. "
                 f"Deploy it with --param {PARAMETER}=true to list those that end from then on."
             )
+
+
+def _page_size(wanted: Wanted) -> int:
+    """How many keys are read at once."""
+    return _KEYS_OF_A_SEARCH if wanted.is_search else _READ_AT_ONCE
+
+
+def _texts(order: Item) -> Iterator[str]:
+    """What a list shows of an order, and its customer, in small letters."""
+    names = ("order_id", "status", "payment", "inventory", "reason", "customer_id")
+    shown = (reading.to_text(order.get(name) or "") for name in names)
+    skus = map(reading.to_text, _skus(order))
+    return (text.lower() for text in (*shown, reading.amount(order), *skus))
 
 
 def _skus(order: Item) -> list[Any]:

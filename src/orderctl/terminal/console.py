@@ -8,7 +8,9 @@ import contextlib
 import json
 import logging
 import os
+import select
 import sys
+import termios
 import threading
 import time
 import traceback
@@ -32,6 +34,7 @@ _TITLE_WIDTH = 34
 _BAR_WIDTH = 24
 _GAP = "   "
 _NARROW_GAP = "  "
+_LOOK_SECONDS = 1.0
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Invisible letters and marks that Python calls printable.
 _INVISIBLE = frozenset(
@@ -312,6 +315,28 @@ def _ask(question: str, terminal: Console) -> str:
     except EOFError:
         terminal.print()
         return ""
+
+
+def is_interactive() -> bool:
+    """Whether somebody reads what is printed, and can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def enter_pressed(goes_on: Callable[[], bool]) -> bool:
+    """Wait until somebody presses Enter.
+
+    Args:
+        goes_on: is asked once a second whether to wait on.
+
+    Returns:
+        Whether somebody did.
+    """
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer
+    while goes_on():
+        if select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+            sys.stdin.readline()
+            return True
+    return False
 
 
 @contextlib.contextmanager

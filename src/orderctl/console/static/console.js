@@ -7,6 +7,9 @@ const DOTS_AT_ONCE = 80;
 const SPEED = 0.42; // of a dot, in units of the picture per millisecond
 const SVG = "http://www.w3.org/2000/svg";
 
+// Whoever looks opens and closes what can be: a new picture leaves it so.
+htmx.config.morphIgnore.push("open");
+
 const connection = document.getElementById("connection");
 let heard = Date.now();
 
@@ -33,8 +36,15 @@ function connect() {
   source.addEventListener("events", hear((data) => animate(JSON.parse(data))));
   source.onerror = () => {
     lost();
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(reconnect, 3000);
   };
+}
+
+// A browser gives up when it is refused: another console, with another secret, has the port.
+async function reconnect() {
+  const answer = await fetch("/static/icon.svg").catch(() => null);
+  if (answer?.status === 403) say("lost", "another console runs here now: open its address");
+  connect();
 }
 
 function lost() {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from orderctl.console.key import Key
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline
 from orderctl.pipeline.api import Reply
+from orderctl.pipeline.times import format_time
 
 PORT = 4580
 HERE = f"http://127.0.0.1:{PORT}"
@@ -28,10 +31,38 @@ class Api:
 
     def __init__(self) -> None:
         self.placed: list[dict[str, Any]] = []
+        self.reply = Reply(202, {"order_id": "made"})
 
     def place(self, order: dict[str, Any]) -> Reply:
         self.placed.append(order)
-        return Reply(202, {"order_id": "made"})
+        return self.reply
+
+
+class Operated:
+    """What the page for operating asks of a pipeline, and its archive."""
+
+    retention_days = 30
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.replays: list[tuple[datetime, datetime]] = []
+        self.archive = self.stock = self
+
+    def consumer(self, _name: str) -> SimpleNamespace:
+        return SimpleNamespace(state=lambda: "Enabled")
+
+    def levels(self) -> dict[str, int]:
+        return {"mug": 1}
+
+    def rules(self, _names: tuple[str, ...]) -> list[str]:
+        return ["order-placed"]
+
+    def estimate(self, *_when: object) -> SimpleNamespace:
+        return SimpleNamespace(by_rule={"order-placed": 1234})
+
+    def replay(self, start: datetime, end: datetime, _rules: list[str]) -> str:
+        self.replays.append((start, end))
+        return "replay-1"
 
 
 @pytest.fixture
@@ -104,21 +135,49 @@ def test_it_leads_to_its_own_pages_alone(console: Console, back: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"amount": "much"}, "Amount"),
-        ({"sku": "mug", "quantity": "some"}, "Quantity"),
-    ],
+    ("field", "text"),
+    [("amount", "much"), ("amount", "nan"), ("amount", "1e999"), ("quantity", "1.5")],
 )
-def test_a_wrong_field_is_named(
-    console: Console, api: Api, fields: dict[str, str], says: str
+def test_a_wrong_field_is_named_and_what_was_typed_stays(
+    console: Console, api: Api, field: str, text: str
 ) -> None:
-    client = console()
+    client = console(opens=lambda: Operated(api))
+    sent = {"sku": "mug", "quantity": "2", "order_id": "mine", field: text}
 
-    answer = client.post("/operate/order", data=order(**fields))
+    shown = client.get(client.post("/operate/order", data=order(**sent)).headers["location"]).text
 
-    assert says in client.get("/", params={"said": answer.headers["location"].split("=")[1]}).text
     assert not api.placed
+    assert f"{field.title()}: &#39;{text}&#39; is not" in shown
+    assert "Write it as in" in shown
+    for name, value in sent.items():
+        assert f'name="{name}" value="{value}"' in shown
+
+
+def test_what_the_api_refuses_is_told_by_field(console: Console, api: Api) -> None:
+    api.reply = Reply(400, {"errors": [{"field": "items.0.sku", "message": "is too long"}]})
+    client = console(opens=lambda: Operated(api))
+
+    shown = client.get(
+        client.post("/operate/order", data=order(sku="x" * 65, quantity="1")).headers["location"]
+    )
+
+    assert "The API answered 400. items.0.sku: is too long" in shown.text
+    assert f'name="sku" value="{"x" * 65}"' in shown.text
+
+
+def test_only_what_was_estimated_can_be_replayed(console: Console, api: Api) -> None:
+    operated = Operated(api)
+    client = console(opens=lambda: operated)
+    sent = {**order(), "from": "2h", "to": "10m", "how": "estimate"}
+    assert "Replay 2" not in client.get("/operate").text
+
+    shown = client.get(client.post("/operate/replay", data=sent).headers["location"]).text
+
+    assert "1,234 to order-placed" in shown
+    assert not operated.replays
+    start, end = re.findall(r'name="(?:from|to)" value="(2[^"]*Z)"', shown)[-2:]
+    client.post("/operate/replay", data={**sent, "from": start, "to": end, "how": "start"})
+    assert [format_time(each) for each in operated.replays[0]] == [start, end]
 
 
 def test_what_is_no_form_or_too_long_is_refused(console: Console) -> None:
@@ -140,9 +199,11 @@ def test_a_failure_is_a_page_that_says_what_to_do(console: Console) -> None:
 
 
 def test_incidents_are_for_the_local_cloud(console: Console) -> None:
-    sent = order(incident="poison", seconds="1")
+    client = console()
+    said = client.post("/operate/incident", data=order(incident="poison", seconds="1"))
 
-    assert console().post("/operate/incident", data=sent).status_code == 403
+    shown = client.get("/", params={"said": said.headers["location"].partition("=")[2]}).text
+    assert "Incidents are for the local cloud." in shown
 
 
 def test_reasons_that_differ_in_the_try_are_one_group() -> None:

@@ -48,3 +48,19 @@ def test_an_installed_package_says_what_it_lacks(
 
     assert not film.is_there()
     assert "checkout" in to_html(film.missing())
+
+
+def test_a_seed_that_notices_the_sabotage_is_offered_and_does() -> None:
+    sabotage = film.sabotages()[0]
+    seed = film.noticed_by(sabotage)
+    assert seed is not None
+
+    shown = to_html(film.page(Choice(seed + 1, sabotage), [sabotage]))
+
+    assert f"Seed {seed}</a> does." in shown
+    assert "Seed" not in to_html(film.page(Choice(seed, sabotage), [])).partition("</form>")[2]
+    assert film.story(Choice(seed, sabotage))["violation"]
+
+
+def test_nothing_is_offered_without_a_sabotage() -> None:
+    assert "</a> does." not in to_html(film.page(Choice(19), []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,11 +17,12 @@ from orderctl.console import (
     order_page,
     orders_page,
 )
-from orderctl.console.collector import Snapshot
+from orderctl.console.collector import Open, Snapshot
 from orderctl.console.dead_letters_page import One, Seen
 from orderctl.console.live import Frame
 from orderctl.console.orders_page import Filters
 from orderctl.console.page import Setting, document, notice, to_html
+from orderctl.console.practice import Practice
 from orderctl.deploying import Template
 from orderctl.pipeline.attempts import Attempt, Call
 from orderctl.pipeline.feed import SeenEvent
@@ -89,16 +90,21 @@ HEALTH = Health(
 )
 SNAPSHOT = Snapshot(1, FLOW, HEALTH, {"payments": (EVIL,), "": (EVIL,)}, EVIL)
 EVENT = SeenEvent(EVIL, NOW, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL, EVIL)
+PRACTICE = Practice(cast(Open, None))
 
 PAGES = {
-    "flow": flow_page.page(SNAPSHOT, [EVENT], follows=True),
-    "orders": orders_page.page(Filters(sku=EVIL, reason=EVIL, text=EVIL), Page((ITEM,), EVIL), NOW),
+    "flow": flow_page.page(flow_page.live(SNAPSHOT), [EVENT], 10),
+    "orders": orders_page.page(
+        Filters(sku=EVIL, reason=EVIL, text=EVIL), orders_page.Seen(Page((ITEM,), EVIL), EVIL), NOW
+    ),
     "order": order_page.page(SETTING, order_page.Seen(EVIL, STORY, NOW)),
     "dead letters": dead_letters_page.page(
         SETTING, Seen(tuple(dead_letters_page.group([PARKED])), {EVIL: 1}), NOW
     ),
     "dead letter": dead_letters_page.message_page(SETTING, One(PARKED, (LINE,))),
-    "operate": operate_page.page(SETTING, operate_page.Seen({EVIL: 1}, (EVIL,), 30), SNAPSHOT),
+    "operate": operate_page.page(
+        SETTING, operate_page.Seen({EVIL: EVIL}, {EVIL: 1}, (EVIL,), 30), PRACTICE
+    ),
     "failure": notice(EVIL),
 }
 

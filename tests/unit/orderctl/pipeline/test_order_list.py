@@ -63,6 +63,7 @@ def _order(number: int) -> Order:
         ordered=OrderPlaced(
             order_id=f"order-{number}",
             amount=Decimal("12.5"),
+            customer_id=f"Customer-{number}",
             items=(OrderLine("tea" if number % 2 else "mug", 1),),
         ),
     )
@@ -93,13 +94,30 @@ def test_every_order_comes_once_newest_first(
         (replace(ALL, statuses=("confirmed",)), lambda o: o.status == "confirmed"),
         (replace(ALL, sku="tea"), lambda o: o.ordered.items[0].sku == "tea"),
         (replace(ALL, reason="OUT OF"), lambda o: o.status == "cancelled"),
+        (replace(ALL, text="customer-7"), lambda o: o.order_id == "order-7"),
+        (replace(ALL, text="12.50 usd"), lambda _: True),
+        (replace(ALL, text="Decimal"), lambda _: False),
+        (replace(ALL, text="tea"), lambda o: o.ordered.items[0].sku == "tea"),
+        (replace(ALL, unfinished=True), lambda o: not o.is_finished),
         (replace(ALL, since=NOW), lambda o: o.placed_at >= timestamp(NOW)),
         (
             replace(ALL, until=NOW - timedelta(minutes=10)),
             lambda o: o.placed_at <= timestamp(NOW - timedelta(minutes=10)),
         ),
     ],
-    ids=["placed", "confirmed", "sku", "reason", "since", "until"],
+    ids=[
+        "placed",
+        "confirmed",
+        "sku",
+        "reason",
+        "customer",
+        "amount",
+        "not a type of Python",
+        "text",
+        "unfinished",
+        "since",
+        "until",
+    ],
 )
 def test_what_does_not_fit_is_left_out(
     dynamodb: DynamoDBClient, orders: list[Order], wanted: Wanted, fits: Callable[[Any], bool]
@@ -108,12 +126,31 @@ def test_what_does_not_fit_is_left_out(
     assert found == [order.order_id for order in orders if fits(order)]
 
 
+@pytest.mark.parametrize("look_at", [1, 7, COUNT])
+def test_it_looks_at_so_many_and_goes_on_from_there(
+    dynamodb: DynamoDBClient, orders: list[Order], look_at: int
+) -> None:
+    listed, wanted = order_list(dynamodb), replace(ALL, text="customer-33")
+    found: list[str] = []
+    after, looked_at = None, 0
+    while True:
+        page = listed.page(wanted, 5, after, look_at)
+        assert page.looked_at <= look_at
+        looked_at += page.looked_at
+        found += [order["order_id"] for order in page.orders]
+        if not (after := page.next):
+            break
+    assert found == ["order-33"]
+    assert looked_at == COUNT
+
+
 @pytest.mark.parametrize("index", ["false", None])
 def test_a_stack_without_the_index_says_so(dynamodb: DynamoDBClient, index: str | None) -> None:
     listed = order_list(dynamodb, index)
     with pytest.raises(NotListedError, match="OrdersIndex=true"):
         listed.page(ALL, 10)
     assert listed.page(replace(ALL, statuses=("placed",)), 10).orders == ()
+    assert listed.page(replace(ALL, unfinished=True), 10).orders == ()
 
 
 def test_an_order_that_a_table_does_not_list_is_not_found(dynamodb: DynamoDBClient) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -42,6 +46,31 @@ def test_a_table_is_aligned_and_never_cut_short(
 
 def test_a_value_cannot_command_the_terminal() -> None:
     assert console.text("gone\x1b[2J\nnew").plain == "gone�[2J�new"
+
+
+class TestEnter:
+    @pytest.fixture
+    def keys(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+        """A terminal; what is written here is typed there."""
+        ours, theirs = pty.openpty()
+        with os.fdopen(theirs) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            yield ours
+        os.close(ours)
+
+    def test_it_waits_until_somebody_presses_it(self, keys: int) -> None:
+        os.write(keys, b"\n")  # before it was asked for
+        asked: list[int] = []
+
+        def goes_on() -> bool:
+            asked.append(os.write(keys, b"\n") if len(asked) else 0)
+            return True
+
+        assert console.enter_pressed(goes_on)
+        assert len(asked) == 2
+
+    def test_it_gives_up_when_there_is_nothing_to_wait_for(self, keys: int) -> None:
+        assert not console.enter_pressed(lambda: False)
 
 
 class TestNarrowTables:
