@@ -101,7 +101,7 @@ byte working;                       /* functions that have a message in hand */
 /* What happened, for the assertions. No function looks at it. */
 bool cancelled_from_outside;
 bool cancel_requested;              /* by the customer, or as the deadline has passed */
-bool never_published;               /* order-api died after it recorded the order, and nobody called again */
+bool never_published;               /* order-api recorded the order, and died before it published it */
 
 #define QUIET (!to_payments && !to_inventory && !to_tracker && !working)
 #define NOTHING_PARKED (!parked_payments && !parked_inventory && !parked_tracker)
@@ -237,8 +237,8 @@ end:
             check();
             PAYMENTS_PAUSE
             /*
-             * Write, if the record is still what it was; then publish how it stands. A cancel is answered by a refund or not at all:
-             * a decline told again would be answered by a cancel again, for ever.
+             * Write, if the record is still what it was; then publish how it stands. A cancel is answered by a refund or not at
+             * all: a decline told again would be answered by a cancel again, for ever.
              */
             if
             :: next != seen && payment != seen -> put_back(to_payments, event)  /* somebody else was quicker: look again */
@@ -353,7 +353,7 @@ inline publish_again(queue, parked) {
 inline help() {
     if
     :: status == cancelled -> publish(CANCELLED)
-    :: status == placed -> publish(PLACED)
+    :: status == placed -> publish(PLACED)                                      /* in truth only if it came through the API */
     :: status == placed -> publish(CANCEL_REQUESTED); cancel_requested = true   /* the deadline has passed */
     fi;
     never_published = false;
@@ -371,7 +371,7 @@ end:
     :: atomic { parked_inventory -> publish_again(to_inventory, parked_inventory) }
     :: atomic { parked_tracker -> publish_again(to_tracker, parked_tracker) }
     :: atomic { status != unknown && !FINISHED && QUIET && NOTHING_PARKED ->
-            /* The queues make good all other faults. This alone needs help. */
+            /* SQS makes good all other faults. This alone needs help. */
             assert(never_published);
             help()
         }
@@ -391,7 +391,7 @@ end:
     /* The shop places the order: through the API, which records it first, or straight on the bus. */
     :: atomic { shop_waits && status == unknown -> status = placed; shop_waits = false;
             if
-            :: faults > 0 -> faults--; never_published = true
+            :: faults > 0 -> faults--; never_published = true       /* order-api died, and nobody calls again */
             :: publish(PLACED)
             fi;
             check()
@@ -402,7 +402,9 @@ end:
             publish(CANCEL_REQUESTED); cancel_requested = true; customer_waits = false; check()
         }
     /* Another publisher cancels the order without asking. */
-    :: atomic { publisher_waits -> cancelled_from_outside = true; publish(CANCELLED | CANCELLED_OUTSIDE); publisher_waits = false; check() }
+    :: atomic { publisher_waits ->
+            publish(CANCELLED | CANCELLED_OUTSIDE); cancelled_from_outside = true; publisher_waits = false; check()
+        }
     /* Another order takes the piece. */
     :: atomic { other_order_waits && available > 0 ->
             available--; held_by_another++; other_order_waits = false; check()

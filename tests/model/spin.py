@@ -68,12 +68,12 @@ class Report:
     @property
     def states(self) -> int:
         """How many states there are; with liveness, of order and claim together."""
-        return self._number(r"(\d+) states, stored")
+        return self._number(r"(\S+) states, stored")
 
     @property
     def transitions(self) -> int:
         """How many steps lead from one to another."""
-        return self._number(r"(\d+) transitions")
+        return self._number(r"(\S+) transitions")
 
     @property
     def depth(self) -> int:
@@ -89,7 +89,7 @@ class Report:
 
     def _number(self, pattern: str) -> int:
         match = re.search(pattern, self.text)
-        return int(match[1]) if match else 0
+        return int(float(match[1])) if match else 0  # large ones are printed as 1.3e+08
 
 
 QUICKLY: Final = ("-O0",)

@@ -189,7 +189,7 @@ inline write_and_move() {
     note_fewest(on_first)
 }
 
-/* Before somebody is turned away, the shelves are looked at consistently, one after the other. Others may be at them in between. */
+/* Before somebody is turned away, the shelves are looked at consistently, one after the other. Others may come in between. */
 inline look_at_first() {
     fewest[me] = first + second;
     seen_first = first;
