@@ -74,8 +74,8 @@ MINUTES ?= 55
 explore: setup ## run the handlers through every schedule of bounded scopes, for at most MINUTES; SCOPES="fault pair" names some; RECORD=1
 	@PYTHONPATH=tests $(BIN)/python -m simulation.explore --minutes $(MINUTES) $(if $(RECORD),--record) $(SCOPES)
 
-model: setup ## check the model of the protocol with Spin, in every scope; needs spin and gcc; RECORD=1
-	@PYTHONPATH=tests $(BIN)/python -m model $(if $(RECORD),--record)
+model: setup ## check the models of the protocol with Spin, in every scope; needs spin and gcc; SCOPE=, RECORD=1
+	@PYTHONPATH=tests $(BIN)/python -m model $(if $(RECORD),--record) $(if $(SCOPE),--scope "$(SCOPE)")
 
 mutate: setup ## change MODULES in every small way, and list what neither tests nor SEEDS seeds notice; all take an hour
 	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(MODULES)

@@ -1,1 +1,1 @@
-"""The model of the protocol, checked by Spin: `orders.pml`. `make model` runs all of it."""
+"""Models of the protocol, checked by Spin: `orders.pml`, `stock.pml`. `make model` runs all."""

@@ -11,6 +11,8 @@
  * FAULTS is how many faults happen, at any time and in any place: a function dies or a reply is lost, a message is delivered
  * twice, a message is parked, the caretaker comes early. The WORKERS of a function are its instances that run at once.
  * Without BYSTANDERS only the shop acts, and nobody cancels or wants the same piece.
+ *
+ * How several orders share what stands on several shelves is in stock.pml.
  */
 
 #ifndef FAULTS
@@ -31,24 +33,27 @@
 
 /* ---- Events and queues. A queue has no order, so it is a set of events: a sum of these numbers. ---- */
 
-#define PLACED           1      /* order.placed: to payments and inventory */
-#define CANCELLED        2      /* order.cancelled: to payments, inventory and the tracker */
-#define CANCEL_REQUESTED 4      /* the others: to the tracker */
-#define CHARGED          8
-#define DECLINED         16
-#define REFUNDED         32
-#define RESERVED         64
-#define REJECTED         128
-#define RELEASED         256
-#define NOTHING          0      /* also order.confirmed, which only the shop's own services read */
+#define PLACED            1     /* order.placed: to payments and inventory */
+#define CANCELLED         2     /* order.cancelled: likewise */
+#define CANCELLED_OUTSIDE 4     /* the same of another publisher: to the tracker, which ignores its own */
+#define CANCEL_REQUESTED  8     /* the others: to the tracker */
+#define CHARGED           16
+#define DECLINED          32
+#define REFUNDED          64
+#define RESERVED          128
+#define REJECTED          256
+#define RELEASED          512
+#define NOTHING           0     /* also order.confirmed, which only the shop's own services read */
+
+#define COMMANDS (PLACED | CANCELLED)
 
 short to_payments, to_inventory, to_tracker;                /* what waits for a function */
 short parked_payments, parked_inventory, parked_tracker;    /* what is in its dead-letter queue */
 
 inline publish(events) {
-    to_payments = to_payments | (events & (PLACED | CANCELLED));
-    to_inventory = to_inventory | (events & (PLACED | CANCELLED));
-    to_tracker = to_tracker | (events & ~PLACED)
+    to_payments = to_payments | (events & COMMANDS);
+    to_inventory = to_inventory | (events & COMMANDS);
+    to_tracker = to_tracker | (events & ~COMMANDS)
 }
 
 /* ---- The tables ---- */
@@ -59,7 +64,6 @@ mtype = { none, charged, declined, refunded, reserved, rejected, released, voide
 mtype status = unknown;             /* table orders; unknown: no record */
 mtype noted_payment = none;         /* there, what the tracker has heard */
 mtype noted_stock = none;
-bool ours;                          /* it came through the API, so the record says what was ordered */
 mtype payment = none;               /* table payments */
 mtype reservation = none;           /* table reservations */
 short available = 1;                /* table stock: one piece, which another order may want, too */
@@ -73,15 +77,15 @@ bool refuses;                       /* the key was cancelled */
 
 inline charge_card(answer) {
     if
-    :: refuses -> answered = declined
+    :: refuses -> answer = declined
     :: !refuses && answered == none ->
         if
         :: answered = charged; charges++
         :: answered = declined      /* by the bank */
-        fi
-    :: else                         /* no second charge */
-    fi;
-    answer = answered
+        fi;
+        answer = answered
+    :: !refuses && answered != none -> answer = answered    /* no second charge */
+    fi
 }
 
 inline cancel_charge() {
@@ -93,7 +97,11 @@ inline cancel_charge() {
 
 byte faults = FAULTS;
 byte working;                       /* functions that have a message in hand */
+
+/* What happened, for the assertions. No function looks at it. */
 bool cancelled_from_outside;
+bool cancel_requested;              /* by the customer, or as the deadline has passed */
+bool never_published;               /* order-api recorded the order, and died before it published it */
 
 #define QUIET (!to_payments && !to_inventory && !to_tracker && !working)
 #define NOTHING_PARKED (!parked_payments && !parked_inventory && !parked_tracker)
@@ -119,16 +127,17 @@ c_decl {
 inline check() {
     /* Charged at most once. */
     assert(charges <= 1 && refunds <= charges);
+    /* Nothing is cancelled without a reason. */
+    assert(status != cancelled || answered == declined || held_by_another || cancel_requested || cancelled_from_outside);
     /* Stock is never negative, and none is lost or made. */
     assert(available >= 0 && available + held_by_another + (reservation == reserved) == 1);
     /* Whoever is told "confirmed" is charged and has the goods, unless somebody outside cancelled. */
     assert(status != confirmed || cancelled_from_outside
         || (charges - refunds == 1 && payment == charged && reservation == reserved));
-    /* In the end: confirmed if and only if charged and reserved, which is so in the card processor's books. */
-    assert(!ENDED || (status == confirmed) == (payment == charged && reservation == reserved));
-    assert(!ENDED || (status == confirmed) == (charges - refunds == 1));
-    /* In the end: cancelled means that nothing is charged and nothing held. */
-    assert(!ENDED || status != cancelled || (charges == refunds && payment != charged && reservation != reserved));
+    /* In the end: charged, also in the card processor's books, if and only if confirmed; and likewise reserved. */
+    assert(!ENDED || (payment == charged) == (status == confirmed));
+    assert(!ENDED || (charges - refunds == 1) == (status == confirmed));
+    assert(!ENDED || (reservation == reserved) == (status == confirmed));
     /* In the end the order's record says of money and goods what is so. */
     assert(!ENDED || noted_payment == payment || (noted_payment == none && payment == voided));
     assert(!ENDED || noted_stock == reservation || (noted_stock == none && reservation == voided));
@@ -140,13 +149,18 @@ ltl ends { <> [] ENDED }
 
 /* ---- SQS ---- */
 
-/* A message of the queue, any of them. It is hidden while it is worked on, and deleted in the end. */
-inline receive(queue, event) {
+/* Any message of the queue. */
+inline choose(queue, event) {
     event = 1;
     do
     :: queue & event -> break
     :: queue >= event * 2 -> event = event * 2
-    od;
+    od
+}
+
+/* A message is hidden while it is worked on, and deleted in the end. */
+inline receive(queue, event) {
+    choose(queue, event);
     if
     :: queue = queue & ~event
     :: faults > 0 -> faults--       /* delivered twice */
@@ -160,10 +174,14 @@ inline put_back(queue, event) {
     done(event)
 }
 
-/* It failed for the third time. */
-inline park(queue, parked) {
-    parked = parked | queue;
-    queue = NOTHING
+/* A message failed for the third time. */
+inline park(queue, parked, event) {
+    faults--;
+    choose(queue, event);
+    queue = queue & ~event;
+    parked = parked | event;
+    event = NOTHING;
+    check()
 }
 
 inline done(event) {
@@ -203,7 +221,7 @@ active [PAYMENTS_WORKERS] proctype Payments() {
     mtype seen, next;
 end:
     do
-    :: atomic { to_payments && faults > 0 -> faults--; park(to_payments, parked_payments); check() }
+    :: atomic { to_payments && faults > 0 -> park(to_payments, parked_payments, event) }
     :: atomic {
             to_payments -> receive(to_payments, event); seen = payment;
             PAYMENTS_PAUSE
@@ -218,14 +236,17 @@ end:
             fi;
             check();
             PAYMENTS_PAUSE
-            /* Write, if the record is still what it was; then publish how it stands. */
+            /*
+             * Write, if the record is still what it was; then publish how it stands. A cancel is answered by a refund or not at
+             * all: a decline told again would be answered by a cancel again, for ever.
+             */
             if
             :: next != seen && payment != seen -> put_back(to_payments, event)  /* somebody else was quicker: look again */
             :: faults > 0 -> faults--; put_back(to_payments, event)             /* died before it wrote */
             :: next == seen || payment == seen ->
                 payment = (next == seen -> payment : next);
                 answer = (event == PLACED && next == charged -> CHARGED :
-                         (event == PLACED && next == declined -> DECLINED :     /* to answer a cancel so would never end */
+                         (event == PLACED && next == declined -> DECLINED :
                          (next == refunded -> REFUNDED : NOTHING)));
                 publish_or_die(answer, to_payments, event)
             fi;
@@ -239,7 +260,7 @@ active [INVENTORY_WORKERS] proctype Inventory() {
     mtype seen, next;
 end:
     do
-    :: atomic { to_inventory && faults > 0 -> faults--; park(to_inventory, parked_inventory); check() }
+    :: atomic { to_inventory && faults > 0 -> park(to_inventory, parked_inventory, event) }
     :: atomic {
             to_inventory -> receive(to_inventory, event); seen = reservation;
             INVENTORY_PAUSE
@@ -273,17 +294,17 @@ end:
 
 /*
  * A decision is published when it was made, and again when what may have led to it comes again. What follows from it is not
- * answered, nor is its echo: that would never end.
+ * answered: that would never end.
  */
-#define TO_BE_TOLD (event != CANCELLED && event != REFUNDED && event != RELEASED && \
-    (was != is || (was_payment == is_payment && was_stock == is_stock)))
+#define FOLLOWS (event == REFUNDED || event == RELEASED)
+#define TO_BE_TOLD (was != is || (!FOLLOWS && was_payment == is_payment && was_stock == is_stock))
 
 active [TRACKER_WORKERS] proctype Tracker() {
     short event, answer;
     mtype was, was_payment, was_stock, is, is_payment, is_stock;
 end:
     do
-    :: atomic { to_tracker && faults > 0 -> faults--; park(to_tracker, parked_tracker); check() }
+    :: atomic { to_tracker && faults > 0 -> park(to_tracker, parked_tracker, event) }
     :: atomic {
             to_tracker -> receive(to_tracker, event);
             was = status; was_payment = noted_payment; was_stock = noted_stock;
@@ -301,7 +322,7 @@ end:
             fi;
             /* Decide, if that settles it. A decision stands; but a cancel from outside is a fact. */
             if
-            :: event == CANCELLED -> is = cancelled
+            :: event == CANCELLED_OUTSIDE -> is = cancelled
             :: is == placed && (is_payment == declined || is_stock == rejected || event == CANCEL_REQUESTED) ->
                 is = cancelled
             :: is == placed && is_payment == charged && is_stock == reserved -> is = confirmed
@@ -312,6 +333,8 @@ end:
             :: status != was || noted_payment != was_payment || noted_stock != was_stock ->
                 put_back(to_tracker, event)                                     /* somebody else was quicker */
             :: else ->
+                /* A decision stands, whatever is heard later, but for a cancel from outside. */
+                assert(status == unknown || status == placed || is == status || event == CANCELLED_OUTSIDE);
                 status = is; noted_payment = is_payment; noted_stock = is_stock;
                 answer = (is == cancelled && TO_BE_TOLD -> CANCELLED : NOTHING);
                 publish_or_die(answer, to_tracker, event)
@@ -327,14 +350,13 @@ inline publish_again(queue, parked) {
     check()
 }
 
-bool late;
-
 inline help() {
     if
     :: status == cancelled -> publish(CANCELLED)
-    :: status == placed && ours && !late -> publish(PLACED); late = true    /* in truth several times before the deadline */
-    :: status == placed -> publish(CANCEL_REQUESTED)                        /* the deadline has passed */
+    :: status == placed -> publish(PLACED)                                      /* in truth only if it came through the API */
+    :: status == placed -> publish(CANCEL_REQUESTED); cancel_requested = true   /* the deadline has passed */
     fi;
+    never_published = false;
     check()
 }
 
@@ -348,7 +370,11 @@ end:
     :: atomic { parked_payments -> publish_again(to_payments, parked_payments) }
     :: atomic { parked_inventory -> publish_again(to_inventory, parked_inventory) }
     :: atomic { parked_tracker -> publish_again(to_tracker, parked_tracker) }
-    :: atomic { status != unknown && !FINISHED && QUIET && NOTHING_PARKED -> help() }
+    :: atomic { status != unknown && !FINISHED && QUIET && NOTHING_PARKED ->
+            /* SQS makes good all other faults. This alone needs help. */
+            assert(never_published);
+            help()
+        }
     :: atomic { status != unknown && !FINISHED && faults > 0 -> faults--; help() }
     :: else                         /* nothing to do: it comes again in a minute */
     od
@@ -363,25 +389,26 @@ active proctype Outside() {
 end:
     do
     /* The shop places the order: through the API, which records it first, or straight on the bus. */
-    :: atomic { shop_waits && status == unknown -> ours = true; status = placed; shop_waits = false;
+    :: atomic { shop_waits && status == unknown -> status = placed; shop_waits = false;
             if
-            :: faults > 0 -> faults--       /* order-api died after it recorded the order, and nobody calls again */
+            :: faults > 0 -> faults--; never_published = true       /* order-api died, and nobody calls again */
             :: publish(PLACED)
             fi;
             check()
         }
     :: atomic { shop_waits -> publish(PLACED); shop_waits = false; check() }
     /* The customer asks the API for a cancel, which looks whether there is an order that is not decided. */
-    :: atomic { customer_waits && status == placed -> publish(CANCEL_REQUESTED); customer_waits = false; check() }
+    :: atomic { customer_waits && status == placed ->
+            publish(CANCEL_REQUESTED); cancel_requested = true; customer_waits = false; check()
+        }
     /* Another publisher cancels the order without asking. */
-    :: atomic { publisher_waits -> cancelled_from_outside = true; publish(CANCELLED); publisher_waits = false; check() }
+    :: atomic { publisher_waits ->
+            publish(CANCELLED | CANCELLED_OUTSIDE); cancelled_from_outside = true; publisher_waits = false; check()
+        }
     /* Another order takes the piece. */
     :: atomic { other_order_waits && available > 0 ->
             available--; held_by_another++; other_order_waits = false; check()
         }
-    /* Or none of it happens. */
-    :: customer_waits -> customer_waits = false
-    :: publisher_waits -> publisher_waits = false
-    :: other_order_waits -> other_order_waits = false
+    :: !shop_waits                  /* or nobody does anything */
     od
 }

@@ -1,4 +1,4 @@
-"""Runs Spin on the model: makes a verifier, compiles it, and reads what it found."""
+"""Runs Spin on the models: makes a verifier, compiles it, and reads what it found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODEL: Final = Path(__file__).with_name("orders.pml")
+ORDERS: Final = Path(__file__).with_name("orders.pml")
+STOCK: Final = Path(__file__).with_name("stock.pml")
 MISSING: Final = ", ".join(tool for tool in ("spin", "gcc") if not shutil.which(tool))
 """What has to be installed first; nothing else is in its place."""
 _MAX_DEPTH: Final = 1_000_000
@@ -18,28 +19,35 @@ _MAX_DEPTH: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How much of the model is gone through."""
+    """How much of a model is gone through."""
 
-    faults: int
-    """How many faults strike in a schedule."""
-    payments: int = 1
-    """How many instances of a function run at once, as are the following."""
-    inventory: int = 1
-    tracker: int = 1
-    bystanders: bool = True
-    """Whether somebody cancels, or wants the same piece."""
+    model: Path
+    defines: str = ""
+    """For Spin: what the model has ``#ifndef`` for, if that is to be different."""
     liveness: bool = False
-    """Whether every order ends, under weak fairness; otherwise the assertions, and deadlocks."""
+    """Whether every order ends, under weak fairness; otherwise the assertions."""
 
-    @property
-    def _defines(self) -> list[str]:
-        return [
-            f"-DFAULTS={self.faults}",
-            f"-DPAYMENTS_WORKERS={self.payments}",
-            f"-DINVENTORY_WORKERS={self.inventory}",
-            f"-DTRACKER_WORKERS={self.tracker}",
-            f"-DBYSTANDERS={int(self.bystanders)}",
-        ]
+
+SCOPES: Final = {
+    "no fault": Scope(ORDERS, "-DFAULTS=0"),
+    "one fault": Scope(ORDERS, "-DFAULTS=1"),
+    "two faults": Scope(ORDERS, "-DFAULTS=2"),
+    "two of payments at once, no fault": Scope(ORDERS, "-DFAULTS=0 -DPAYMENTS_WORKERS=2"),
+    "two of payments at once, one fault": Scope(ORDERS, "-DFAULTS=1 -DPAYMENTS_WORKERS=2"),
+    "two of inventory at once, no fault": Scope(ORDERS, "-DFAULTS=0 -DINVENTORY_WORKERS=2"),
+    "two of inventory at once, one fault": Scope(ORDERS, "-DFAULTS=1 -DINVENTORY_WORKERS=2"),
+    "two of the tracker at once, no fault": Scope(ORDERS, "-DFAULTS=0 -DTRACKER_WORKERS=2"),
+    "two of the tracker at once, one fault": Scope(ORDERS, "-DFAULTS=1 -DTRACKER_WORKERS=2"),
+    "every order ends, no fault": Scope(ORDERS, "-DFAULTS=0", liveness=True),
+    "every order ends, one fault": Scope(ORDERS, "-DFAULTS=1", liveness=True),
+    "every order ends, three faults, nobody else acts": Scope(
+        ORDERS, "-DFAULTS=3 -DBYSTANDERS=false", liveness=True
+    ),
+    "stock: two orders, one piece": Scope(STOCK),
+    "stock: two orders, one piece, an operator": Scope(STOCK, "-DOPERATOR=true"),
+    "stock: two orders, two pieces": Scope(STOCK, "-DPIECES=2"),
+}
+"""By name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,12 @@ class Report:
     @property
     def states(self) -> int:
         """How many states there are; with liveness, of order and claim together."""
-        return self._number(r"(\d+) states, stored")
+        return self._number(r"(\S+) states, stored")
 
     @property
     def transitions(self) -> int:
         """How many steps lead from one to another."""
-        return self._number(r"(\d+) transitions")
+        return self._number(r"(\S+) transitions")
 
     @property
     def depth(self) -> int:
@@ -81,7 +89,7 @@ class Report:
 
     def _number(self, pattern: str) -> int:
         match = re.search(pattern, self.text)
-        return int(match[1]) if match else 0
+        return int(float(match[1])) if match else 0  # large ones are printed as 1.3e+08
 
 
 QUICKLY: Final = ("-O0",)
@@ -104,8 +112,8 @@ def verify(
     Raises:
         CalledProcessError: Spin cannot read the model, or gcc cannot compile the verifier.
     """
-    (folder / "orders.pml").write_text(model or MODEL.read_text())
-    _run(folder, "spin", "-a", "-DSTANDINGS", *scope._defines, "orders.pml")
+    (folder / "model.pml").write_text(model or scope.model.read_text())
+    _run(folder, "spin", "-a", "-DSTANDINGS", *scope.defines.split(), "model.pml")
     kind = ["-DNFAIR=3"] if scope.liveness else ["-DSAFETY", "-DNOCLAIM"]
     _run(folder, "gcc", "-w", *options, *kind, "-o", "pan", "pan.c")
     search = ["-a", "-f"] if scope.liveness else []
@@ -120,6 +128,6 @@ def _run(folder: Path, *command: str) -> str:
 def _names() -> dict[int, str]:
     """What the numbers mean: Spin counts each declaration from its end."""
     names: list[str] = []
-    for declared in re.findall(r"^mtype = \{(.*?)\}", MODEL.read_text(), re.MULTILINE):
+    for declared in re.findall(r"^mtype = \{(.*?)\}", ORDERS.read_text(), re.MULTILINE):
         names += reversed([name.strip() for name in declared.split(",")])
     return dict(enumerate(names, start=1))

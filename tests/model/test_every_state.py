@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model.spin import MISSING, Scope, verify
+from model.spin import MISSING, SCOPES, verify
 from support.protocol import FROM_OUTSIDE, State, explore, order_of
 
 _STEPS: dict[str, set[tuple[str | None, str]]] = {
@@ -89,7 +89,7 @@ def test_the_exploration_begins_at_the_beginning() -> None:
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {MISSING}")
 def test_model_and_code_reach_the_same(tmp_path: Path) -> None:
-    modelled = verify(tmp_path, Scope(faults=0)).standings
+    modelled = verify(tmp_path, SCOPES["no fault"]).standings
     real = {
         (standing.status or "unknown", *(part or "none" for part in standing[1:]))
         for standing in {state.standing for state in explore()}
