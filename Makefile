@@ -77,8 +77,8 @@ explore: setup ## run the handlers through every schedule of bounded scopes, for
 model: setup ## check the models of the protocol with Spin, in every scope; needs spin and gcc; SCOPE=, RECORD=1
 	@PYTHONPATH=tests $(BIN)/python -m model $(if $(RECORD),--record) $(if $(SCOPE),--scope "$(SCOPE)")
 
-mutate: setup ## change MODULES in every small way, and list what neither tests nor SEEDS seeds notice; all take an hour
-	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(MODULES)
+mutate: setup ## change MODULES in every small way, and list what neither tests nor SEEDS seeds notice; RECORD=1
+	@PYTHONPATH=tests $(BIN)/python -m mutation $(if $(filter command line,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(RECORD),--record) $(MODULES)
 
 bench: setup $(BENCH_STAMP) ## measure what an order costs, compared with the floor and a textbook version; QUICK=1 takes 2 minutes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -7,116 +7,137 @@ import os
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from typing import Final
 
+from mutation.coverage import Coverage
 from mutation.judged import judged
 from mutation.operators import Mutant, mutants
-from mutation.targets import TARGETS, source_of
+from mutation.targets import TESTS, source_of, targets
 from mutation.trial import tried_by_simulation, tried_by_tests, warm_up
+from support.recorded import RELIABILITY, record, recorded
 
-LEAST_KILLED = 0.95
+LEAST_NOTICED: Final = 0.95
+_OF_THE_TOOL: Final = "orderctl"
+MARK: Final = "mutation: runs"
+TOGETHER: Final = "together"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What became of a module's mutants."""
 
-    made: int = 0
-    by_tests: int = 0
-    by_simulation: int = 0
-    survivors: list[Mutant] = field(default_factory=list)
+    made: int
+    by_tests: int
+    by_simulation: int
+    judged: int
+    """Survivors that change nothing, as somebody says."""
+    left: int
+    """Survivors that nobody has looked at."""
 
     @property
-    def killed(self) -> int:
-        """How many were noticed."""
-        return self.by_tests + self.by_simulation
+    def share(self) -> float:
+        """How much is noticed of what changes something."""
+        return (self.by_tests + self.by_simulation) / max(self.made - self.judged, 1)
 
-    def add(self, other: Row) -> None:
-        """Add another module's."""
-        self.made += other.made
-        self.by_tests += other.by_tests
-        self.by_simulation += other.by_simulation
-        self.survivors += other.survivors
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As they stand in the table."""
+        return (*(f"{count:,}" for count in astuple(self)), f"{self.share:.1%}")
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether every survivor is judged, and enough of the others is noticed."""
+        return not self.left and self.share >= LEAST_NOTICED
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the mutants of some modules; 1 if too few are killed or a survivor is not judged."""
+    """Run the mutants of some modules; 1 if too few are noticed or a survivor is not judged."""
     options = _options(arguments)
-    modules = options.modules or list(TARGETS)
     began = time.monotonic()
-    known = judged()
+    coverage = warm_up(options.tests)
+    print(f"{len(coverage.tests):,} tests pass, in {time.monotonic() - began:.0f} s", flush=True)
     rows: dict[str, Row] = {}
-    for module in modules:
-        rows[module] = _row(module, options, warm_up(module))
-        print(f"{module}: {rows[module].killed} of {rows[module].made} noticed", flush=True)
-        for mutant in rows[module].survivors:
-            if mutant.id not in known:
-                print(f"  survives, and nobody has looked at it: line {mutant.line}: {mutant.id}")
-    total = Row()
-    for row in rows.values():
-        total.add(row)
-    _show(rows | {"all": total})
+    is_judged_well = True
+    for module in options.modules or targets():
+        if not (made := _mutants(module, options.sample)):
+            continue
+        survivors, rows[module] = _row(made, coverage, options)
+        print(f"| {module} | {' | '.join(rows[module].cells)} |", flush=True)
+        is_judged_well &= not _wrongly_judged(made, survivors)
+        if options.record:
+            _record(module, rows[module])
+    print(f"| {TOGETHER} | {' | '.join(_sum(rows.values()).cells)} |")
     print(f"\n{time.monotonic() - began:.0f} s")
-    survivors = {mutant.id for mutant in total.survivors}
-    gone = [
-        id_
-        for id_ in known
-        if id_ not in survivors
-        and id_.startswith(tuple(f"{module}." for module in modules))
-        and not options.sample
-    ]
-    for id_ in gone:
-        print(f"is judged as a survivor, and is noticed or gone: {id_}")
-    return 1 if gone or survivors - known.keys() or _share(total) < LEAST_KILLED else 0
+    return 0 if is_judged_well and all(row.is_enough for row in rows.values()) else 1
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mutation", description=__doc__)
-    parser.add_argument("modules", nargs="*", choices=[*TARGETS, []], metavar="module")
+    parser.add_argument("modules", nargs="*", choices=[*targets(), []], metavar="module")
+    parser.add_argument("--tests", nargs="+", default=_tests(), help="paths below tests")
     parser.add_argument("--seeds", type=int, default=60, help="of the simulation, for what is left")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--sample", type=int, default=0, help="so many mutants a module only")
+    parser.add_argument("--record", action="store_true", help="in docs/reliability.md")
     return parser.parse_args(arguments)
 
 
-def _row(module: str, options: argparse.Namespace, cpu_seconds: int) -> Row:
+def _tests() -> list[str]:
+    """The unit tests of what is changed, and the property tests."""
+    paths = sorted((TESTS / "unit").glob("[!_]*"))
+    rooms = [str(path.relative_to(TESTS)) for path in paths if path.name != _OF_THE_TOOL]
+    return [*rooms, "property"]
+
+
+def _mutants(module: str, sample: int) -> list[Mutant]:
     made = mutants(module, source_of(module))
-    if options.sample:
-        made = random.Random(module).sample(made, min(options.sample, len(made)))
-    left: list[Mutant] = []
-    for mutant, noticed in tried_by_tests(made, options.jobs, cpu_seconds):
-        if not noticed:
-            left.append(mutant)
-            print(f"  no test notices line {mutant.line}: {mutant.id}", file=sys.stderr, flush=True)
-    row = Row(made=len(made), by_tests=len(made) - len(left))
+    return random.Random(module).sample(made, min(sample, len(made))) if sample else made
+
+
+def _row(
+    made: Sequence[Mutant], coverage: Coverage, options: argparse.Namespace
+) -> tuple[set[str], Row]:
+    """Try a module's mutants; the ids of those that nothing notices, and the row."""
+    left = _unnoticed(tried_by_tests(made, coverage, options.jobs))
+    by_tests = len(made) - len(left)
+    if options.seeds:
+        left = _unnoticed(tried_by_simulation(left, options.seeds, options.jobs))
     known = judged()
-    tried = left if options.seeds else []
-    if options.sample:
-        tried = [mutant for mutant in left if mutant.id not in known]
-    survivors = {mutant.id for mutant in left}
-    survivors -= {
-        m.id for m, noticed in tried_by_simulation(tried, options.seeds, options.jobs) if noticed
-    }
-    row.by_simulation = len(left) - len(survivors)
-    row.survivors = sorted((m for m in left if m.id in survivors), key=lambda m: m.line)
-    return row
+    unknown = [mutant for mutant in left if mutant.id not in known]
+    for mutant in sorted(unknown, key=lambda mutant: mutant.line):
+        print(f"  survives, and nobody has looked at it: line {mutant.line}: {mutant.id}")
+    by_simulation = len(made) - by_tests - len(left)
+    row = Row(len(made), by_tests, by_simulation, len(left) - len(unknown), len(unknown))
+    return {mutant.id for mutant in left}, row
 
 
-def _share(row: Row) -> float:
-    """How much is noticed of what changes something."""
-    known = judged()
-    harmless = sum(mutant.id in known for mutant in row.survivors)
-    return row.killed / max(row.made - harmless, 1)
+def _unnoticed(outcomes: Iterable[tuple[Mutant, bool]]) -> list[Mutant]:
+    return [mutant for mutant, is_noticed in outcomes if not is_noticed]
 
 
-def _show(rows: Mapping[str, Row]) -> None:
-    print("\n| module | mutants | noticed by tests | by the simulation | survivors | noticed |")
-    print("|---|---|---|---|---|---|")
-    for name, row in rows.items():
-        facts = [row.made, row.by_tests, row.by_simulation, len(row.survivors)]
-        share = f"{row.killed / max(row.made, 1):.1%}"
-        print(f"| {' | '.join(map(str, [name, *facts, share]))} |")
+def _wrongly_judged(made: Sequence[Mutant], survivors: set[str]) -> set[str]:
+    wrong = (judged().keys() & {mutant.id for mutant in made}) - survivors
+    for id_ in sorted(wrong):
+        print(f"  is judged as a survivor, and is noticed: {id_}")
+    return wrong
+
+
+def _sum(rows: Iterable[Row]) -> Row:
+    columns = zip(*map(astuple, rows), strict=True)
+    return Row(*map(sum, columns))
+
+
+def _record(module: str, row: Row) -> None:
+    """Write a module's row, and the sum of all."""
+    names = [*targets(), TOGETHER]
+    record(RELIABILITY, MARK, names, {module: (*row.cells, f"{datetime.now(UTC):%Y-%m-%d}")})
+    cells = recorded(RELIABILITY, MARK)
+    cells.pop(TOGETHER, None)
+    rows = [Row(*(int(cell.replace(",", "")) for cell in line[:5])) for line in cells.values()]
+    record(RELIABILITY, MARK, names, {TOGETHER: (*_sum(rows).cells, "")})
 
 
 if __name__ == "__main__":

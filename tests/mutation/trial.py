@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from io import StringIO
@@ -18,16 +17,18 @@ from typing import Final
 
 import pytest
 
+from mutation.coverage import Chosen, Coverage, Test
 from mutation.operators import Mutant
-from mutation.targets import TARGETS, TESTS, source_of
+from mutation.targets import TESTS, source_of
 from simulation import runner
 from simulation.rooms import NothingToSabotageError, Sabotage, load
 from simulation.template import topology
 
 _OF_TESTS: Final = tuple(f"{TESTS / part}{os.sep}" for part in ("unit", "property", "support"))
-_TEST_SECONDS: Final = 60
 _SIMULATION_SECONDS: Final = 300
 _NOTICED: Final = 1
+_COMPILED: Final = TESTS.parent / "build" / "mutation"
+_UNNOTICED: Final = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _QUIET: Final = (
     *("-qq", "-x", "--tb=no", "-m", "not long"),
     # What these do takes longer than most tests.
@@ -42,52 +43,64 @@ class BaselineError(Exception):
     """The tests fail before anything is changed."""
 
 
-def warm_up(module: str) -> int:
-    """Run a module's tests as they are, which also loads every library.
+def warm_up(tests: Sequence[str]) -> Coverage:
+    """Run the tests as they are, which also loads every library.
 
-    Returns:
-        How many seconds of CPU a mutant may take: one that loops must not take a minute.
+    Args:
+        tests: paths below ``tests``.
 
     Raises:
         BaselineError: a test fails.
     """
-    began = time.process_time()
-    if _pytest(TARGETS[module]):
-        raise BaselineError(f"the tests of {module} fail as they are")
-    return 5 + int(3 * (time.process_time() - began))
+    # Compiled tests are kept, apart from others: else each mutant compiles all of its tests.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(_COMPILED)
+    coverage = Coverage()
+    if _pytest([str(TESTS / path) for path in tests], coverage):
+        raise BaselineError(f"as it is, this fails: {', '.join(coverage.failed) or tests}")
+    return coverage
 
 
-def tried_by_tests(mutants: Sequence[Mutant], jobs: int, cpu_seconds: int) -> Iterator[Outcome]:
-    """Run the tests near each mutant's module."""
+def tried_by_tests(mutants: Sequence[Mutant], coverage: Coverage, jobs: int) -> Iterator[Outcome]:
+    """Run the tests that run each mutant.
+
+    It may take five seconds of CPU and three times what they take: one that loops must not take a
+    minute. On a busy machine, that is many times as much by the clock.
+    """
 
     def run(mutant: Mutant) -> bool:
+        tests = coverage.of(mutant)
+        cpu_seconds = 5 + int(3 * sum(test.cpu_seconds for test in tests))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-        return _run_tests(mutant)
+        signal.alarm(30 + 10 * cpu_seconds)
+        return _run_tests(mutant, tests)
 
-    return _each(mutants, run, _TEST_SECONDS, jobs)
+    return _each(mutants, run, jobs)
 
 
 def tried_by_simulation(mutants: Sequence[Mutant], seeds: int, jobs: int) -> Iterator[Outcome]:
     """Run each mutant through seeds of the simulation; it notices none that no function loads."""
-    return _each(mutants, lambda mutant: _simulate(mutant, seeds), _SIMULATION_SECONDS, jobs)
+
+    def run(mutant: Mutant) -> bool:
+        signal.alarm(_SIMULATION_SECONDS)
+        return _simulate(mutant, seeds)
+
+    return _each(mutants, run, jobs)
 
 
-def _each(
-    mutants: Sequence[Mutant], run: Callable[[Mutant], bool], seconds: int, jobs: int
-) -> Iterator[Outcome]:
+def _each(mutants: Sequence[Mutant], run: Callable[[Mutant], bool], jobs: int) -> Iterator[Outcome]:
     """Fork a process for each; one that hangs or dies has noticed its mutant."""
     running: dict[int, Mutant] = {}
     waiting = list(reversed(mutants))
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            running[_fork(lambda mutant=mutant: run(mutant), seconds)] = mutant  # type: ignore[misc]
+            running[_fork(lambda mutant=mutant: run(mutant))] = mutant  # type: ignore[misc]
         process, status = os.wait()
         if process in running:
             yield running.pop(process), status != 0
 
 
-def _fork(run: Callable[[], bool], seconds: int) -> int:
+def _fork(run: Callable[[], bool]) -> int:
     gc.freeze()
     process = os.fork()
     if process:
@@ -95,7 +108,6 @@ def _fork(run: Callable[[], bool], seconds: int) -> int:
     noticed = True
     with suppress(BaseException):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)
         gc.disable()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
@@ -104,10 +116,13 @@ def _fork(run: Callable[[], bool], seconds: int) -> int:
     os._exit(_NOTICED if noticed else 0)
 
 
-def _run_tests(mutant: Mutant) -> bool:
+def _run_tests(mutant: Mutant, tests: Sequence[Test]) -> bool:
+    if not tests:
+        return False
     _forget_what_is_changed()
     sys.meta_path.insert(0, _Finder(mutant))
-    return any(_pytest([path]) for path in TARGETS[mutant.module])
+    paths = dict.fromkeys(test.name.partition("::")[0] for test in tests)
+    return _pytest([str(TESTS.parent / path) for path in paths], Chosen(tests)) not in _UNNOTICED
 
 
 def _simulate(mutant: Mutant, seeds: int) -> bool:
@@ -119,10 +134,9 @@ def _simulate(mutant: Mutant, seeds: int) -> bool:
     return runner.search(range(seeds), rooms).failure is not None
 
 
-def _pytest(tests: Sequence[str]) -> int:
-    paths = [str(TESTS / path) for path in tests]
+def _pytest(paths: Sequence[str], plugin: object) -> int:
     with redirect_stdout(StringIO()):
-        return pytest.main([*_QUIET, f"--rootdir={TESTS.parent}", *paths])
+        return pytest.main([*_QUIET, f"--rootdir={TESTS.parent}", *paths], plugins=[plugin])
 
 
 def _forget_what_is_changed() -> None:

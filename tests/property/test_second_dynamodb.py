@@ -38,6 +38,7 @@ from orders.inventory.reservations import Reservations, Stock
 from orders.order import Order, Repeats
 from orders.payments.decisions import Payment
 from orders.payments.ledger import Ledger
+from simulation.template import tables
 from support import aws
 from support.lambdas import Context
 
@@ -91,7 +92,7 @@ def on_both(steps: list[Step]) -> tuple[list[Any], list[Any]]:
     one = run(stores(aws.dynamodb()), steps)
     with mock_aws():
         moto: Any = botocore.session.get_session().create_client("dynamodb")
-        for declared in aws.tables():
+        for declared in tables():
             moto.create_table(**declared)
         speak_partiql(moto)
         client: Any = sdk.Client("dynamodb")

@@ -21,6 +21,10 @@ _PSEUDO_PARAMETERS: Final = {
 }
 _SMALLER: Final = {"OrderDeadlineMinutes": "300", "BreakerTries": "3"}
 """Parameters that are not their defaults: a run has few orders, and its end comes sooner."""
+_OF_A_TABLE: Final = (
+    *("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes"),
+)
+"""What the template says of a table that matters to those who read and write it."""
 _PATTERN_KEYS: Final = {"source", "detail-type"}
 
 
@@ -81,7 +85,37 @@ class Topology:
 @cache
 def topology() -> Topology:
     """Read the template, with the defaults of its parameters."""
-    return _Reader(dict(parse(_TEMPLATE.read_text(encoding="utf-8")))).topology()
+    return _Reader(_template()).topology()
+
+
+@cache
+def tables() -> list[dict[str, Any]]:
+    """What the template's tables are made with."""
+    return [
+        {
+            "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
+            **{name: _plain(properties[name]) for name in _OF_A_TABLE if name in properties},
+        }
+        for resource in _template()["Resources"].values()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+        for properties in [resource["Properties"]]
+    ]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a template's value
+    """What the template says, without what is there on a condition: how much a table takes."""
+    if not isinstance(value, list):
+        return value
+    return [{n: each for n, each in it.items() if not _is_conditional(each)} for it in value]
+
+
+def _is_conditional(value: object) -> bool:
+    return isinstance(value, dict) and "Fn::If" in value
+
+
+@cache
+def _template() -> dict[str, Any]:
+    return dict(parse(_TEMPLATE.read_text(encoding="utf-8")))
 
 
 class _Reader:

@@ -12,7 +12,6 @@ import importlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
@@ -22,11 +21,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
-from orderctl.deploying import Template
 from orders.aws import clients
 from orders.aws.bus import Bus
 from orders.aws.wire.client import Client
 from orders.aws.wire.connection import Answer, NoAnswerError, Request
+from simulation.template import tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,10 +38,6 @@ Values = dict[str, Any]
 Answered = tuple[int, dict[str, str], bytes]
 Handle = Callable[[dict[str, str], bytes], Answered]
 """A service: headers and body in, status, headers and body out."""
-
-_OF_A_TABLE = ("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes")
-"""What the template says of a table that matters to those who read and write it."""
-
 
 EVERY = ""
 """Stands for every operation."""
@@ -219,31 +214,6 @@ def _ministack(service: str) -> Handle:
         return status, answered, content if isinstance(content, bytes) else content.encode()
 
     return handle
-
-
-@cache
-def tables() -> list[dict[str, Any]]:
-    """What the template's tables are made with."""
-    return [
-        {
-            "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
-            **{name: _plain(properties[name]) for name in _OF_A_TABLE if name in properties},
-        }
-        for resource in Template.load().resources().values()
-        if resource["Type"] == "AWS::DynamoDB::Table"
-        for properties in [resource["Properties"]]
-    ]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a template's value
-    """What the template says, without what is there on a condition: how much a table takes."""
-    if not isinstance(value, list):
-        return value
-    return [{n: each for n, each in it.items() if not _is_conditional(each)} for it in value]
-
-
-def _is_conditional(value: object) -> bool:
-    return isinstance(value, dict) and "Fn::If" in value
 
 
 def dynamodb() -> DynamoDBClient:

@@ -35,3 +35,11 @@ def _table(before: str, names: Sequence[str], rows: Mapping[str, Row]) -> str:
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in before.splitlines()}
     lines |= {name: f"| {' | '.join((name, *cells))} |" for name, cells in rows.items()}
     return "".join(f"{lines[name]}\n" for name in names if name in lines)
+
+
+def recorded(page: Path, mark: str) -> dict[str, Row]:
+    """The cells after the name of each row of a page's table, by name."""
+    text = page.read_text(encoding="utf-8")
+    table = text.partition(f"<!-- {mark} -->\n")[2].partition("<!-- end -->")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    return {name: cells for name, *cells in rows}
