@@ -6,7 +6,8 @@ import ast
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections import defaultdict
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import FrameType
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 _OURS: Final = str(SOURCES / "orders")
 
-Line = tuple[str, int]
-"""A file, and the number of a line."""
+Lines = Mapping[str, frozenset[int] | set[int]]
+"""By file, the numbers of some lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ class Test:
     """As pytest names it."""
     seconds: float
     cpu_seconds: float
-    lines: frozenset[Line]
+    lines: Lines
+
+    def runs(self, file: str, lines: range | None) -> bool:
+        """Whether it runs one of these lines of a file, or any."""
+        ran = self.lines.get(file, frozenset())
+        return bool(ran) if lines is None else not ran.isdisjoint(lines)
 
 
 @dataclass(eq=False, slots=True)  # a plugin is kept in sets
@@ -45,7 +51,7 @@ class Coverage:
 
     tests: list[Test] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    _lines: set[Line] = field(default_factory=set)
+    _lines: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what fails."""
@@ -55,7 +61,7 @@ class Coverage:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Run a test while its lines are noted."""
-        self._lines = set()
+        self._lines = defaultdict(set)
         began, cpu_began = time.monotonic(), time.process_time()
         self._trace_with(self._enter)
         try:
@@ -63,32 +69,37 @@ class Coverage:
         finally:
             self._trace_with(None)
             seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu_began
-            self.tests.append(Test(item.nodeid, seconds, cpu_seconds, frozenset(self._lines)))
+            self.tests.append(Test(item.nodeid, seconds, cpu_seconds, self._lines))
 
     def of(self, mutant: Mutant) -> list[Test]:
-        """The tests that run the function with the change, first what runs its line, quickly.
+        """The tests that run the function with the change; first what runs its line, and is near.
 
-        What is in no function is run by the import, and may be anywhere.
+        What is in no function is run by the import: it matters to whoever runs the module, or if
+        nobody does, to all.
         """
         file = str(file_of(mutant.module))
         span = _function_around(mutant.module, mutant.line)
-        near = [
-            test
-            for test in self.tests
-            if span is None or any(path == file and line in span for path, line in test.lines)
-        ]
-        return sorted(near, key=lambda test: ((file, mutant.line) not in test.lines, test.seconds))
+        own = f"test_{mutant.module.rpartition('.')[2]}.py"
+        found = [test for test in self.tests if test.runs(file, span)]
+        return sorted(
+            found if found or span else self.tests,
+            key=lambda test: (
+                not test.runs(file, range(mutant.line, mutant.line + 1)),
+                own not in test.name,
+                test.seconds,
+            ),
+        )
 
     @staticmethod
     def _trace_with(trace: TraceFunction | None) -> None:
         sys.settrace(trace)
-        threading.settrace(trace)  # type: ignore[arg-type]  # None ends it
+        threading.settrace(trace)
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> TraceFunction | None:
         return self._note if frame.f_code.co_filename.startswith(_OURS) else None
 
     def _note(self, frame: FrameType, event: str, argument: object) -> TraceFunction:
-        self._lines.add((frame.f_code.co_filename, frame.f_lineno))
+        self._lines[frame.f_code.co_filename].add(frame.f_lineno)
         return self._note
 
 

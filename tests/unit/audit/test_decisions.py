@@ -326,8 +326,8 @@ def test_everything_that_is_wrong_is_found_at_once() -> None:
 
 
 def test_of_records_that_cannot_be_read_each_is_found_and_nothing_else() -> None:
-    broken = {name: Unreadable(f"{name}s", "broken") for name in ("order", "payment")}
-    found = audit_order(Books("o", **broken, reservation=RESERVATION))
+    orders, payments = Unreadable("orders", "broken"), Unreadable("payments", "broken")
+    found = audit_order(Books("o", orders, payments, RESERVATION))
     assert [(finding.kind, finding.says, finding.is_missing) for finding in found] == [
         (Kind.UNREADABLE, "its record in orders cannot be read: broken", False),
         (Kind.UNREADABLE, "its record in payments cannot be read: broken", False),
@@ -611,7 +611,8 @@ class TestStockAudit:
         assert self.audited(stock_pass(4), gone).findings == []
 
     def test_of_a_sku_that_nobody_holds_nothing_is_reserved(self) -> None:
-        nobody = StockPass(*[{"mug": shelf("mug", 5, put_in=Decimal(5))}] * 2, {})
+        levels = {"mug": shelf("mug", 5, put_in=Decimal(5))}
+        nobody = StockPass(levels, levels, {})
         assert nobody.judge("mug") == (True, None)
 
     def test_no_sums_are_judged_when_a_reservation_cannot_be_read(self) -> None:
