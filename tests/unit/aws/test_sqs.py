@@ -149,6 +149,22 @@ class TestRetry:
         assert logged()[-1]["message"] == "retry delay not set"
 
 
+def test_of_what_is_sent_anew_that_stays_which_sqs_refuses_in_whichever_call() -> None:
+    sqs, calls = aws.sqs(), list[int]()
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+
+    def refuse_the_second(parsed: dict[str, Any]) -> None:
+        if len(calls) == 2:
+            parsed["Failed"] = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
+
+    aws.line(sqs).before("SendMessageBatch", lambda asked: calls.append(len(asked["Entries"])))
+    aws.line(sqs).after("SendMessageBatch", refuse_the_second)
+    event = sqs_event(*(order_placed(f"o{number}") for number in range(23)))
+    (messages,) = Batch.read(event["Records"], decode_command).rounds()
+    left = Retry(lambda: sqs, url, first_delay_seconds=1).send_anew(messages)
+    assert ([message.id for message in left], calls) == (["m11"], [10, 10, 3])
+
+
 def test_time_is_up_three_seconds_before_the_timeout() -> None:
     assert not time_is_up(Context(remaining_milliseconds=3000))
     assert time_is_up(Context(remaining_milliseconds=2999))

@@ -67,7 +67,16 @@ def test_before_its_deadline_an_order_is_placed_again_as_it_was_ordered(heard: A
     assert next_event(order(**heard), after(hours=23), SETTINGS) == ORDERED
 
 
-@pytest.mark.parametrize("heard", [{}, {"payment": "charged"}, {"inventory": "reserved"}], ids=str)
+@pytest.mark.parametrize(
+    "heard",
+    [
+        {},
+        {"payment": "charged"},
+        {"inventory": "reserved"},
+        {"history": (Step("payment.charged", "2026-08-19T09:29:00Z"),)},
+    ],
+    ids=str,
+)
 def test_at_its_deadline_the_tracker_is_asked_to_cancel_it(heard: Any) -> None:  # noqa: ANN401
     expected = OrderCancelRequested(order_id="o1", reason=LATE)
     assert next_event(order(**heard), after(days=1), SETTINGS) == expected

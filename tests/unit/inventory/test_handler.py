@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from support.aws import TappedBus
 
 Logged = Callable[[], list[dict[str, Any]]]
+RESERVED = Reservation(order_id="a", state="reserved", at="")
 
 
 @pytest.fixture
@@ -404,6 +405,42 @@ def test_a_refused_call_fails_the_messages_and_says_why(
     lines = logged()
     told = {line["order_id"]: line["reason"] for line in lines}
     assert told == dict.fromkeys("ab", "ResourceNotFoundException from BatchGetItem")
+
+
+def test_stock_that_a_hasty_look_did_not_get_is_not_taken_as_gone(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    """What is put back would have nowhere to go. A consistent look gets it."""
+    handler(sqs_event(order("a", apple=4)), Context())
+    hasty: list[bool] = []
+
+    def look(asked: dict[str, Any]) -> None:
+        stock = asked["RequestItems"].get("stock", {"ConsistentRead": True})
+        hasty.append(not stock["ConsistentRead"])
+
+    def leave_out(parsed: dict[str, Any]) -> None:
+        if hasty[-1]:
+            parsed["Responses"].pop("stock", None)
+            parsed["UnprocessedKeys"] = {"stock": {"Keys": [{"sku": {"S": "apple"}}]}}
+
+    line(dynamodb).before("BatchGetItem", look)
+    line(dynamodb).after("BatchGetItem", leave_out)
+    event = sqs_event(order_cancelled("a"), order("b", apple=1))
+    assert failed(handler(event, Context())) == []
+    assert states(dynamodb) == {"a": "released", "b": "reserved"}
+    assert stock(dynamodb)["apple"] == 9
+    assert set(hasty) == {True, False}
+
+
+def test_what_was_moved_is_known_without_another_look() -> None:
+    seen = Stock({"apple": {"apple": 5, "apple 1": 1}, "plum": {}})
+    seen.move(
+        [
+            Move((None, RESERVED), taken={"apple": 2, "pear": 1}),
+            Move((RESERVED, RESERVED), put_back={"apple": 1, "apple 1": 4, "plum": 1}),
+        ]
+    )
+    assert seen.levels == {"apple": {"apple": 4, "apple 1": 5}, "plum": {}}
 
 
 def test_no_transaction_is_begun_when_time_is_up(

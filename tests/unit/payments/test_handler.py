@@ -472,6 +472,16 @@ def test_half_of_the_tries_do_not_open_a_circuit(
     assert "payments.failing" not in types(tap.take())
 
 
+def test_cards_that_are_declined_do_not_open_a_circuit(
+    handler: PaymentsProcessor, processor: Processor, tap: TappedBus
+) -> None:
+    tries = Tries(least=2, failed_share=0.5, pause=timedelta(minutes=1))
+    processor.declines = {"a", "b"}
+    event = sqs_event(order_placed("a"), order_placed("b"))
+    assert failed(replace(handler, tries=tries)(event, Context())) == []
+    assert types(tap.take()) == ["payment.declined", "payment.declined"]
+
+
 def test_a_refused_charge_fails_its_own_message_beside_a_notice(
     handler: PaymentsProcessor, processor: Processor, tap: TappedBus
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from orders.aws.order_table import OrderTable
 from orders.order import Order, Step
 from orders.tracker.handler import OrderTracker
-from support.aws import line
+from support.aws import Refused, line
 from support.lambdas import Context, event_of, failed, sqs_event
 
 if TYPE_CHECKING:
@@ -223,6 +223,27 @@ def test_an_order_that_is_refused_holds_up_no_other(
     assert failed(tracker(event, Context())) == ["m0"]
     assert status(tracker, "b") == "confirmed"
     assert types(tap) == [("order.confirmed", "b")]
+
+
+@pytest.mark.parametrize("operation", ["BatchGetItem", "BatchExecuteStatement"])
+def test_all_messages_of_an_order_that_is_refused_come_again(
+    tracker: OrderTracker, dynamodb: DynamoDBClient, operation: str
+) -> None:
+    def refuse(_: object) -> None:
+        raise Refused("AccessDeniedException")
+
+    line(dynamodb).before(operation, refuse)
+    assert failed(tracker(sqs_event(charged("a"), reserved("a")), Context())) == ["m0", "m1"]
+
+
+def test_an_order_that_nobody_recorded_is_as_old_as_the_first_that_was_heard_of_it(
+    tracker: OrderTracker,
+) -> None:
+    later = {**reserved("a"), "time": "2026-08-18T09:31:00Z"}
+    tracker(sqs_event(charged("a"), later), Context())
+    order = tracker.orders.get("a")
+    assert order is not None
+    assert order.placed_at == charged("a")["time"]
 
 
 def test_a_decision_that_was_not_published_comes_again_with_what_led_to_it(
