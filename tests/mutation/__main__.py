@@ -12,11 +12,10 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from mutation.coverage import Coverage
 from mutation.judged import judged
 from mutation.operators import Mutant, mutants
 from mutation.targets import TESTS, source_of, targets
-from mutation.trial import tried_by_simulation, tried_by_tests, warm_up
+from mutation.trial import Tests, tried_by_simulation, tried_by_tests, with_tests
 from support.recorded import RELIABILITY, record, recorded
 
 LEAST_NOTICED: Final = 0.95
@@ -56,22 +55,28 @@ class Row:
 def main(arguments: Sequence[str]) -> int:
     """Run the mutants of some modules; 1 if too few are noticed or a survivor is not judged."""
     options = _options(arguments)
+    is_fine: list[bool] = []
+    with_tests(options.tests, lambda tests: is_fine.append(_run(tests, options)))
+    return 0 if all(is_fine) else 1
+
+
+def _run(tests: Tests, options: argparse.Namespace) -> bool:
+    """Whether every survivor is judged, and enough of the others is noticed."""
     began = time.monotonic()
-    coverage = warm_up(options.tests)
-    print(f"{len(coverage.tests):,} tests pass, in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{len(tests.items):,} tests pass", flush=True)
     rows: dict[str, Row] = {}
     is_judged_well = True
     for module in options.modules or targets():
         if not (made := _mutants(module, options.sample)):
             continue
-        survivors, rows[module] = _row(made, coverage, options)
+        survivors, rows[module] = _row(made, tests, options)
         print(f"| {module} | {' | '.join(rows[module].cells)} |", flush=True)
         is_judged_well &= not _wrongly_judged(made, survivors)
         if options.record:
             _record(module, rows[module])
     print(f"| {TOGETHER} | {' | '.join(_sum(rows.values()).cells)} |")
     print(f"\n{time.monotonic() - began:.0f} s")
-    return 0 if is_judged_well and all(row.is_enough for row in rows.values()) else 1
+    return is_judged_well and all(row.is_enough for row in rows.values())
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -97,11 +102,9 @@ def _mutants(module: str, sample: int) -> list[Mutant]:
     return random.Random(module).sample(made, min(sample, len(made))) if sample else made
 
 
-def _row(
-    made: Sequence[Mutant], coverage: Coverage, options: argparse.Namespace
-) -> tuple[set[str], Row]:
+def _row(made: Sequence[Mutant], tests: Tests, options: argparse.Namespace) -> tuple[set[str], Row]:
     """Try a module's mutants; the ids of those that nothing notices, and the row."""
-    left = _unnoticed(tried_by_tests(made, coverage, options.jobs))
+    left = _unnoticed(tried_by_tests(made, tests, options.jobs))
     by_tests = len(made) - len(left)
     if options.seeds:
         left = _unnoticed(tried_by_simulation(left, options.seeds, options.jobs))

@@ -74,13 +74,17 @@ class Coverage:
     def of(self, mutant: Mutant) -> list[Test]:
         """The tests that run the function with the change; first what runs its line, and is near.
 
-        What is in no function is run by the import: it matters to whoever runs the module, or if
-        nobody does, to all.
+        What is in no function is run by the import: it matters to whoever runs the module and to the
+        tests of its name; or if there are none, to all.
         """
         file = str(file_of(mutant.module))
         span = _function_around(mutant.module, mutant.line)
         own = f"test_{mutant.module.rpartition('.')[2]}.py"
-        found = [test for test in self.tests if test.runs(file, span)]
+        found = [
+            test
+            for test in self.tests
+            if test.runs(file, span) or (span is None and own in test.name)
+        ]
         return sorted(
             found if found or span else self.tests,
             key=lambda test: (

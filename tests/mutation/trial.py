@@ -9,16 +9,19 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
 from io import StringIO
 from types import CodeType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from mutation.coverage import Chosen, Coverage, Test
 from mutation.operators import Mutant
+from mutation.patching import patch
 from mutation.targets import TESTS, source_of
 from simulation import runner
 from simulation.rooms import NothingToSabotageError, Sabotage, load
@@ -30,7 +33,7 @@ _NOTICED: Final = 1
 _COMPILED: Final = TESTS.parent / "build" / "mutation"
 _UNNOTICED: Final = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _QUIET: Final = (
-    *("-qq", "-x", "--tb=no", "-m", "not long"),
+    *("-qq", "-x", "-s", "--tb=no", "-m", "not long"),
     # What these do takes longer than most tests.
     *(f"-pno:{plugin}" for plugin in ("cacheprovider", "unraisableexception", "threadexception")),
 )
@@ -43,11 +46,37 @@ class BaselineError(Exception):
     """The tests fail before anything is changed."""
 
 
-def warm_up(tests: Sequence[str]) -> Coverage:
-    """Run the tests as they are, which also loads every library.
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The tests, as they are collected, and what each runs."""
+
+    coverage: Coverage
+    items: Mapping[str, pytest.Item]
+    """By name."""
+
+
+@dataclass(eq=False, slots=True)
+class _Afterwards:
+    """Does something with the tests when all have passed: a plugin of pytest."""
+
+    coverage: Coverage
+    work: Callable[[Tests], None]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Do it while pytest is set up."""
+        result = yield
+        with redirect_stdout(sys.__stdout__):
+            self.work(Tests(self.coverage, {item.nodeid: item for item in session.items}))
+        return result
+
+
+def with_tests(paths: Sequence[str], work: Callable[[Tests], None]) -> None:
+    """Run the tests as they are, which also loads every library, and then do something with them.
 
     Args:
-        tests: paths below ``tests``.
+        paths: below ``tests``.
+        work: is given the tests.
 
     Raises:
         BaselineError: a test fails.
@@ -55,12 +84,11 @@ def warm_up(tests: Sequence[str]) -> Coverage:
     # Compiled tests are kept, apart from others: else each mutant compiles all of its tests.
     sys.dont_write_bytecode, sys.pycache_prefix = False, str(_COMPILED)
     coverage = Coverage()
-    if _pytest([str(TESTS / path) for path in tests], coverage):
-        raise BaselineError(f"as it is, this fails: {', '.join(coverage.failed) or tests}")
-    return coverage
+    if _pytest([str(TESTS / path) for path in paths], coverage, _Afterwards(coverage, work)):
+        raise BaselineError(f"as it is, this fails: {', '.join(coverage.failed) or paths}")
 
 
-def tried_by_tests(mutants: Sequence[Mutant], coverage: Coverage, jobs: int) -> Iterator[Outcome]:
+def tried_by_tests(mutants: Sequence[Mutant], tests: Tests, jobs: int) -> Iterator[Outcome]:
     """Run the tests that run each mutant.
 
     It may take five seconds of CPU and three times what they take: one that loops must not take a
@@ -68,11 +96,12 @@ def tried_by_tests(mutants: Sequence[Mutant], coverage: Coverage, jobs: int) -> 
     """
 
     def run(mutant: Mutant) -> bool:
-        tests = coverage.of(mutant)
-        cpu_seconds = 5 + int(3 * sum(test.cpu_seconds for test in tests))
+        chosen = tests.coverage.of(mutant)
+        cpu_seconds = 5 + int(6 * sum(test.cpu_seconds for test in chosen))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
         signal.alarm(30 + 10 * cpu_seconds)
-        return _run_tests(mutant, tests)
+        # What is patched may have been called before; so what survives is imported, too.
+        return _run_patched(mutant, chosen, tests) or _run_imported(mutant, chosen)
 
     return _each(mutants, run, jobs)
 
@@ -116,13 +145,24 @@ def _fork(run: Callable[[], bool]) -> int:
     os._exit(_NOTICED if noticed else 0)
 
 
-def _run_tests(mutant: Mutant, tests: Sequence[Test]) -> bool:
-    if not tests:
+def _run_patched(mutant: Mutant, chosen: Sequence[Test], tests: Tests) -> bool:
+    """Run tests as they are loaded, which is quick."""
+    return patch(mutant) and any(_fails(tests.items[test.name]) for test in chosen)
+
+
+def _fails(item: pytest.Item) -> bool:
+    item._initrequest()  # type: ignore[attr-defined]  # its fixtures are made anew
+    return any(report.failed for report in runtestprotocol(item, log=False))
+
+
+def _run_imported(mutant: Mutant, chosen: Sequence[Test]) -> bool:
+    """Run tests with all that is changed imported anew."""
+    if not chosen:
         return False
     _forget_what_is_changed()
     sys.meta_path.insert(0, _Finder(mutant))
-    paths = dict.fromkeys(test.name.partition("::")[0] for test in tests)
-    return _pytest([str(TESTS.parent / path) for path in paths], Chosen(tests)) not in _UNNOTICED
+    paths = dict.fromkeys(test.name.partition("::")[0] for test in chosen)
+    return _pytest([str(TESTS.parent / path) for path in paths], Chosen(chosen)) not in _UNNOTICED
 
 
 def _simulate(mutant: Mutant, seeds: int) -> bool:
@@ -134,9 +174,9 @@ def _simulate(mutant: Mutant, seeds: int) -> bool:
     return runner.search(range(seeds), rooms).failure is not None
 
 
-def _pytest(paths: Sequence[str], plugin: object) -> int:
+def _pytest(paths: Sequence[str], *plugins: object) -> int:
     with redirect_stdout(StringIO()):
-        return pytest.main([*_QUIET, f"--rootdir={TESTS.parent}", *paths], plugins=[plugin])
+        return pytest.main([*_QUIET, f"--rootdir={TESTS.parent}", *paths], plugins=plugins)
 
 
 def _forget_what_is_changed() -> None:

@@ -336,7 +336,7 @@ def _found(books: Books) -> Iterator[tuple[Kind, str]]:
         yield from _index(order_)
         if order_.status == "confirmed":
             yield from _confirmed(payment, reservation)
-        elif order_.status == "cancelled" and order_.is_finished:
+        elif order_.is_finished:
             yield from _cancelled(payment, reservation)
         yield from _differences(order_, payment, reservation)
     yield from _shelves(reservation)

@@ -494,6 +494,7 @@ def test_what_is_wrong_with_the_stock_is_said(
     finding = audit_stock(stock, "mug", reserved)
     assert finding
     assert (finding.kind, finding.subject, finding.says) == (kind, "mug", says)
+    assert (finding.since, finding.until) == ("", ""), "no order moved"
     assert finding.shelves == (2 if kind is Kind.LOST_SHELF else 0)
 
 
@@ -518,11 +519,12 @@ def test_the_shelves_of_a_sku_are_added_up() -> None:
         "mug 3": shelf("mug 3", 8),
         "mug x": shelf("mug x", 16),
         "cap": shelf("cap", 7),
+        "cap 1": shelf("cap 1", 3),
         "hat 1": shelf("hat 1", 5),
     }
     assert add_up(shelves) == {
         "mug": shelf("mug", 31, put_in=put_in, shelves=3, beyond=Decimal(24)),
-        "cap": shelf("cap", 7),
+        "cap": shelf("cap", 10, beyond=Decimal(3)),
         "hat": shelf("hat", 5, shelves=0, beyond=Decimal(5)),
     }
 
