@@ -14,7 +14,9 @@ from mutation.__main__ import MARK, TOGETHER
 from mutation.coverage import Coverage, Test
 from mutation.judged import judged
 from mutation.operators import Mutant, mutants
+from mutation.patching import patch
 from mutation.targets import LEFT_OUT, TESTS, file_of, source_of, targets
+from orders.notifications import decisions
 from support.recorded import RELIABILITY, recorded
 
 SAMPLED = "orders.notifications.decisions"
@@ -127,6 +129,18 @@ def test_mutants_are_tried_and_counted() -> None:
 def mutant_of(old: str) -> Mutant:
     made = mutants(SAMPLED, source_of(SAMPLED))
     return next(mutant for mutant in made if mutant.old == old)
+
+
+def test_a_loaded_function_is_changed_in_place() -> None:
+    before = decisions.is_fresh.__code__
+    assert not decisions.is_fresh(None, str)
+    try:
+        assert patch(mutant_of("order is None or not is_time(order.placed_at)"))
+        with pytest.raises(AttributeError):
+            decisions.is_fresh(None, str)
+    finally:
+        decisions.is_fresh.__code__ = before
+    assert not patch(mutant_of("240")), "it was read when the module was imported"
 
 
 def test_only_tests_that_run_the_changed_function_are_tried_and_first_what_runs_its_line() -> None:

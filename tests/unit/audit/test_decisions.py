@@ -660,6 +660,53 @@ def test_each_finding_has_a_command_that_names_it(kind: Kind) -> None:
     )
 
 
+OF_AN_ORDER = '--key \'{"order_id": {"S": "o"}}\''
+UPDATE = "aws dynamodb update-item --table-name"
+
+
+@pytest.mark.parametrize(
+    ("finding", "command"),
+    [
+        (
+            Finding(Kind.NOT_INDEXED, "o", ""),
+            f"{UPDATE} orders {OF_AN_ORDER} --update-expression 'SET unfinished = :shard' "
+            "--condition-expression 'attribute_exists(order_id)' "
+            """--expression-attribute-values '{":shard": {"S": "4"}}'""",
+        ),
+        (
+            Finding(Kind.WRONGLY_INDEXED, "o", ""),
+            f"{UPDATE} orders {OF_AN_ORDER} --update-expression 'REMOVE unfinished' "
+            "--condition-expression 'attribute_exists(order_id)'",
+        ),
+        (
+            Finding(Kind.STOCK_OFF, "mug", "", off_by=Decimal(3)),
+            f"""{UPDATE} stock --key '{{"sku": {{"S": "mug"}}}}' """
+            "--update-expression 'SET available = available + :by' "
+            "--condition-expression 'attribute_exists(sku)' "
+            """--expression-attribute-values '{":by": {"N": "-3"}}'""",
+        ),
+        (Finding(Kind.OVERSOLD, "a mug", ""), "orderctl stock set 'a mug'=0"),
+        (Finding(Kind.LOST_SHELF, "mug", "", shelves=3), "orderctl stock shelves mug --count 3"),
+        (Finding(Kind.LOST_SHELF, "mug", ""), "orderctl stock shelves mug --count 1"),
+        (Finding(Kind.CHARGED_TWICE, "a b", "", since=AT, until=AT), "orderctl trace 'a b'"),
+        (Finding(Kind.NOT_REFUNDED, "o", "", since="soon", until=AT), "orderctl trace o"),
+        (Finding(Kind.NOT_REFUNDED, "o", "", since=AT), "orderctl trace o"),
+        (
+            Finding(Kind.NOT_CHARGED, "o", "", is_missing=True, since=AT, until=AT),
+            "orderctl replay --from 2026-11-24T09:55:00.000Z --to 2026-11-24T10:01:00.000Z",
+        ),
+        (
+            Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until="2026-11-24T23:59:00.000Z"),
+            "orderctl replay --from 2026-11-24T09:55:00.000Z",
+        ),
+    ],
+    ids=[f"command-{number}" for number in range(11)],
+)
+def test_the_command_that_mends_it(finding: Finding, command: str) -> None:
+    """The last one's end is now, and not before."""
+    assert mend(finding, TABLES, datetime(2026, 11, 25, tzinfo=UTC)) == command
+
+
 def test_a_replay_does_not_reach_into_the_future() -> None:
     finding = Finding(Kind.NOT_REFUNDED, "o", "", since=AT, until=AT)
     now = datetime(2026, 11, 24, 10, 0, 30, tzinfo=UTC)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orders.aws import patience
 from orders.aws.dynamodb import CONFLICT
 from orders.events import OrderLine
 from orders.inventory.decisions import Reservation
@@ -169,6 +170,30 @@ def test_what_another_transaction_holds_is_sent_anew_alone(
     assert anew["MessageBody"] == event["Records"][0]["body"]
     assert anew["MessageAttributes"]["redrives"]["StringValue"] == "2"
     assert 1 <= anew["DelaySeconds"] <= 5
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("TransactionConflict", [0.2, 0.16, 0.128, 0.1024, 0.08192, 0.065536, *[0.06] * 13]),
+        ("ThrottlingError", [0.02, 0.04, 0.08, 0.16]),
+    ],
+)
+def test_what_is_held_is_asked_for_more_and_more_often_and_what_is_refused_more_seldom(
+    handler: InventoryProcessor,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    expected: list[float],
+) -> None:
+    def cancel(_: object) -> None:
+        reasons = [{"Code": code}, {"Code": "None"}]
+        raise Refused("TransactionCanceledException", CancellationReasons=reasons)
+
+    monkeypatch.setattr(patience, "uniform", lambda _least, _most: 1)
+    line(handler.reservations.client).before("TransactWriteItems", cancel)
+    handler(sqs_event(order("a", apple=1)), Context())
+    assert pauses == pytest.approx(expected)
 
 
 def test_what_cannot_be_sent_anew_fails(
