@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from orders.aws import clients, sdk
 from orders.aws.context import FINISHING_MILLISECONDS
 from orders.aws.errors import AwsError, reason
+from orders.aws.wire import client as lean
 from orders.aws.wire.client import LONGEST_PAUSE_SECONDS
 from orders.aws.wire.connection import ANSWER_SECONDS, CONNECT_SECONDS
 from simulation.template import topology
@@ -87,3 +89,60 @@ def test_a_call_that_hangs_leaves_time_to_report_what_is_done() -> None:
     assert hanging == 2 * (CONNECT_SECONDS + ANSWER_SECONDS) + LONGEST_PAUSE_SECONDS
     shortest = min(function.timeout for function in topology().functions.values())
     assert hanging <= shortest - FINISHING_MILLISECONDS / 1000
+
+
+def test_each_client_is_of_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(clients, "make", made.append)
+    names = ("dynamodb", "events", "sns", "sqs", "functions", "logs")
+    for name in names:
+        get: Any = getattr(clients, name)
+        getattr(get, "__wrapped__", get)()  # not one that was made before
+    assert made == ["dynamodb", "events", "sns", "sqs", "lambda", "logs"]
+
+
+def test_the_lean_client_is_the_one_unless_the_other_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_CLIENT", raising=False)
+    assert isinstance(clients.make("sqs"), lean.Client)
+    monkeypatch.setenv("AWS_CLIENT", "sdk")
+    assert isinstance(clients.make("sqs"), sdk.Client)
+
+
+class TestTheSdk:
+    """The SDK's clients, as they are set up, and what they raise."""
+
+    def test_it_tries_twice_and_checks_nothing_itself(self) -> None:
+        config: Any = sdk.Client("sqs").botocore.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (1, 2)
+        assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+        assert config.parameter_validation is False
+
+    def test_it_waits_for_the_end_of_a_function_and_calls_it_once(self) -> None:
+        config: Any = sdk.Client("lambda").botocore.meta.config
+        assert (config.connect_timeout, config.read_timeout) == (1, 90)
+        assert config.retries == {"mode": "standard", "total_max_attempts": 1}
+
+    def test_a_method_is_made_once(self) -> None:
+        client = sdk.Client("sqs")
+        assert client.send_message is client.send_message
+
+    def test_an_error_without_a_code_is_unknown(self) -> None:
+        error = sdk._refused(ClientError({}, "GetItem"))
+        assert (error.code, error.operation, error.message, error.status) == (
+            "Unknown",
+            "GetItem",
+            "",
+            0,
+        )
+
+    def test_an_error_has_its_code_status_and_the_rest_of_the_answer(self) -> None:
+        answer: Any = {
+            "Error": {"Code": "Refused", "Message": "no"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+            "Item": 1,
+        }
+        error = sdk._refused(ClientError(answer, "GetItem"))
+        assert (error.code, error.message, error.status) == ("Refused", "no", 400)
+        assert error.answer == answer

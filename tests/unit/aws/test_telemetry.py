@@ -1,0 +1,83 @@
+"""Log lines and metrics, as CloudWatch reads them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from orders.aws import telemetry
+from support.lambdas import Context
+
+
+@pytest.fixture(autouse=True)
+def at_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is two seconds after the epoch, in a function of this name."""
+    monkeypatch.setattr(time, "time", lambda: 2.0015)
+    monkeypatch.setattr(telemetry, "_service", "payments-processor")
+    telemetry.begin(Context(aws_request_id="r1"))
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_what_happened_is_a_short_line(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.info("charged", order_id="ä", attempt=None, tries=0)
+    assert capsys.readouterr().out == (
+        '{"level":"INFO","message":"charged","order_id":"ä","tries":0}\n'
+    )
+
+
+def test_what_failed_names_its_invocation(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.warning("charge failed", order_id="a")
+    telemetry.begin(Context(aws_request_id="r2"))
+    telemetry.error("order refused", reason=None)
+    assert written(capsys) == [
+        {"level": "WARNING", "message": "charge failed", "order_id": "a", "request_id": "r1"},
+        {"level": "ERROR", "message": "order refused", "request_id": "r2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("least", "levels"),
+    [
+        ("DEBUG", ["INFO", "WARNING", "ERROR"]),
+        ("INFO", ["INFO", "WARNING", "ERROR"]),
+        ("WARNING", ["WARNING", "ERROR"]),
+        ("ERROR", ["ERROR"]),
+    ],
+)
+def test_what_is_below_the_level_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    least: str,
+    levels: list[str],
+) -> None:
+    monkeypatch.setattr(telemetry, "_threshold", telemetry._LEVELS.index(least))
+    for log in (telemetry.info, telemetry.warning, telemetry.error):
+        log("happened")
+    assert [line["level"] for line in written(capsys)] == levels
+
+
+def metric(*names: str, **values: int) -> dict[str, Any]:
+    directive = {
+        "Namespace": "OrderPipeline",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in names],
+    }
+    aws = {"Timestamp": 2001, "CloudWatchMetrics": [directive]}
+    return {"_aws": aws, "service": "payments-processor", **values}
+
+
+def test_what_was_counted_is_one_metric_line(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.count(Charged=2, Declined=0, Failed=1)
+    telemetry.count(Charged=0)
+    assert written(capsys) == [metric("Charged", "Failed", Charged=2, Failed=1)]
+
+
+def test_a_level_of_zero_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.gauge(StuckOrders=0)
+    assert written(capsys) == [metric("StuckOrders", StuckOrders=0)]
