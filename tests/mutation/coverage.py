@@ -79,7 +79,8 @@ class Coverage:
         """
         file = str(file_of(mutant.module))
         span = _function_around(mutant.module, mutant.line)
-        own = f"test_{mutant.module.rpartition('.')[2]}.py"
+        *_, room, name = mutant.module.split(".")
+        own = f"/{room}/test_{name}.py" if room != "orders" else f"/test_{name}.py"
         found = [
             test
             for test in self.tests
@@ -90,6 +91,7 @@ class Coverage:
             key=lambda test: (
                 not test.runs(file, range(mutant.line, mutant.line + 1)),
                 own not in test.name,
+                f"/{room}/" not in test.name,
                 test.seconds,
             ),
         )

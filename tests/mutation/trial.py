@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
@@ -91,15 +92,11 @@ def with_tests(paths: Sequence[str], work: Callable[[Tests], None]) -> None:
 def tried_by_tests(mutants: Sequence[Mutant], tests: Tests, jobs: int) -> Iterator[Outcome]:
     """Run the tests that run each mutant.
 
-    It may take five seconds of CPU and three times what they take: one that loops must not take a
-    minute. On a busy machine, that is many times as much by the clock.
+    One that loops, or waits, is noticed when a test takes some seconds, and many times what it took.
     """
 
     def run(mutant: Mutant) -> bool:
         chosen = tests.coverage.of(mutant)
-        cpu_seconds = 5 + int(6 * sum(test.cpu_seconds for test in chosen))
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-        signal.alarm(30 + 10 * cpu_seconds)
         # What is patched may have been called before; so what survives is imported, too.
         return _run_patched(mutant, chosen, tests) or _run_imported(mutant, chosen)
 
@@ -147,10 +144,11 @@ def _fork(run: Callable[[], bool]) -> int:
 
 def _run_patched(mutant: Mutant, chosen: Sequence[Test], tests: Tests) -> bool:
     """Run tests as they are loaded, which is quick."""
-    return patch(mutant) and any(_fails(tests.items[test.name]) for test in chosen)
+    return patch(mutant) and any(_fails(tests.items[test.name], test) for test in chosen)
 
 
-def _fails(item: pytest.Item) -> bool:
+def _fails(item: pytest.Item, test: Test) -> bool:
+    _limit(test.cpu_seconds)
     item._initrequest()  # type: ignore[attr-defined]  # its fixtures are made anew
     return any(report.failed for report in runtestprotocol(item, log=False))
 
@@ -159,10 +157,22 @@ def _run_imported(mutant: Mutant, chosen: Sequence[Test]) -> bool:
     """Run tests with all that is changed imported anew."""
     if not chosen:
         return False
+    _limit(sum(test.cpu_seconds for test in chosen))
     _forget_what_is_changed()
     sys.meta_path.insert(0, _Finder(mutant))
     paths = dict.fromkeys(test.name.partition("::")[0] for test in chosen)
     return _pytest([str(TESTS.parent / path) for path in paths], Chosen(chosen)) not in _UNNOTICED
+
+
+def _limit(cpu_seconds: float) -> None:
+    """Have this process ended when it takes much more than that from now on.
+
+    By the clock it has time for a busy machine.
+    """
+    most = 3 + 6 * cpu_seconds
+    soft, hard = int(time.process_time() + most) + 1, resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    signal.alarm(30 + int(10 * most))
 
 
 def _simulate(mutant: Mutant, seeds: int) -> bool:
