@@ -92,7 +92,7 @@ def with_tests(paths: Sequence[str], work: Callable[[Tests], None]) -> None:
 def tried_by_tests(mutants: Sequence[Mutant], tests: Tests, jobs: int) -> Iterator[Outcome]:
     """Run the tests that run each mutant.
 
-    One that loops, or waits, is noticed when a test takes some seconds, and many times what it took.
+    One that loops or waits is noticed: a test takes seconds more, and many times what it took.
     """
 
     def run(mutant: Mutant) -> bool:

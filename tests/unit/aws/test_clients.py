@@ -117,7 +117,8 @@ class TestTheSdk:
         config: Any = sdk.Client("sqs").botocore.meta.config
         assert (config.connect_timeout, config.read_timeout) == (1, 2)
         assert config.retries == {"mode": "standard", "total_max_attempts": 2}
-        assert sdk._CONFIG.parameter_validation is False
+        given: Any = sdk._CONFIG
+        assert given.parameter_validation is False
 
     def test_it_waits_for_the_end_of_a_function_and_calls_it_once(self) -> None:
         config: Any = sdk.Client("lambda").botocore.meta.config
