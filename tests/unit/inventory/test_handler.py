@@ -559,6 +559,15 @@ class TestTogether:
 
 
 class TestOutcomes:
+    def test_each_is_counted(
+        self, handler: InventoryProcessor, metered: Callable[[], dict[str, int]]
+    ) -> None:
+        orders = (order("a", apple=1), order("b", apple=1), order("c", plum=1), order("d", pear=9))
+        handler(sqs_event(*orders, order("e", apple=1), "nonsense"), Context())
+        assert metered() == {"OrdersReserved": 3, "OrdersRejected": 2, "InventoryFailed": 1}
+        handler(sqs_event(order_cancelled("a"), order("b", apple=4)), Context())
+        assert metered() == {"OrdersReleased": 1, "OrdersRefused": 1}
+
     def test_a_reservation_is_told_of_and_told_again(
         self, handler: InventoryProcessor, tap: TappedBus
     ) -> None:
