@@ -146,10 +146,12 @@ def test_a_loaded_function_is_changed_in_place() -> None:
 def test_only_tests_that_run_the_changed_function_are_tried_and_first_what_runs_its_line() -> None:
     mutant = mutant_of("order is None or not is_time(order.placed_at)")
     file, line = str(file_of(SAMPLED)), mutant.line
-    runs_line = Test("test_handler.py::line", 3, 3, {file: {line}})
-    is_near = Test("test_decisions.py::line", 9, 9, {file: {line, 1}})
-    in_function = Test("test_decisions.py::function", 1, 1, {file: {line + 2}})
-    elsewhere = Test("test_decisions.py::elsewhere", 1, 1, {file: {1}, "another": {line}})
+    runs_line = Test("unit/notifications/test_handler.py::line", 3, 3, {file: {line}})
+    is_near = Test("unit/notifications/test_decisions.py::line", 9, 9, {file: {line, 1}})
+    in_function = Test("unit/notifications/test_decisions.py::function", 1, 1, {file: {line + 2}})
+    elsewhere = Test(
+        "unit/notifications/test_decisions.py::elsewhere", 1, 1, {file: {1}, "another": {line}}
+    )
     coverage = Coverage([elsewhere, in_function, runs_line, is_near])
     assert coverage.of(mutant) == [is_near, runs_line, in_function]
     in_no_function = mutant_of("240")

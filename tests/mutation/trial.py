@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
+from mmap import mmap
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -54,6 +55,21 @@ class Tests:
     coverage: Coverage
     items: Mapping[str, pytest.Item]
     """By name."""
+    noticing: memoryview
+    """A byte each, which is 1 if it has noticed a change; shared with the processes that try."""
+
+    def run_again(self) -> list[str]:
+        """Run the tests that have noticed a change, without one; the names of those that fail.
+
+        They fail whenever they are run a second time, so what they have noticed says nothing.
+        """
+        noticing = [name for name, has in zip(self.items, self.noticing, strict=True) if has]
+        failing: list[str] = []
+        for name in noticing:
+            process = _fork(lambda name=name: _fails(self.items[name]))  # type: ignore[misc]
+            if os.waitpid(process, 0)[1]:
+                failing.append(name)
+        return failing
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +84,8 @@ class _Afterwards:
         """Do it while pytest is set up."""
         result = yield
         with redirect_stdout(sys.__stdout__):
-            self.work(Tests(self.coverage, {item.nodeid: item for item in session.items}))
+            items = {item.nodeid: item for item in session.items}
+            self.work(Tests(self.coverage, items, memoryview(mmap(-1, len(items)))))
         return result
 
 
@@ -144,11 +161,18 @@ def _fork(run: Callable[[], bool]) -> int:
 
 def _run_patched(mutant: Mutant, chosen: Sequence[Test], tests: Tests) -> bool:
     """Run tests as they are loaded, which is quick."""
-    return patch(mutant) and any(_fails(tests.items[test.name], test) for test in chosen)
+    if not patch(mutant):
+        return False
+    numbers = {name: number for number, name in enumerate(tests.items)}
+    for test in chosen:
+        _limit(test.cpu_seconds)
+        if _fails(tests.items[test.name]):
+            tests.noticing[numbers[test.name]] = 1
+            return True
+    return False
 
 
-def _fails(item: pytest.Item, test: Test) -> bool:
-    _limit(test.cpu_seconds)
+def _fails(item: pytest.Item) -> bool:
     item._initrequest()  # type: ignore[attr-defined]  # its fixtures are made anew
     return any(report.failed for report in runtestprotocol(item, log=False))
 

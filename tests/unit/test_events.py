@@ -136,8 +136,8 @@ def test_a_time_as_eventbridge_or_our_clock_writes_it(time: str) -> None:
 )
 def test_free_text_is_bounded(event: dict[str, Any], place: str) -> None:
     assert f"`$.detail.{place}`" in str(why(decode_outcome, event))
-    event["detail"][place] = event["detail"][place][1:]
-    assert why(decode_outcome, event) is None
+    shorter = {**event["detail"], place: event["detail"][place][1:]}
+    assert why(decode_outcome, {**event, "detail": shorter}) is None
 
 
 @pytest.mark.parametrize("order_id", [".", ".."])
