@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import _lru_cache_wrapper, cached_property
 from types import CodeType, FunctionType, ModuleType
 
 from mutation.operators import Mutant
@@ -94,5 +94,5 @@ def _forget_what_is_cached() -> None:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "orders":
             for value in vars(module).values():
-                if callable(clear := getattr(value, "cache_clear", None)):
-                    clear()
+                if isinstance(value, _lru_cache_wrapper):
+                    value.cache_clear()

@@ -10,8 +10,9 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from mmap import mmap
@@ -32,6 +33,7 @@ from simulation.template import topology
 _OF_TESTS: Final = tuple(f"{TESTS / part}{os.sep}" for part in ("unit", "property", "support"))
 _SIMULATION_SECONDS: Final = 300
 _NOTICED: Final = 1
+_BROKEN: Final = 70
 _COMPILED: Final = TESTS.parent / "build" / "mutation"
 _UNNOTICED: Final = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _QUIET: Final = (
@@ -42,6 +44,10 @@ _QUIET: Final = (
 
 Outcome = tuple[Mutant, bool]
 """A mutant, and whether it was noticed."""
+
+
+class NotTriedError(Exception):
+    """Something goes wrong that is not the mutant's doing."""
 
 
 class BaselineError(Exception):
@@ -140,7 +146,10 @@ def _each(mutants: Sequence[Mutant], run: Callable[[Mutant], bool], jobs: int) -
             running[_fork(lambda mutant=mutant: run(mutant))] = mutant  # type: ignore[misc]
         process, status = os.wait()
         if process in running:
-            yield running.pop(process), status != 0
+            mutant = running.pop(process)
+            if os.waitstatus_to_exitcode(status) == _BROKEN:
+                raise NotTriedError(mutant.id)
+            yield mutant, status != 0
 
 
 def _fork(run: Callable[[], bool]) -> int:
@@ -148,15 +157,19 @@ def _fork(run: Callable[[], bool]) -> int:
     process = os.fork()
     if process:
         return process
-    noticed = True
-    with suppress(BaseException):
+    code = _BROKEN
+    try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         gc.disable()
+        shown = os.fdopen(os.dup(2), "w")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        noticed = run()
-    os._exit(_NOTICED if noticed else 0)
+        code = _NOTICED if run() else 0
+    except BaseException:
+        traceback.print_exc(file=shown)
+        shown.flush()
+    os._exit(code)
 
 
 def _run_patched(mutant: Mutant, chosen: Sequence[Test], tests: Tests) -> bool:
@@ -174,7 +187,10 @@ def _run_patched(mutant: Mutant, chosen: Sequence[Test], tests: Tests) -> bool:
 
 def _fails(item: pytest.Item) -> bool:
     item._initrequest()  # type: ignore[attr-defined]  # its fixtures are made anew
-    return any(report.failed for report in runtestprotocol(item, log=False))
+    try:
+        return any(report.failed for report in runtestprotocol(item, log=False))
+    except (KeyboardInterrupt, SystemExit):
+        return True
 
 
 def _run_imported(mutant: Mutant, chosen: Sequence[Test]) -> bool:
@@ -205,6 +221,8 @@ def _simulate(mutant: Mutant, seeds: int) -> bool:
         rooms = load(topology(), change)
     except NothingToSabotageError:
         return False
+    except Exception:
+        return True
     return runner.search(range(seeds), rooms).failure is not None
 
 
