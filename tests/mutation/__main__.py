@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ LEAST_NOTICED: Final = 0.95
 _OF_THE_TOOL: Final = "orderctl"
 MARK: Final = "mutation: runs"
 TOGETHER: Final = "together"
+NOT_RUN: Final = "Not run to the end yet: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,19 @@ def _sum(rows: Iterable[Row]) -> Row:
 
 
 def _record(module: str, row: Row) -> None:
-    """Write a module's row, and the sum of all."""
+    """Write a module's row, the sum of all, and which modules have none."""
     names = [*targets(), TOGETHER]
     record(RELIABILITY, MARK, names, {module: (*row.cells, f"{datetime.now(UTC):%Y-%m-%d}")})
     cells = recorded(RELIABILITY, MARK)
     cells.pop(TOGETHER, None)
     rows = [Row(*(int(cell.replace(",", "")) for cell in line[:5])) for line in cells.values()]
     record(RELIABILITY, MARK, names, {TOGETHER: (*_sum(rows).cells, "")})
+    left = [f"`{name}`" for name in targets() if name not in cells and _mutants(name, 0)]
+    page = RELIABILITY.read_text(encoding="utf-8")
+    said = re.sub(
+        rf"^{NOT_RUN}.*$", f"{NOT_RUN}{', '.join(left) or 'none'}.", page, flags=re.MULTILINE
+    )
+    RELIABILITY.write_text(said, encoding="utf-8")
 
 
 if __name__ == "__main__":
