@@ -382,6 +382,22 @@ def test_of_stock_nothing_is_judged_while_a_reservation_cannot_be_read(
     assert found(logged()) == {("o0", "unreadable")}
 
 
+def test_what_is_added_up_is_read_as_it_is_and_the_rest_at_half_the_price(books: Books) -> None:
+    scans: dict[str, set[bool]] = {}
+
+    def look(scan: dict[str, Any]) -> None:
+        scans.setdefault(scan["TableName"], set()).add(scan["ConsistentRead"])
+
+    aws.line(books.client).before("Scan", look)
+    books.audit()
+    assert scans == {
+        "stock": {True},
+        "reservations": {True},
+        "payments": {False},
+        "orders": {False},
+    }
+
+
 def test_it_takes_no_more_of_the_tables_than_its_share(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:

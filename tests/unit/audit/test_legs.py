@@ -9,7 +9,7 @@ import pytest
 
 from orders.audit import legs
 from orders.audit.decisions import Kind, StockLevel, Unreadable
-from orders.audit.legs import Leg, Stage, Task, Way
+from orders.audit.legs import Leg, Run, Stage, Task, Way
 from orders.audit.records import pack_stock, unpack_stock
 
 
@@ -109,6 +109,15 @@ def test_the_orders_that_do_not_look_right_come_once_and_sorted() -> None:
     assert way.suspects() == ["a", "b", "c", "d"]
     assert [each.leg for each in way.of(Stage.ORDERS)] == ["orders-0/0/000000"]
     assert way.of(Stage.ORDERS, 1) == []
+
+
+def test_the_stock_of_each_time_is_kept_and_the_first_is_what_there_was() -> None:
+    way = Way([stock(0, 3), stock(1, 4)])
+    for round_, available in ((0, 3), (1, 4)):
+        level = StockLevel(sku="mug", available=Decimal(available), put_in=Decimal(5))
+        assert way.levels(round_) == {"mug": level}
+    assert way.levels() == way.levels(0)
+    assert Run(began_at="now").findings == 0
 
 
 @pytest.mark.parametrize("what", ["stock", "held", "suspects"])

@@ -165,6 +165,14 @@ class TestProgress:
     def progress(self, dynamodb: DynamoDBClient) -> Progress:
         return Progress(dynamodb, "audit")
 
+    def test_the_last_one_is_where_every_version_looks_for_it(
+        self, progress: Progress, dynamodb: DynamoDBClient
+    ) -> None:
+        progress.begin(Run(began_at="1"))
+        key = {"run": {"S": "last"}, "leg": {"S": "-"}}
+        item = dynamodb.get_item(TableName="audit", Key=key)["Item"]
+        assert item["began_at"] == {"S": "1"}
+
     def test_one_audit_is_on_at_a_time(self, progress: Progress) -> None:
         assert progress.last_run() is None
         first, second = Run(began_at="1"), Run(began_at="2", findings=3)
