@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orders.aws.dynamodb import CONFLICT, change_state, read_all, update, write_all
+from orders.aws.dynamodb import (
+    CONFLICT,
+    Source,
+    change_state,
+    read_all,
+    read_records,
+    update,
+    write_all,
+)
 from orders.aws.patience import TRIES
 from orders.payments.decisions import Payment
 from orders.payments.ledger import Ledger
@@ -129,3 +137,10 @@ def test_nothing_to_write_takes_no_call(dynamodb: DynamoDBClient) -> None:
     calls.clear()
     assert write_all(dynamodb, {}, Context()) == {}
     assert calls == []
+
+
+def test_what_was_read_of_another_table_is_no_record_of_this_one() -> None:
+    this, other = Source("orders", "order_id"), Source("stock", "sku")
+    items: dict[Any, Any] = {(this, "a"): {"order_id": {"S": "a"}}, (other, "b"): {}}
+    refused = {(this, "c"): "why", (other, "d"): "why"}
+    assert read_records(this, items, refused, len) == ({"a": 1}, {"c": "why"})

@@ -134,6 +134,9 @@ class TestRetry:
         delays = {retry._seconds(f"message-{number}", attempt) for number in range(500)}
         assert delays == set(range(least, most + 1))
 
+    def test_without_a_first_delay_there_is_none(self) -> None:
+        assert Retry(aws.sqs, "", 0)._seconds("m", 1) == 0
+
     def test_a_failed_message_comes_back_after_its_delay(self) -> None:
         sqs = aws.sqs()
         url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]

@@ -161,14 +161,15 @@ def test_what_another_transaction_holds_is_sent_anew_alone(
     line(handler.retry.client()).before("SendMessageBatch", sent.append)
     event = sqs_event(order("unlucky", apple=1), order("a", apple=1))
     event["Records"][0]["messageAttributes"] = {
-        "redrives": {"dataType": "Number", "stringValue": "2"}
+        "redrives": {"dataType": "Number", "stringValue": "2"},
+        "picture": {"dataType": "Binary", "binaryValue": "eA=="},
     }
     assert failed(handler(event, Context())) == []
     assert states(dynamodb) == {"a": "reserved"}
     assert len(met) == 20, "once with the other order, and then alone"
     ((anew,),) = (entries["Entries"] for entries in sent)
     assert anew["MessageBody"] == event["Records"][0]["body"]
-    assert anew["MessageAttributes"]["redrives"]["StringValue"] == "2"
+    assert anew["MessageAttributes"] == {"redrives": {"DataType": "Number", "StringValue": "2"}}
     assert 1 <= anew["DelaySeconds"] <= 5
 
 
