@@ -264,3 +264,75 @@ class TestCancel:
 
     def test_an_unknown_order_is_a_404(self, api: OrderApi) -> None:
         assert api(on_order("DELETE", "nobody"), Context())["statusCode"] == 404
+
+
+class TestWhatIsToldOfIt:
+    """Counted and logged: nobody sees these but the operators."""
+
+    def test_each_answer_is_counted(
+        self, api: OrderApi, tap: TappedBus, metered: Callable[[], dict[str, int]]
+    ) -> None:
+        api(post('{"order_id":"a","amount":1}'), Context())
+        assert metered() == {"OrdersPlaced": 1}
+        api(post("{}"), Context())
+        assert metered() == {"OrdersInvalid": 1}
+
+        def refuse(_: object) -> None:
+            raise Refused("AccessDeniedException")
+
+        line(tap.client).before("PutEvents", refuse)
+        api(post('{"order_id":"b","amount":1}'), Context())
+        assert metered() == {"RequestsNotServed": 1}
+
+    def test_what_was_not_served_names_its_order_and_its_invocation(
+        self, api: OrderApi, dynamodb: DynamoDBClient, logged: Logged
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise Refused("AccessDeniedException")
+
+        line(dynamodb).before("GetItem", refuse)
+        api(on_order("GET", "order-1"), Context(aws_request_id="r7"))
+        (told,) = logged()
+        assert (told["order_id"], told["request_id"]) == ("order-1", "r7")
+        line(dynamodb).before("PutItem", refuse)
+        api(post('{"order_id":"a","amount":1}'), Context())
+        (told,) = logged()
+        assert "order_id" not in told, "the path names none"
+
+
+@pytest.mark.parametrize(
+    "known", [{"payment": "charged"}, {"inventory": "reserved"}, {"status": "cancelled"}], ids=str
+)
+def test_an_order_that_was_heard_of_is_not_published_again(
+    api: OrderApi, tap: TappedBus, known: dict[str, Any]
+) -> None:
+    body = '{"order_id":"a","amount":1}'
+    api(post(body), Context())
+    tap.take()
+    change(api, "a", **known)
+    assert api(post(body), Context())["statusCode"] == 202
+    assert tap.take() == []
+
+
+@pytest.mark.parametrize(
+    ("event", "location"),
+    [
+        ({"path": "/orders/"}, "../orders/a"),
+        ({"path": "/orders"}, "orders/a"),
+        ({"requestContext": {"path": "/prod/orders//"}, "path": "/orders"}, "../../orders/a"),
+        ({}, "../orders/a"),
+    ],
+)
+def test_a_location_is_relative_to_the_path_that_was_called(
+    api: OrderApi, event: dict[str, Any], location: str
+) -> None:
+    answer = api(post('{"order_id":"a","amount":1}', **event), Context())
+    assert answer["headers"]["Location"] == location
+
+
+@pytest.mark.parametrize("body", ["e30", "e30=!", "e!30=", "/w=="])
+def test_a_body_that_is_no_text_says_so(api: OrderApi, body: str) -> None:
+    answer = api(post(body, isBase64Encoded=True), Context())
+    assert answer["statusCode"] == 400
+    (fault,) = json.loads(answer["body"])["errors"]
+    assert "must be UTF-8 text" in fault.values()
