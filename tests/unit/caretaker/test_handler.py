@@ -417,3 +417,52 @@ class TestWhatStays:
         )
         house.run()
         assert house.taken(house.queue) == [(body, "1")]
+
+
+class TestWhatIsToldOfIt:
+    """Counted and logged: nobody sees these but the operators."""
+
+    def test_what_was_done_is_counted(
+        self, house: House, metered: Callable[[], dict[str, int]]
+    ) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        house.record("o2", 6)
+        house.run()
+        told = metered()
+        assert (told["MessagesRedriven"], told["EventsRepeated"]) == (1, 1)
+
+    def test_what_is_published_again_and_what_is_stuck_is_logged(
+        self, house: House, logged: Logged
+    ) -> None:
+        house.record("o1", 60)
+        house.run()
+        again, stuck = logged()
+        assert (again["message"], again["order_id"]) == ("order.placed again", "o1")
+        assert (stuck["message"], stuck["orders"]) == ("orders are stuck", 1)
+        assert stuck["request_id"] == Context().aws_request_id
+
+    def test_what_the_bus_refuses_is_logged(self, house: House, logged: Logged) -> None:
+        house.record("o1", 6)
+        aws.refuse(house.tap.client, "PutEvents", "o1", {"ErrorCode": "AccessDenied"})
+        house.run()
+        (told,) = logged()
+        assert told["message"] == "event not repeated"
+        assert told["reason"] == "AccessDenied from PutEvents"
+
+    @pytest.mark.parametrize(
+        ("code", "messages"),
+        [
+            ("ConditionalCheckFailedException", []),
+            ("AccessDeniedException", ["order not looked after"]),
+        ],
+    )
+    def test_a_claim_that_is_refused_is_logged_unless_another_run_has_it(
+        self, house: House, logged: Logged, code: str, messages: list[str]
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise aws.Refused(code)
+
+        house.record("o1", 6)
+        aws.line(house.dynamodb).before("UpdateItem", refuse)
+        assert house.run() == []
+        assert [line["message"] for line in logged()] == messages
