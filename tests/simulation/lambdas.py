@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from simulation.coroutines import Asked, Coroutine, Crash, Raised, Step
@@ -35,6 +35,14 @@ class Pause:
     """What a handler asks for that sleeps."""
 
     seconds: float
+
+
+class Moment(NamedTuple):
+    """A time."""
+
+    now: float
+    """The model's, in seconds."""
+    instant: datetime
 
 
 class Pending:
@@ -85,8 +93,8 @@ class Invocation:
         """What its calls were answered so far."""
         self.said: list[tuple[str, str, dict[str, object]]] = []
         """What it has logged: level, message and facts."""
-        self.is_repeating = False
-        """Whether the handler does again what it did already, which is not to be heard again."""
+        self.as_of: Moment | None = None
+        """When the handler did what it does again now, unheard; None if it does it for the first time."""
         self.began = world.scheduler.now
         self.excused: set[str] = set()
         """The orders whose messages may fail, because of a fault or of another invocation."""
@@ -121,7 +129,7 @@ class Invocation:
 
     def say(self, level: str, message: str, facts: Mapping[str, object]) -> None:
         """Take a log line of the handler."""
-        if self.is_repeating:
+        if self.as_of:
             return
         self.said.append((level, message, dict(facts)))
         line = Logged(self._world.scheduler.now, self.function, level, dict(facts))
@@ -129,9 +137,13 @@ class Invocation:
         told = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
         self._world.story.tell(self.name, f'logs "{message}"' + (f": {told}" if told else ""))
 
+    def moment(self) -> Moment:
+        """The time, for the model and as a date."""
+        return self.as_of or Moment(self._world.scheduler.now, self._world.scheduler.instant())
+
     def instant(self) -> datetime:
         """The time, as the handler sees it: by a clock that may be wrong by seconds."""
-        return self._world.scheduler.instant() + self._skew
+        return self.moment().instant + self._skew
 
     def new_token(self) -> str:
         """An id that follows from the seed."""
@@ -172,7 +184,7 @@ class Invocation:
 
     def get_remaining_time_in_millis(self) -> int:
         """The milliseconds left until the function times out."""
-        return max(0, int((self._deadline - self._world.scheduler.now) * 1000))
+        return max(0, int((self._deadline - self.moment().now) * 1000))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from simulation.coroutines import Asked, Coroutine, Step
-from simulation.lambdas import Invocation
+from simulation.lambdas import Invocation, Moment
 from simulation.state import shown
 
 _Deed = tuple[Step, tuple[tuple[str, str, dict[str, object]], ...], dict[str, Any]]
@@ -46,6 +46,8 @@ class RememberedCoroutine(Coroutine):
         self._deeds: list[Step] = []
         self._memories: list[dict[str, Any]] = []
         """What was remembered before each of them."""
+        self._moments: list[Moment] = []
+        """When each of them was done."""
         self._runs_behind = 0
         """How many of these the handler has not done in this run."""
         self._is_running = False
@@ -83,7 +85,8 @@ class RememberedCoroutine(Coroutine):
 
     def _go_on(self) -> Step:
         self._memories.append(deepcopy(self._invocation.memory))
-        self._key = _hash(self._key, shown(self._memories[-1]))
+        self._moments.append(self._invocation.moment())
+        self._key = _hash(self._key, f"{shown(self._memories[-1])} {self._moments[-1].instant}")
         known = self._known.get(self._key)
         if known is None:
             known = self._known[self._key] = self._find_out()
@@ -100,14 +103,14 @@ class RememberedCoroutine(Coroutine):
 
     def _find_out(self) -> _Deed:
         """Have the handler do what is known, and then what is not."""
-        self._invocation.is_repeating = True
         now = deepcopy(self._invocation.memory)
         for number in range(len(self._deeds) - self._runs_behind, len(self._deeds)):
             self._remember(self._memories[number])
+            self._invocation.as_of = self._moments[number]
             if shown(self._turn_to(number)) != shown(self._deeds[number]):
                 raise UnsteadyError(f"{self._invocation.name} {self._deeds[number]}")
         self._remember(now)
-        self._invocation.is_repeating = False
+        self._invocation.as_of = None
         self._runs_behind = 0
         heard = len(self._invocation.said)
         step = self._turn_to(len(self._deeds))
