@@ -94,7 +94,7 @@ class Invocation:
         self.said: list[tuple[str, str, dict[str, object]]] = []
         """What it has logged: level, message and facts."""
         self.as_of: Moment | None = None
-        """When the handler did what it does again now, unheard; None if it does it for the first time."""
+        """When the handler did what it does again now, unheard; None if it does it anew."""
         self.began = world.scheduler.now
         self.excused: set[str] = set()
         """The orders whose messages may fail, because of a fault or of another invocation."""
