@@ -2,10 +2,10 @@
 
 import os
 import stat
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orderctl.errors import OrderctlError
@@ -120,7 +120,7 @@ def test_commands_are_told_why_there_is_no_local_cloud(directory: StateDirectory
     directory.write(STATE)
     with pytest.raises(NotRunningError, match="ended without being stopped"):
         lifecycle.find_running(directory)
-    this_process = replace(STATE, pid=os.getpid(), instance=Path(sys.argv[0]).name)
+    this_process = replace(STATE, pid=os.getpid(), instance=psutil.Process().cmdline()[0])
     directory.write(replace(this_process, outputs={}))
     with pytest.raises(NotRunningError, match="still starting"):
         lifecycle.find_running(directory)
