@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_from_a_copy_does_the_same(scope: Scope) -> None:
     [CALM, TOLD, DIED_BEFORE, pytest.param(LOST, marks=pytest.mark.long)],
     ids=["calm", "told", "died", "lost"],
 )
-def test_steps_taken_to_commute_lead_to_the_same_essence(scope: Scope) -> None:
+def test_steps_taken_to_commute_lead_to_the_same_in_any_order(scope: Scope) -> None:
     reduced, report = search(scope)
     whole, every = search(scope, commuting=False)
     assert every.schedules > report.schedules
