@@ -60,7 +60,7 @@ def _only_read(seconds: float) -> Element:
 def passed(events: Iterable[SeenEvent]) -> Node:
     """The events that have passed, newest first."""
     rows = [_event(event) for event in events]
-    return h.ol(".events")[rows] if rows else h.p(".muted")["None since somebody looks."]
+    return h.ol(".events")[rows] if rows else h.p(".muted")["None so far."]
 
 
 def _event(event: SeenEvent) -> Element:

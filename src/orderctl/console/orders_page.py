@@ -229,7 +229,7 @@ def _row(order: Mapping[str, Any], now: datetime) -> Element:
         h.td[reading.to_text(order.get("inventory") or "-")],
         h.td(".number")[amount(order) or "-"],
         h.td[items(order) or "-"],
-        h.td[reading.to_text(order.get("reason") or "-")],
+        h.td(".reason")[reading.to_text(order.get("reason") or "-")],
     ]
 
 
