@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from orderctl.console import addresses
 from orderctl.console.changes import Form, form, hidden
 from orderctl.console.collector import Pipelines
-from orderctl.console.page import Setting
+from orderctl.console.page import Setting, columns
 from orderctl.console.texts import count, short
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import parked, reading
@@ -29,6 +29,7 @@ from orderctl.pipeline.logs import LogLine
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.queues import Message, QueueError
 from orderctl.pipeline.times import format_time
+from orders.events import is_order_id
 
 if TYPE_CHECKING:
     from orderctl.pipeline import Pipeline
@@ -123,14 +124,7 @@ def _group(setting: Setting, found: Group, now: datetime) -> Element:
         ],
         h.div(".scrolls", tabindex="0", role="region", aria_label=f"Messages in {found.queue}")[
             h.table[
-                h.thead[
-                    h.tr[
-                        [
-                            h.th(scope="col")[n]
-                            for n in ("message", "order", "event", "parked", "age")
-                        ]
-                    ]
-                ],
+                columns("message", "order", "event", "parked", "age", numbers=("age",)),
                 h.tbody[[_row(each, now) for each in found.messages]],
             ]
         ],
@@ -203,11 +197,24 @@ def look_at(pipelines: Pipelines, queue: str, message_id: str) -> One:
 
 
 def _lines(pipeline: Pipeline, queue: DeadLetterQueue, each: Parked) -> Iterator[LogLine]:
-    """What the function of a queue logged about a message's order."""
-    if queue.step.function and each.order_id:
-        log = pipeline.functions.log(pipeline.stack.physical_id(queue.step.function))
-        lines = log.read(each.message.sent_at - _CLOCK_SKEW, None, each.order_id)
-        yield from (line for line in lines if line.is_about(each.order_id) and not line.is_noise)
+    """What the function of a queue logged about a message or its order."""
+    if not queue.step.function:
+        return
+    log = pipeline.functions.log(pipeline.stack.physical_id(queue.step.function))
+    since = each.message.sent_at - _CLOCK_SKEW
+    # A message that the function could not read is logged by its own id.
+    names = [each.message.id]
+    if each.order_id and is_order_id(each.order_id):
+        names.append(each.order_id)
+    lines = {line.id: line for name in names for line in log.read(since, None, name)}
+    for line in sorted(lines.values(), key=lambda line: line.at):
+        if _is_about(line, each) and not line.is_noise:
+            yield line
+
+
+def _is_about(line: LogLine, each: Parked) -> bool:
+    is_of_message = line.fields.get("message_id") == each.message.id
+    return is_of_message or (each.order_id is not None and line.is_about(each.order_id))
 
 
 def message_page(setting: Setting, one: One) -> Node:
@@ -217,15 +224,15 @@ def message_page(setting: Setting, one: One) -> Node:
     sent_along = [hidden(name, value) for name, value in send_as.items()]
     here = addresses.dead_letter(each.queue, each.message.id)
     return [
-        h.h1[f"{each.event} in {each.queue}"],
+        h.h1[f"A message in {each.queue}"],
         h.p(".notice.bad")[each.reason.text],
         h.div(".summary")[
             [
                 h.dl(".fact")[h.dt[name], h.dd[value]]
                 for name, value in (
+                    ("event", each.event),
                     ("order", addresses.order(each.order_id)),
                     ("sent", format_time(each.message.sent_at)),
-                    ("received", f"{count(each.message.receive_count)} times"),
                     ("message", each.message.id),
                 )
             ]

@@ -22,6 +22,7 @@ from orderctl import deploying, paths
 from orderctl.console import flow, picture
 from orderctl.console.addresses import query
 from orderctl.console.flow import Resources
+from orderctl.console.page import columns
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.steps import STEPS
 
@@ -126,14 +127,7 @@ def page(choice: Choice, known: list[str]) -> Node:
                     h.h2["The books"],
                     h.div(".scrolls", tabindex="0", role="region", aria_label="The books")[
                         h.table[
-                            h.thead[
-                                h.tr[
-                                    [
-                                        h.th(scope="col")[name]
-                                        for name in ("order", "status", "payment", "reservation")
-                                    ]
-                                ]
-                            ],
+                            columns("order", "status", "payment", "reservation"),
                             h.tbody("#books"),
                         ]
                     ],

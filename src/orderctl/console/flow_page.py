@@ -11,6 +11,7 @@ from htpy import Element, Node
 
 from orderctl.console import addresses, picture
 from orderctl.console.collector import WINDOW, Snapshot
+from orderctl.console.page import columns
 from orderctl.console.practice import Happening
 from orderctl.console.story_reader import ORDERS, PLACED_WITHIN
 from orderctl.console.texts import clock, count, per_minute, short
@@ -59,7 +60,7 @@ def _only_read(seconds: float) -> Element:
 def passed(events: Iterable[SeenEvent]) -> Node:
     """The events that have passed, newest first."""
     rows = [_event(event) for event in events]
-    return h.ol(".events")[rows] if rows else h.p(".muted")["None since somebody looks."]
+    return h.ol(".events")[rows] if rows else h.p(".muted")["None so far."]
 
 
 def _event(event: SeenEvent) -> Element:
@@ -151,7 +152,7 @@ def _table(health: Health, ringing: Mapping[str, tuple[str, ...]]) -> Element:
         h.div(".scrolls", tabindex="0", role="region", aria_label="The steps as a table")[
             h.table[
                 h.caption[f"Counts of the last {minutes}."],
-                h.thead[h.tr[[h.th(scope="col")[name] for name in header]]],
+                columns(*header, numbers=header[1:7]),
                 h.tbody[[_row(step, ringing.get(step.name, ())) for step in health.steps]],
             ]
         ],

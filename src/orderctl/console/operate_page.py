@@ -172,7 +172,7 @@ def _stock(setting: Setting, levels: Mapping[str, int | None]) -> Element:
             ]
         ]
         if levels
-        else h.p["There is none."],
+        else h.p["No SKU has stock yet."],
         form(
             setting,
             STOCK,

@@ -16,7 +16,7 @@ from orderctl.console import addresses, waterfall
 from orderctl.console.changes import form, hidden
 from orderctl.console.collector import Pipelines
 from orderctl.console.orders_page import status
-from orderctl.console.page import Setting
+from orderctl.console.page import Setting, columns
 from orderctl.pipeline import reading, trace
 from orderctl.pipeline.parked import Parked
 from orderctl.pipeline.stack import is_of_aws
@@ -143,7 +143,7 @@ def _cancel(setting: Setting, seen: Seen) -> Node:
 def _entries(story: Story) -> Element:
     return h.div(".scrolls", tabindex="0", role="region", aria_label="What happened")[
         h.table[
-            h.thead[h.tr[[h.th(scope="col")[n] for n in ("time", "where", "what", "facts")]]],
+            columns("time", "where", "what", "facts"),
             h.tbody[[_row(entry) for entry in story.entries]],
         ]
     ]

@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 
 from orderctl.console import addresses
 from orderctl.console.collector import Pipelines
+from orderctl.console.page import columns
 from orderctl.console.texts import count, short
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import reading
@@ -211,7 +212,7 @@ def _table(orders: Sequence[Mapping[str, Any]], now: datetime) -> Element:
     header = ("order", "age", "status", "payment", "inventory", "amount", "items", "reason")
     return h.div(".scrolls", tabindex="0", role="region", aria_label="Orders")[
         h.table[
-            h.thead[h.tr[[h.th(scope="col")[name] for name in header]]],
+            columns(*header, numbers=("age", "amount")),
             h.tbody[[_row(order, now) for order in orders]],
         ]
     ]
@@ -228,7 +229,7 @@ def _row(order: Mapping[str, Any], now: datetime) -> Element:
         h.td[reading.to_text(order.get("inventory") or "-")],
         h.td(".number")[amount(order) or "-"],
         h.td[items(order) or "-"],
-        h.td[reading.to_text(order.get("reason") or "-")],
+        h.td(".reason")[reading.to_text(order.get("reason") or "-")],
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -110,7 +110,21 @@ def document(setting: Setting, title: str, path: str, content: Node) -> Element:
 
 
 def notice(text: str, tone: str = "bad", link: str = "") -> Element:
-    """A remark above the content, and where to see more of it."""
-    return h.p(f".notice.{tone}", role="alert" if tone == "bad" else "status")[
+    """A remark above the content, and where to see more of it; the keyboard goes on from there."""
+    role = "alert" if tone == "bad" else "status"
+    return h.p(f".notice.{tone}", role=role, tabindex="-1", autofocus=True)[
         text, link and [" ", h.a(href=link)["See it"]]
     ]
+
+
+def columns(*names: str, numbers: Collection[str] = ()) -> Element:
+    """The head of a table.
+
+    Args:
+        names: the names of the columns.
+        numbers: which columns have numbers; their names stand on the right, above them.
+    """
+    heads = [
+        h.th(scope="col", class_="number" if name in numbers else None)[name] for name in names
+    ]
+    return h.thead[h.tr[heads]]

@@ -271,7 +271,7 @@ class PermissionLost(Incident):
     """Somebody takes a permission away from a function."""
 
     name = "permission-lost"
-    happens = "inventory-processor loses the permission to write to the table reservations."
+    happens = "inventory-processor loses its permissions on the table reservations."
     expect = (
         "orders that need stock wait; their messages fail three times and are parked",
         "after five minutes the alarm inventory-dlq rings: the caretaker leaves AccessDenied alone",
