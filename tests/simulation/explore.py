@@ -95,6 +95,7 @@ def _explore_here(name: str, seconds: float, lines: Any) -> list[Report]:  # noq
     gc.freeze()
     gc.set_threshold(5_000, 10, 10)
     began = last = time.monotonic()
+    parent = os.getppid()  # if that is killed, nobody waits for this any more
 
     def on_progress(report: Report) -> bool:
         nonlocal last
@@ -102,7 +103,7 @@ def _explore_here(name: str, seconds: float, lines: Any) -> list[Report]:  # noq
         if now - last > _SECONDS_BETWEEN_LINES:
             last = now
             lines.put(f"{_title(report)}: {_counted(report)}, about {report.share:.1%} of the tree")
-        return now - began < seconds
+        return now - began < seconds and os.getppid() == parent
 
     return list(explore(scope(name), topology(), runner.rooms(), on_progress))
 
