@@ -47,6 +47,12 @@ def changes(source: str) -> set[tuple[str, str]]:
         ("x: Final = {'A': a, **b}", {("{'A': a, **b}", "{**(b)}"), ("{'A': a, **b}", "{'A': a}")}),
         ("x: Final = {1, 2}", {("{1, 2}", "{2}"), ("{1, 2}", "{1}")}),
         ("def f():\n    a.b = c", {("a.b = c", "pass")}),
+        ("def f():\n    if a:\n        b = 1", {("a", "not (a)"), ("1", "2")}),
+        ("def f():\n    match a:\n        case B():\n            b = 1", {("1", "2")}),
+        (
+            "def f():\n    try:\n        a = 1\n    except B:\n        a = 2",
+            {("1", "2"), ("2", "3")},
+        ),
         ("def f():\n    return a", {("a", "None")}),
         ("for a in b:\n    continue", {("continue", "break")}),
         ("x: Final = 'SET a = :b'", {("'SET a = :b'", "'SET a = :bX'")}),
