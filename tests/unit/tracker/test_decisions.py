@@ -17,7 +17,7 @@ from orders.events import (
     decode_outcome,
     encode,
 )
-from orders.order import Order
+from orders.order import Order, Step
 from orders.tracker.decisions import announcement, cause, follow, follow_all
 from support.lambdas import event_of
 
@@ -276,3 +276,22 @@ def test_a_cancelled_record_without_a_reason_is_told_all_the_same() -> None:
     assert announcement(old, old, outcome(DECLINED)) == OrderCancelled(
         order_id="order-1", reason="", placed_at=PLACED_AT, version=0
     )
+
+
+def at(time: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "time": f"2026-08-18T{time}Z"}
+
+
+@pytest.mark.parametrize("times", [("09:31:00", "09:30:00"), ("09:30:00", "09:31:00")])
+def test_a_decision_is_not_earlier_than_what_it_follows_from(times: tuple[str, str]) -> None:
+    """The clocks of two consumers may differ."""
+    order = after(at(times[0], CHARGED), at(times[1], RESERVED))
+    assert order.history[-1] == Step("order.confirmed", "2026-08-18T09:31:00Z", None)
+
+
+def test_a_time_that_nobody_can_read_is_not_the_latest() -> None:
+    """A record may be older than the contract's bounds."""
+    old = after()
+    old = replace(old, history=(Step("order.placed", "yesterday"),))
+    decided = follow(old, outcome(DECLINED))
+    assert decided.history[-1].at == DECLINED["time"]
