@@ -253,6 +253,14 @@ class TestParked:
         assert house.on(house.dlq) == 0
         assert house.taken(house.queue) == [(body, "1")]
 
+    def test_what_has_gone_back_is_not_shown_on_the_queue_that_it_left(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        calls = aws.line(house.sqs).calls
+        calls.clear()
+        house.run()
+        assert "SendMessageBatch" in calls
+        assert "ChangeMessageVisibilityBatch" not in calls
+
     def test_what_nothing_was_logged_of_goes_back(self, house: House) -> None:
         house.park(json.dumps(order_placed("o1")))
         house.run()
