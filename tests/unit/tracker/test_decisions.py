@@ -18,7 +18,7 @@ from orders.events import (
     encode,
 )
 from orders.order import Order, Step
-from orders.tracker.decisions import announcement, cause, follow, follow_all
+from orders.tracker.decisions import AMBIGUOUS, announcement, cause, follow, follow_all
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -295,3 +295,31 @@ def test_a_time_that_nobody_can_read_is_not_the_latest() -> None:
     old = replace(old, history=(Step("order.placed", "yesterday"),))
     decided = follow(old, outcome(DECLINED))
     assert decided.history[-1].at == DECLINED["time"]
+
+
+def test_a_cancel_from_outside_has_no_other_cause_whatever_its_reason() -> None:
+    assert cause(after(event_of("order.cancelled", reason=AMBIGUOUS))) == "order.cancelled"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [(DECLINED, "payment declined: no funds"), (REJECTED, "out of stock: unknown SKU x")],
+)
+def test_a_refusal_without_a_fingerprint_is_taken_for_the_order_on_record(
+    event: dict[str, Any], reason: str
+) -> None:
+    assert follow(replace(after(), ordered=ORDERED), outcome(event)).reason == reason
+
+
+def test_the_fingerprint_of_an_order_that_nobody_recorded_is_the_first_that_is_told() -> None:
+    first = ORDERED.fingerprint
+    assert after(CHARGED).fingerprint is None
+    assert after(CHARGED, reserved(first)).fingerprint == first
+    assert after(charged(first), reserved(OTHER.fingerprint)).fingerprint == first
+    assert after(charged(first), RESERVED).fingerprint == first
+
+
+def test_the_fingerprint_of_an_order_on_record_is_not_noted() -> None:
+    """It follows from what was ordered."""
+    order = follow(replace(after(), ordered=ORDERED), outcome(charged(ORDERED.fingerprint)))
+    assert order.fingerprint is None
