@@ -201,6 +201,8 @@ class _Finder:
         if _callee(node) in _OF_LOGS:
             return
         for child in ast.iter_child_nodes(node):
+            if isinstance(node, ast.Call) and _callee(node) == "cast" and child is node.args[0]:
+                continue  # a type
             if isinstance(child, ast.keyword) and child.arg in _NO_BEHAVIOUR:
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):

@@ -73,6 +73,7 @@ def test_small_changes_are_made(source: str, expected: set[tuple[str, str]]) -> 
         "def f(a: int = b) -> 'int': pass",
         "telemetry.warning('not done', reason=a)",
         "x: Literal['a']",
+        "x: Final = cast('A', a)",
         "Pair = tuple[A | None, B]",
         "x: Final = 'the function is about to time out: '",
         "def f():\n    return []",
