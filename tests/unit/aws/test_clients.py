@@ -137,7 +137,7 @@ class TestTheSdk:
 
         client = sdk.Client("sqs")
         monkeypatch.setattr(client.botocore, "send_message", lose)
-        with pytest.raises(AwsError, match="^ReadTimeoutError from SendMessage$"):
+        with pytest.raises(AwsError, match=r"^ReadTimeoutError from SendMessage$"):
             client.send_message()
 
     def test_an_error_without_a_code_is_unknown(self) -> None:
