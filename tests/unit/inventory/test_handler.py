@@ -743,3 +743,12 @@ class TestShelves:
         assert failed(handler(sqs_event(*orders), Context())) == []
         assert sorted(states(dynamodb).values()) == ["rejected"] * 7 + ["reserved"] * 3
         assert line(dynamodb).calls.count("TransactWriteItems") == 2
+
+
+@pytest.mark.parametrize(("attempt", "said"), [(1, {}), (2, {"attempt": 2})])
+def test_every_reservation_has_a_log_line(
+    handler: InventoryProcessor, logged: Logged, attempt: int, said: dict[str, int]
+) -> None:
+    handler(sqs_event(order("a", apple=1, pear=1), attempt=attempt), Context())
+    facts = {"message": "reserved", "order_id": "a", "lines": 2}
+    assert logged() == [{"level": "INFO", **facts, **said}]
