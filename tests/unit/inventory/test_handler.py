@@ -752,3 +752,40 @@ def test_every_reservation_has_a_log_line(
     handler(sqs_event(order("a", apple=1, pear=1), attempt=attempt), Context())
     facts = {"message": "reserved", "order_id": "a", "lines": 2}
     assert logged() == [{"level": "INFO", **facts, **said}]
+
+
+def put_shelf(dynamodb: DynamoDBClient, key: str, available: str, shelves: str = "1") -> None:
+    item = {"sku": {"S": key}, "available": {"S": available}, "shelves": {"N": shelves}}
+    if available.isdecimal():
+        item["available"] = {"N": available}
+    dynamodb.put_item(TableName="stock", Item=item)  # type: ignore[arg-type]
+
+
+def test_all_shelves_of_a_sku_are_seen(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    put_shelf(dynamodb, "mug", "1", "2")
+    put_shelf(dynamodb, "mug 1", "5")
+    put_shelf(dynamodb, "half", "1", "2")  # the other one is missing
+    put_shelf(dynamodb, "tea", "some")
+    put_shelf(dynamodb, "hat", "1", "2")
+    put_shelf(dynamodb, "hat 1", "some")
+    seen = handler.reservations.look(["half", "tea", "hat", "mug", "gone"], Context())
+    assert seen.levels == {"mug": {"mug": 1, "mug 1": 5}, "gone": {}}
+    assert seen.unreadable.keys() == {"tea", "hat"}
+
+
+def test_what_a_release_writes_are_texts(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    """DynamoDB refuses another type; the table of the tests takes it."""
+    sent: list[Any] = []
+    handler(sqs_event(order("a", apple=1)), Context())
+    line(dynamodb).before("TransactWriteItems", lambda call: sent.extend(call["TransactItems"]))
+    handler(sqs_event(order_cancelled("a")), Context())
+    values = sent[0]["Update"]["ExpressionAttributeValues"]
+    assert {name: list(value) for name, value in values.items()} == {
+        ":now": ["S"],
+        ":before": ["S"],
+        ":at": ["S"],
+    }

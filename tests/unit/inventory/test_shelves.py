@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pytest
+
 from orders.events import OrderLine
+from orders.inventory import moving
 from orders.inventory.decisions import Reservation
-from orders.inventory.shelves import Change, Plan, arrange, find_shortage
+from orders.inventory.moving import divide
+from orders.inventory.reservations import Stock
+from orders.inventory.shelves import Change, Move, Plan, arrange, find_shortage
 from orders.stock import shelf_key, shelf_number, sku_of
 
 
@@ -116,3 +121,33 @@ def test_too_little_is_less_than_was_ordered() -> None:
     _, order = wants("a", unseen=1, gone=1, mug=2, tea=2)
     stock = {"gone": {}, "mug": {"mug": 1, "mug 1": 1}, "tea": {"tea": 1, "tea 1": -1}}
     assert find_shortage(order.lines, stock) == {"gone": None, "tea": 1}
+
+
+def takes(order_id: str, *shelves: str) -> Move:
+    return Move(wants(order_id), taken=dict.fromkeys(shelves, 1))
+
+
+@pytest.mark.parametrize(
+    ("moves", "parts"),
+    [
+        # Those of one shelf together: three orders and their shelf are four actions.
+        ([takes("a", "x"), takes("b", "y"), takes("c", "x"), takes("d", "x")], ["acd", "b"]),
+        ([takes("a", "x"), takes("b", "x"), takes("c", "x"), takes("d", "x")], ["abc", "d"]),
+        # By the first of its shelves.
+        ([takes("a", "y"), takes("b", "x", "z"), takes("c", "z")], ["b", "ac"]),
+        # One alone may be as large as it is.
+        ([takes("a", *"vwxyz")], ["a"]),
+    ],
+)
+def test_what_is_of_one_shelf_is_written_together_as_far_as_it_fits(
+    moves: list[Move], parts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "_MAX_ACTIONS", 4)
+    assert ["".join(move.order_id for move in part) for part in divide(moves)] == parts
+
+
+def test_what_is_seen_later_counts() -> None:
+    stock = Stock(levels={"cap": {"cap": 1}}, unreadable={"mug": "why"})
+    stock.add(Stock(levels={"mug": {"mug": 2}}, unreadable={"tea": "why not"}))
+    assert stock.levels == {"cap": {"cap": 1}, "mug": {"mug": 2}}
+    assert stock.unreadable == {"tea": "why not"}
