@@ -548,3 +548,11 @@ class TestALeg:
         monkeypatch.setattr(Tables, "page", page)
         self.walked(books, Passing(1_000_000, 100))
         assert books.slept == pytest.approx([0.9], abs=1e-6)
+
+
+def test_how_far_it_is_is_read_as_it_is(books: Books) -> None:
+    reads: list[bool] = []
+    for operation in ("GetItem", "Query"):
+        aws.line(books.client).before(operation, lambda read: reads.append(read["ConsistentRead"]))
+    books.audit()
+    assert reads == [True, True]
