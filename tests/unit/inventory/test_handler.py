@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orders.aws import patience
-from orders.aws.dynamodb import CONFLICT
+from orders.aws.dynamodb import CONFLICT, Source
 from orders.events import OrderLine
+from orders.inventory import reservations
 from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.moving import divide, write
@@ -27,6 +28,8 @@ from support.lambdas import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from orders.aws.dynamodb import Key
+    from orders.aws.items import Item
     from orders.aws.sqs import Retry
     from support.aws import TappedBus
 
@@ -789,3 +792,20 @@ def test_what_a_release_writes_are_texts(
         ":before": ["S"],
         ":at": ["S"],
     }
+
+
+def test_what_a_hasty_look_did_not_get_is_neither_seen_nor_unreadable(
+    handler: InventoryProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is a first shelf or a further one; the others are seen."""
+    source = Source("stock", "sku", False)
+    late = {(source, "mug 1"): "ThrottlingError"}
+    monkeypatch.setattr(reservations, "get_items", lambda *_: ({}, late))
+    items: dict[Key, Item] = {
+        (source, "mug"): {"available": {"N": "1"}, "shelves": {"N": "2"}},
+        (source, "cap"): {"available": {"N": "3"}},
+    }
+    refused: dict[Key, str] = {(source, "tea"): "ThrottlingError"}
+    skus = ["tea", "mug", "cap"]
+    seen = handler.reservations._stock(source, skus, items, refused, Context())
+    assert (seen.levels, seen.unreadable) == ({"cap": {"cap": 3}}, {})
