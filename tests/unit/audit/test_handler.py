@@ -480,7 +480,11 @@ def test_its_lines_name_the_audit_and_the_invocation(books: Books, logged: Logge
 
 def test_it_goes_on_with_the_audit_that_another_one_begins_at_the_same_time(books: Books) -> None:
     other = Run(began_at=timestamp(NOW + timedelta(seconds=1)))
-    books.at_call(1, lambda: books.auditor.progress.begin(other) and None)
+
+    def begin_another() -> None:
+        assert books.auditor.progress.begin(other)
+
+    books.at_call(1, begin_another)
     books.audit()
     run = books.auditor.progress.last_run()
     assert run

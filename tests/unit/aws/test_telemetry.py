@@ -89,7 +89,7 @@ def test_a_level_of_zero_is_reported(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_line_is_out_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever becomes of the function then."""
     out = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(out)))  # type: ignore[arg-type]
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(out)))
     telemetry.info("charged")
     assert out.getvalue() == b'{"level":"INFO","message":"charged"}\n'
 

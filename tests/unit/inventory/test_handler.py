@@ -761,7 +761,7 @@ def put_shelf(dynamodb: DynamoDBClient, key: str, available: str, shelves: str =
     item = {"sku": {"S": key}, "available": {"S": available}, "shelves": {"N": shelves}}
     if available.isdecimal():
         item["available"] = {"N": available}
-    dynamodb.put_item(TableName="stock", Item=item)  # type: ignore[arg-type]
+    dynamodb.put_item(TableName="stock", Item=item)
 
 
 def test_all_shelves_of_a_sku_are_seen(
