@@ -140,6 +140,15 @@ class TestTheSdk:
         with pytest.raises(AwsError, match=r"^ReadTimeoutError from SendMessage$"):
             client.send_message()
 
+    def test_a_refusal_is_the_error_of_both_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "Refused"}}, "SendMessage")
+
+        client = sdk.Client("sqs")
+        monkeypatch.setattr(client.botocore, "send_message", refuse)
+        with pytest.raises(AwsError, match=r"^Refused from SendMessage$"):
+            client.send_message()
+
     def test_an_error_without_a_code_is_unknown(self) -> None:
         error = sdk._refused(ClientError({}, "GetItem"))
         assert (error.code, error.operation, error.message, error.status) == (
