@@ -74,11 +74,13 @@ class Coverage:
     def of(self, mutant: Mutant) -> list[Test]:
         """The tests that run the function with the change; first what runs its line, and is near.
 
-        What is in no function is run by the import: it matters to whoever runs the module and to
-        the tests of its name; or if there are none, to all.
+        What is in no function, or in one that no test runs, is run by the import: it matters to
+        whoever runs the module and to the tests of its name; or if there are none, to all.
         """
         file = str(file_of(mutant.module))
         span = _function_around(mutant.module, mutant.line)
+        if not any(test.runs(file, span) for test in self.tests):
+            span = None
         *_, room, name = mutant.module.split(".")
         own = f"/{room}/test_{name}.py" if room != "orders" else f"/test_{name}.py"
         found = [

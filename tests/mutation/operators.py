@@ -145,9 +145,11 @@ class _Finder:
             elif isinstance(statement, ast.Assign) and not place:
                 continue  # a name of a type, or the function as the environment composes it
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
-                yield from ((place or "module", edit) for edit in self._of_statement(statement))
+                yield from (
+                    (place or "module", edit) for edit in self._of_statement(statement, place)
+                )
 
-    def _of_statement(self, statement: ast.stmt) -> Iterator[_Edit]:
+    def _of_statement(self, statement: ast.stmt, place: str) -> Iterator[_Edit]:
         yield from self._of_whole(statement)
         if isinstance(statement, ast.AnnAssign):
             if statement.value:
@@ -157,11 +159,11 @@ class _Finder:
             return
         for child in ast.iter_child_nodes(statement):
             if isinstance(child, ast.stmt):
-                yield from (edit for _, edit in self._of_body([child], ""))
+                yield from (edit for _, edit in self._of_body([child], place))
             elif isinstance(child, ast.match_case):
-                yield from self._of_case(child)
+                yield from self._of_case(child, place)
             elif isinstance(child, ast.ExceptHandler):
-                yield from (edit for _, edit in self._of_body(child.body, ""))
+                yield from (edit for _, edit in self._of_body(child.body, place))
             else:
                 yield from self._of(child)
 
@@ -187,11 +189,11 @@ class _Finder:
             case _:
                 pass
 
-    def _of_case(self, case: ast.match_case) -> Iterator[_Edit]:
+    def _of_case(self, case: ast.match_case, place: str) -> Iterator[_Edit]:
         if case.guard:
             yield case.guard, "True"
             yield from self._of(case.guard)
-        yield from (edit for _, edit in self._of_body(case.body, ""))
+        yield from (edit for _, edit in self._of_body(case.body, place))
 
     def _of(self, node: ast.AST) -> Iterator[_Edit]:
         """The changes of an expression and of those in it."""
@@ -199,6 +201,8 @@ class _Finder:
         if _callee(node) in _OF_LOGS:
             return
         for child in ast.iter_child_nodes(node):
+            if isinstance(node, ast.Call) and _callee(node) == "cast" and child is node.args[0]:
+                continue  # a type
             if isinstance(child, ast.keyword) and child.arg in _NO_BEHAVIOUR:
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):

@@ -13,6 +13,7 @@ import pytest
 from orders.audit import handler as auditor_handler
 from orders.audit import legs
 from orders.audit.handler import READ_UNITS_A_SECOND, Auditor
+from orders.audit.legs import Leg, Run, Way
 from orders.audit.progress import Progress
 from orders.audit.queues import QueueDepths
 from orders.audit.tables import TableNames, Tables
@@ -435,3 +436,127 @@ def test_a_call_that_fails_ends_a_leg_and_what_was_read_counts(
     lines = logged()
     assert found(lines) == expected
     assert "leg ends early" in {line["message"] for line in lines}
+
+
+def legs_of(books: Books) -> list[Leg]:
+    """Those of the last run."""
+    run = books.auditor.progress.last_run()
+    assert run
+    return books.auditor.progress.legs(run.began_at)
+
+
+def test_in_books_that_balance_nothing_is_read_twice(books: Books) -> None:
+    """Nothing looks wrong at first, and how far it is it knows by itself."""
+    reads: list[bool] = []
+
+    def look(read: dict[str, Any]) -> None:
+        reads.extend(table["ConsistentRead"] for table in read["RequestItems"].values())
+
+    aws.line(books.client).before("BatchGetItem", look)
+    calls = aws.line(books.client).calls
+    calls.clear()
+    books.audit()
+    assert calls.count("Query") == 1
+    assert set(reads) == {False}
+    assert not [leg for leg in legs_of(books) if leg.suspects]
+
+
+def test_suspects_are_settled_in_as_few_legs_as_they_fill(books: Books) -> None:
+    for number in range(3):
+        books.put("orders", order_id=f"lost{number}", placed_at=LONG_AGO, status="placed")
+    books.audit()
+    assert ended(books) == 3
+    assert len([leg for leg in legs_of(books) if leg.leg.startswith("settle")]) == 1
+
+
+def test_its_lines_name_the_audit_and_the_invocation(books: Books, logged: Logged) -> None:
+    books.stock("hat", 4, 5)
+    books.audit(Context(remaining_milliseconds=3_600_000, aws_request_id="request-7"))
+    lines = logged()
+    assert (lines[0]["message"], lines[0]["run"]) == ("audit began", timestamp(NOW))
+    (finding,) = [line for line in lines if line["message"] == "audit finding"]
+    assert finding["request_id"] == "request-7"
+
+
+def test_it_goes_on_with_the_audit_that_another_one_begins_at_the_same_time(books: Books) -> None:
+    other = Run(began_at=timestamp(NOW + timedelta(seconds=1)))
+
+    def begin_another() -> None:
+        assert books.auditor.progress.begin(other)
+
+    books.at_call(1, begin_another)
+    books.audit()
+    run = books.auditor.progress.last_run()
+    assert run
+    assert (run.began_at, bool(run.ended_at)) == (other.began_at, True)
+
+
+def test_a_beginning_that_nobody_can_read_is_no_age(
+    books: Books, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books.auditor._report(Run(began_at="yesterday"))
+    (line,) = metrics(capsys)
+    assert line["AuditMinutes"] == 0
+
+
+def test_it_goes_by_the_time_of_its_machine() -> None:
+    before = datetime.now(UTC)
+    assert before <= auditor_handler.handler.now() <= datetime.now(UTC)
+
+
+class Passing(Context):
+    """An invocation in which time passes with each look at it."""
+
+    def __init__(self, milliseconds: int, a_look: int) -> None:
+        super().__init__(milliseconds)
+        self._a_look = a_look
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.remaining_milliseconds -= self._a_look
+        return self.remaining_milliseconds
+
+
+class TestALeg:
+    """Of a stock of five, two a page."""
+
+    @pytest.fixture(autouse=True)
+    def five(self, books: Books) -> None:
+        for number in range(3):
+            books.stock(f"hat{number}", 1, 1)
+
+    def walked(self, books: Books, context: Context) -> Leg:
+        way = Way([])
+        return books.auditor._walk(Run(began_at=LONG_AGO), way.tasks()[0], way, context)
+
+    def test_takes_all_pages(self, books: Books) -> None:
+        assert self.walked(books, HOUR).read == 5
+
+    @pytest.mark.parametrize(("milliseconds", "a_look"), [(1_000_000, 16_000), (14_000, 0)])
+    def test_ends_when_it_is_long_or_late(
+        self, books: Books, milliseconds: int, a_look: int
+    ) -> None:
+        assert self.walked(books, Passing(milliseconds, a_look)).read == 2
+
+    def test_ends_when_it_is_full(self, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(legs, "_MOST_ENTRIES", 3)
+        assert self.walked(books, HOUR).read == 4
+
+    def test_pauses_for_what_it_took_less_the_time_that_has_passed(
+        self, books: Books, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def page(tables: Tables, *_: object, **__: object) -> tuple[list[Any], None]:
+            tables.read_units += READ_UNITS_A_SECOND
+            return [], None
+
+        books.auditor.tables.read_units = 500.0
+        monkeypatch.setattr(Tables, "page", page)
+        self.walked(books, Passing(1_000_000, 100))
+        assert books.slept == pytest.approx([0.9], abs=1e-6)
+
+
+def test_how_far_it_is_is_read_as_it_is(books: Books) -> None:
+    reads: list[bool] = []
+    for operation in ("GetItem", "Query"):
+        aws.line(books.client).before(operation, lambda read: reads.append(read["ConsistentRead"]))
+    books.audit()
+    assert reads == [True, True]

@@ -21,6 +21,7 @@ from orders.audit.history import (
     audit_history,
     histories,
 )
+from orders.clock import timestamp
 from orders.events import decode_event
 from support.command_line import run_here
 from support.lambdas import event_of
@@ -204,6 +205,10 @@ def test_what_does_not_hold(events: list[Told], found: str) -> None:
             "cancelled at 2026-08-18T09:30:03Z, and payment.refunded was never told",
         ),
         ([placed()], "placed at 2026-08-18T09:30:00Z, and neither confirmed nor cancelled"),
+        (
+            [placed(), reserved(), confirmed()],
+            "order.confirmed was told at 2026-08-18T09:30:02Z, payment.charged never",
+        ),
     ],
 )
 def test_a_finding_says_what_was_told_and_when(events: list[Told], says: str) -> None:
@@ -289,3 +294,10 @@ class TestCommand:
         odd.write_text("{}\n")
         with pytest.raises(OrderctlError, match="odd: line 1: "):
             audit(history=str(odd))
+
+
+def test_a_notice_is_about_no_order_and_those_after_it_are_seen() -> None:
+    closed = (0, event_of("circuit.closed", consumer="tracker", since=timestamp(BEGAN)))
+    del closed[1]["detail"]["order_id"]
+    (history,) = histories(decode_event(text(event)) for event in [closed, placed()])
+    assert history.order_id == "a"

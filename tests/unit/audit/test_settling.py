@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ class Script:
     looks: list[Books]
     queues: Queues = NOTHING
     booked: Booked = NOTHING_BOOKED
+    other: Books = RIGHT
+    """What there is of any other order than ``o``, at each look."""
     done: list[str] = field(default_factory=list)
 
     def settle(self, *others: str) -> Settled:
@@ -57,7 +60,7 @@ class Script:
     def _read(self, order_ids: Collection[str]) -> dict[str, Books]:
         self.done.append(f"read {', '.join(sorted(order_ids))}")
         books = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        return {order_id: books if order_id == "o" else RIGHT for order_id in order_ids}
+        return {order_id: books if order_id == "o" else self.other for order_id in order_ids}
 
     def _ask(self) -> Queues:
         self.done.append("asked")
@@ -139,3 +142,32 @@ def test_what_is_wrong_with_an_order_that_stays_in_flight_is_found_in_the_end() 
 def test_the_books_of_the_card_processor_are_looked_at() -> None:
     settled = Script([RIGHT], booked=Booked(("ch_1", "ch_2"), Decimal(1))).settle()
     assert Kind.CHARGED_TWICE in kinds(settled)
+
+
+def of_another(books: Books) -> Books:
+    return dataclasses.replace(books, order_id="p")
+
+
+def test_what_may_pass_beside_what_cannot_has_all_the_time_for_it() -> None:
+    script = Script([Books("o", INDEXED.order, NOT_CHARGED.payment, RIGHT.reservation)])
+    assert set(kinds(script.settle())) == {Kind.WRONGLY_INDEXED, Kind.NOT_CHARGED}
+    assert script.done == [*FOUR_LOOKS, "asked", "read o"]
+
+
+def test_only_what_may_pass_is_read_again_when_the_queues_were_looked_at() -> None:
+    script = Script([NOT_CHARGED], other=of_another(INDEXED))
+    settled = script.settle("p")
+    assert {(f.subject, f.kind) for f in settled.findings} == {
+        ("o", Kind.NOT_CHARGED),
+        ("p", Kind.WRONGLY_INDEXED),
+    }
+    assert script.done[-2:] == ["asked", "read o"]
+
+
+def test_what_moves_and_what_waits_for_a_message_both_move() -> None:
+    script = Script(
+        [INDEXED, NOT_RESERVED, INDEXED, NOT_RESERVED],
+        Queues(is_waiting=True),
+        other=of_another(NOT_CHARGED),
+    )
+    assert script.settle("p") == Settled([], {"o", "p"}, 0)

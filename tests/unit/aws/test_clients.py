@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from orders.aws import clients, sdk
 from orders.aws.context import FINISHING_MILLISECONDS
@@ -128,6 +128,26 @@ class TestTheSdk:
     def test_a_method_is_made_once(self) -> None:
         client = sdk.Client("sqs")
         assert client.send_message is client.send_message
+
+    def test_a_call_that_gets_no_answer_says_why_and_not_what_was_sent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(**_: object) -> None:
+            raise ReadTimeoutError(endpoint_url=SENT)
+
+        client = sdk.Client("sqs")
+        monkeypatch.setattr(client.botocore, "send_message", lose)
+        with pytest.raises(AwsError, match=r"^ReadTimeoutError from SendMessage$"):
+            client.send_message()
+
+    def test_a_refusal_is_the_error_of_both_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "Refused"}}, "SendMessage")
+
+        client = sdk.Client("sqs")
+        monkeypatch.setattr(client.botocore, "send_message", refuse)
+        with pytest.raises(AwsError, match=r"^Refused from SendMessage$"):
+            client.send_message()
 
     def test_an_error_without_a_code_is_unknown(self) -> None:
         error = sdk._refused(ClientError({}, "GetItem"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
+import sys
 import time
 from typing import Any
 
@@ -81,3 +84,29 @@ def test_what_was_counted_is_one_metric_line(capsys: pytest.CaptureFixture[str])
 def test_a_level_of_zero_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.gauge(StuckOrders=0)
     assert written(capsys) == [metric("StuckOrders", StuckOrders=0)]
+
+
+def test_a_line_is_out_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of the function then."""
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(out)))
+    telemetry.info("charged")
+    assert out.getvalue() == b'{"level":"INFO","message":"charged"}\n'
+
+
+@pytest.mark.parametrize(("name", "service"), [("tracker", "tracker"), (None, "orders")])
+def test_a_metric_is_of_the_function_that_reports_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str | None,
+    service: str,
+) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    if name:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", name)
+    spec: Any = telemetry.__spec__
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    loaded.gauge(StuckOrders=0)
+    (metric_line,) = written(capsys)
+    assert metric_line["service"] == service

@@ -102,6 +102,12 @@ def test_a_cancelled_order_is_cancelled_again_until_money_and_stock_are_back(
         assert next_event(known, when, SETTINGS) == expected
 
 
+def test_a_cancelled_record_without_a_reason_is_told_all_the_same() -> None:
+    told = next_event(order(status="cancelled", payment="charged"), after(minutes=5), SETTINGS)
+    assert isinstance(told, OrderCancelled)
+    assert told.reason == ""
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -126,6 +127,13 @@ class TestOrders:
         assert house.run() == []
         assert set(asked) == {"Query"}
 
+    def test_an_order_that_is_too_young_is_not_asked_for(self, house: House) -> None:
+        house.record("young", 4)
+        asked = aws.line(house.dynamodb).calls
+        asked.clear()
+        assert house.run() == []
+        assert set(asked) == {"Query"}
+
     def test_what_was_ordered_is_published_again_when_nothing_was_heard(self, house: House) -> None:
         house.record("old", 6)
         house.record("young", 4)
@@ -197,6 +205,18 @@ class TestOrders:
             f"o{number}" for number in range(5)
         }
 
+    def test_when_it_has_done_enough_it_looks_no_further(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(caretaker_handler, "ORDERS_A_RUN", 1)
+        monkeypatch.setattr(order_table, "_KEYS_A_PAGE", 1)
+        for number in range(5):
+            house.record(f"o{number}", 6)
+        asked = aws.line(house.dynamodb).calls
+        asked.clear()
+        assert len(house.run()) == 1
+        assert asked.count("BatchGetItem") == 1
+
     def test_a_run_ends_before_its_time_does(self, house: House) -> None:
         house.record("o1", 6)
         house.caretaker({}, Context(remaining_milliseconds=2999))
@@ -232,6 +252,14 @@ class TestParked:
         house.run()
         assert house.on(house.dlq) == 0
         assert house.taken(house.queue) == [(body, "1")]
+
+    def test_what_has_gone_back_is_not_shown_on_the_queue_that_it_left(self, house: House) -> None:
+        house.park(json.dumps(order_placed("o1")))
+        calls = aws.line(house.sqs).calls
+        calls.clear()
+        house.run()
+        assert "SendMessageBatch" in calls
+        assert "ChangeMessageVisibilityBatch" not in calls
 
     def test_what_nothing_was_logged_of_goes_back(self, house: House) -> None:
         house.park(json.dumps(order_placed("o1")))
@@ -327,6 +355,18 @@ class TestParked:
             house.run()
         assert len(house.taken(house.dlq)) == 1
         assert [kind for kind, _ in house.tap.take()] == ["order.placed"]
+
+    def test_the_log_is_not_searched_for_what_no_code_can_read(self, house: House) -> None:
+        """Nor does the age of such a message count: it may be a day older."""
+        searched: list[int] = []
+        aws.line(house.logs).before("FilterLogEvents", lambda r: searched.append(r["startTime"]))
+        sent_at = NOW - timedelta(hours=3)
+        unread = Parked("m1", "h", "no JSON", NOW - timedelta(hours=5), 0, None)
+        read = Parked("m2", "h", "", sent_at, 0, "o1")
+        queue = house.caretaker.dead_letter_queues[0]
+        back = house.caretaker._to_be_redriven(queue, [unread, read], Context())
+        assert back == [(read, 0)]
+        assert searched == [int(sent_at.timestamp() * 1000)]
 
 
 @pytest.mark.parametrize(("ages_in_minutes", "stuck"), [((1, 14, 16, 60), 2), ((1,), 0)])
@@ -466,3 +506,27 @@ class TestWhatIsToldOfIt:
         aws.line(house.dynamodb).before("UpdateItem", refuse)
         assert house.run() == []
         assert [line["message"] for line in logged()] == messages
+
+
+def test_each_duty_that_fails_is_named(house: House) -> None:
+    def refuse(_: object) -> None:
+        raise aws.Refused("AccessDeniedException")
+
+    aws.line(house.dynamodb).before("Query", refuse)
+    why = "AccessDeniedException from Query"
+    with pytest.raises(NotLookedAfterError, match=f"^{why}; {why}$"):
+        house.run()
+
+
+class TestAsItIsDeployed:
+    def test_it_goes_by_the_time_of_its_machine(self) -> None:
+        before = datetime.now(UTC)
+        assert before <= caretaker_handler.handler.now() <= datetime.now(UTC)
+
+    def test_it_looks_after_the_queue_of_each_consumer(self) -> None:
+        queues = caretaker_handler.handler.dead_letter_queues
+        assert [(queue.url, queue.source_url) for queue in queues] == [
+            (os.environ[f"{name}_DLQ_URL"], os.environ[f"{name}_QUEUE_URL"])
+            for name in ("PAYMENTS", "INVENTORY", "OUTCOMES")
+        ]
+        assert len({queue.log_group for queue in queues}) == len(queues)

@@ -18,7 +18,7 @@ from orders.events import (
     OrderPlaced,
     decode_command,
 )
-from orders.inventory.decisions import Reservation, outcome, reject, settle
+from orders.inventory.decisions import Reservation, is_for_another, outcome, reject, settle
 from support.lambdas import order_cancelled, order_placed
 
 LINES = (OrderLine("mug", 2), OrderLine("tea", 1))
@@ -97,3 +97,22 @@ def test_a_long_reason_is_cut_to_the_contract() -> None:
     )
     assert rejected.reason is not None
     assert len(rejected.reason) == MAX_REASON
+
+
+@pytest.mark.parametrize(
+    ("reservation", "event", "expected"),
+    [
+        (None, PLACED, False),
+        (VOIDED, PLACED, False),
+        (RESERVED, CANCELLED, False),
+        # Without a fingerprint, the lines are compared.
+        (RESERVED, PLACED, False),
+        (replace(RESERVED, lines=()), PLACED, True),
+        (replace(RESERVED, fingerprint=FINGERPRINT), PLACED, False),
+        (replace(RESERVED, fingerprint="another"), PLACED, True),
+    ],
+)
+def test_a_reservation_is_for_the_order_whose_fingerprint_or_lines_it_has(
+    reservation: Reservation | None, event: Command, expected: bool
+) -> None:
+    assert is_for_another(reservation, event) is expected

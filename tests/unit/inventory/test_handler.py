@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orders.aws import patience
-from orders.aws.dynamodb import CONFLICT
+from orders.aws.dynamodb import CONFLICT, Source
 from orders.events import OrderLine
+from orders.inventory import reservations
 from orders.inventory.decisions import Reservation
 from orders.inventory.handler import InventoryProcessor
 from orders.inventory.moving import divide, write
@@ -27,6 +28,8 @@ from support.lambdas import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from orders.aws.dynamodb import Key
+    from orders.aws.items import Item
     from orders.aws.sqs import Retry
     from support.aws import TappedBus
 
@@ -743,3 +746,66 @@ class TestShelves:
         assert failed(handler(sqs_event(*orders), Context())) == []
         assert sorted(states(dynamodb).values()) == ["rejected"] * 7 + ["reserved"] * 3
         assert line(dynamodb).calls.count("TransactWriteItems") == 2
+
+
+@pytest.mark.parametrize(("attempt", "said"), [(1, {}), (2, {"attempt": 2})])
+def test_every_reservation_has_a_log_line(
+    handler: InventoryProcessor, logged: Logged, attempt: int, said: dict[str, int]
+) -> None:
+    handler(sqs_event(order("a", apple=1, pear=1), attempt=attempt), Context())
+    facts = {"message": "reserved", "order_id": "a", "lines": 2}
+    assert logged() == [{"level": "INFO", **facts, **said}]
+
+
+def put_shelf(dynamodb: DynamoDBClient, key: str, available: str, shelves: str = "1") -> None:
+    item = {"sku": {"S": key}, "available": {"S": available}, "shelves": {"N": shelves}}
+    if available.isdecimal():
+        item["available"] = {"N": available}
+    dynamodb.put_item(TableName="stock", Item=item)
+
+
+def test_all_shelves_of_a_sku_are_seen(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    put_shelf(dynamodb, "mug", "1", "2")
+    put_shelf(dynamodb, "mug 1", "5")
+    put_shelf(dynamodb, "half", "1", "2")  # the other one is missing
+    put_shelf(dynamodb, "tea", "some")
+    put_shelf(dynamodb, "hat", "1", "2")
+    put_shelf(dynamodb, "hat 1", "some")
+    seen = handler.reservations.look(["half", "tea", "hat", "mug", "gone"], Context())
+    assert seen.levels == {"mug": {"mug": 1, "mug 1": 5}, "gone": {}}
+    assert seen.unreadable.keys() == {"tea", "hat"}
+
+
+def test_what_a_release_writes_are_texts(
+    handler: InventoryProcessor, dynamodb: DynamoDBClient
+) -> None:
+    """DynamoDB refuses another type; the table of the tests takes it."""
+    sent: list[Any] = []
+    handler(sqs_event(order("a", apple=1)), Context())
+    line(dynamodb).before("TransactWriteItems", lambda call: sent.extend(call["TransactItems"]))
+    handler(sqs_event(order_cancelled("a")), Context())
+    values = sent[0]["Update"]["ExpressionAttributeValues"]
+    assert {name: list(value) for name, value in values.items()} == {
+        ":now": ["S"],
+        ":before": ["S"],
+        ":at": ["S"],
+    }
+
+
+def test_what_a_hasty_look_did_not_get_is_neither_seen_nor_unreadable(
+    handler: InventoryProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is a first shelf or a further one; the others are seen."""
+    source = Source("stock", "sku", False)
+    late = {(source, "mug 1"): "ThrottlingError"}
+    monkeypatch.setattr(reservations, "get_items", lambda *_: ({}, late))
+    items: dict[Key, Item] = {
+        (source, "mug"): {"available": {"N": "1"}, "shelves": {"N": "2"}},
+        (source, "cap"): {"available": {"N": "3"}},
+    }
+    refused: dict[Key, str] = {(source, "tea"): "ThrottlingError"}
+    skus = ["tea", "mug", "cap"]
+    seen = handler.reservations._stock(source, skus, items, refused, Context())
+    assert (seen.levels, seen.unreadable) == ({"cap": {"cap": 3}}, {})

@@ -247,6 +247,11 @@ class TestCancel:
         expected = f"https://api.example{path.rstrip('/')}"
         assert urljoin(f"https://api.example{path}", location) == expected
 
+    def test_only_slashes_at_the_end_of_the_path_are_steps(self, api: OrderApi) -> None:
+        api(post('{"order_id":"BOX","amount":1}'), Context())
+        event = {**on_order("DELETE", "BOX"), "path": "/orders/BOX"}
+        assert api(event, Context())["headers"]["Location"] == "../orders/BOX"
+
     def test_a_confirmed_order_is_a_409(self, api: OrderApi, tap: TappedBus) -> None:
         api(post('{"order_id":"a","amount":1}'), Context())
         change(api, "a", status="confirmed")
@@ -334,5 +339,5 @@ def test_a_location_is_relative_to_the_path_that_was_called(
 def test_a_body_that_is_no_text_says_so(api: OrderApi, body: str) -> None:
     answer = api(post(body, isBase64Encoded=True), Context())
     assert answer["statusCode"] == 400
-    (fault,) = json.loads(answer["body"])["errors"]
-    assert "must be UTF-8 text" in fault.values()
+    faults = json.loads(answer["body"])["errors"]
+    assert faults == [{"field": "", "detail": "must be UTF-8 text"}]

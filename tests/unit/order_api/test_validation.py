@@ -239,3 +239,13 @@ class TestNamesTheField:
         name: str,
     ) -> None:
         assert validation._rule(kind) == f"of type {name}"
+
+
+@pytest.mark.parametrize(("name", "is_known"), [("amount", True), ("sku", True), ("pin", False)])
+def test_of_a_field_that_is_named_twice_it_is_known_whether_it_is_ours(
+    name: str, is_known: bool
+) -> None:
+    """Whatever else a caller names is not logged."""
+    with pytest.raises(InvalidOrderError) as caught:
+        parse_order(f'{{"{name}": 1, "{name}": 1}}', "a")
+    assert [fault.is_known for fault in caught.value.faults] == [is_known]

@@ -19,9 +19,17 @@ from orders.events import (
     PaymentRefunded,
     decode_command,
 )
-from orders.payments.decisions import Action, Payment, cancel, next_action, outcome, settle
+from orders.payments.decisions import (
+    Action,
+    Payment,
+    cancel,
+    is_for_another,
+    next_action,
+    outcome,
+    settle,
+)
 from orders.payments.provider import Charged, Declined
-from support.lambdas import order_cancelled, order_placed
+from support.lambdas import fingerprint, order_cancelled, order_placed
 
 PLACED = decode_command(json.dumps(order_placed("a", 5)))
 CANCELLED = decode_command(json.dumps(order_cancelled("a")))
@@ -120,3 +128,23 @@ def test_what_the_card_processor_says_is_cut_to_the_contract() -> None:
     assert charged.charge_id is not None
     assert declined.reason is not None
     assert (len(charged.charge_id), len(declined.reason)) == (MAX_CHARGE_ID, MAX_REASON)
+
+
+@pytest.mark.parametrize(
+    ("payment", "event", "expected"),
+    [
+        (None, PLACED, False),
+        (VOIDED, PLACED, False),
+        (CHARGED, CANCELLED, False),
+        # Without a fingerprint, the sum is compared.
+        (CHARGED, PLACED, False),
+        (replace(CHARGED, amount=Decimal(6)), PLACED, True),
+        (replace(CHARGED, currency="EUR"), PLACED, True),
+        (replace(CHARGED, fingerprint=fingerprint(order_placed("a", 5))), PLACED, False),
+        (replace(CHARGED, fingerprint="another"), PLACED, True),
+    ],
+)
+def test_a_payment_is_for_the_order_whose_fingerprint_or_sum_it_has(
+    payment: Payment | None, event: Command, expected: bool
+) -> None:
+    assert is_for_another(payment, event) is expected

@@ -17,8 +17,8 @@ from orders.events import (
     decode_outcome,
     encode,
 )
-from orders.order import Order
-from orders.tracker.decisions import announcement, cause, follow, follow_all
+from orders.order import Order, Step
+from orders.tracker.decisions import AMBIGUOUS, announcement, cause, follow, follow_all
 from support.lambdas import event_of
 
 CHARGED = event_of("payment.charged", amount=1, currency="USD", charge_id="ch")
@@ -276,3 +276,50 @@ def test_a_cancelled_record_without_a_reason_is_told_all_the_same() -> None:
     assert announcement(old, old, outcome(DECLINED)) == OrderCancelled(
         order_id="order-1", reason="", placed_at=PLACED_AT, version=0
     )
+
+
+def at(time: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "time": f"2026-08-18T{time}Z"}
+
+
+@pytest.mark.parametrize("times", [("09:31:00", "09:30:00"), ("09:30:00", "09:31:00")])
+def test_a_decision_is_not_earlier_than_what_it_follows_from(times: tuple[str, str]) -> None:
+    """The clocks of two consumers may differ."""
+    order = after(at(times[0], CHARGED), at(times[1], RESERVED))
+    assert order.history[-1] == Step("order.confirmed", "2026-08-18T09:31:00Z", None)
+
+
+def test_a_time_that_nobody_can_read_is_not_the_latest() -> None:
+    """A record may be older than the contract's bounds."""
+    old = after()
+    old = replace(old, history=(Step("order.placed", "yesterday"),))
+    decided = follow(old, outcome(DECLINED))
+    assert decided.history[-1].at == DECLINED["time"]
+
+
+def test_a_cancel_from_outside_has_no_other_cause_whatever_its_reason() -> None:
+    assert cause(after(event_of("order.cancelled", reason=AMBIGUOUS))) == "order.cancelled"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [(DECLINED, "payment declined: no funds"), (REJECTED, "out of stock: unknown SKU x")],
+)
+def test_a_refusal_without_a_fingerprint_is_taken_for_the_order_on_record(
+    event: dict[str, Any], reason: str
+) -> None:
+    assert follow(replace(after(), ordered=ORDERED), outcome(event)).reason == reason
+
+
+def test_the_fingerprint_of_an_order_that_nobody_recorded_is_the_first_that_is_told() -> None:
+    first = ORDERED.fingerprint
+    assert after(CHARGED).fingerprint is None
+    assert after(CHARGED, reserved(first)).fingerprint == first
+    assert after(charged(first), reserved(OTHER.fingerprint)).fingerprint == first
+    assert after(charged(first), RESERVED).fingerprint == first
+
+
+def test_the_fingerprint_of_an_order_on_record_is_not_noted() -> None:
+    """It follows from what was ordered."""
+    order = follow(replace(after(), ordered=ORDERED), outcome(charged(ORDERED.fingerprint)))
+    assert order.fingerprint is None

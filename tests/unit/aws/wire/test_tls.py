@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,6 +78,17 @@ def test_without_any_roots_nothing_is_trusted(
     spec = importlib.util.spec_from_loader("botocore", None) if found != "no SDK" else None
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
     system_has(monkeypatch, None, None)
-    with pytest.raises(ssl.SSLError, match="set AWS_CA_BUNDLE"):
+    with pytest.raises(ssl.SSLError, match="set AWS_CA_BUNDLE'"):
         context()
     assert cafiles == []
+
+
+def test_a_connection_that_cannot_be_secured_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> ssl.SSLContext:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tls, "_context", fail)
+    with socket.socket() as opened:
+        with pytest.raises(FileNotFoundError):
+            tls.secure(opened, "localhost")
+        assert opened.fileno() == -1
