@@ -20,8 +20,6 @@ from simulation.weather import Weather
 T = TypeVar("T")
 
 _NEVER: Final = 0.999
-_MOST_UNNOTED: Final = 30
-"""After so many states one is noted in any case, so that a way that leads round is found."""
 
 
 class SeenError(Exception):
@@ -74,8 +72,6 @@ class Choices:
         self._branches = branches
         self._seen = seen
         self._passed = 0
-        self._unnoted = 0
-        """How many states were passed through since one was noted."""
 
     def skip(self) -> Copy | None:
         """Take as made what led to the last state of which there is a copy, which is answered."""
@@ -140,9 +136,6 @@ class Choices:
     ) -> int:
         """Choose the next step.
 
-        Where there is one way only it is gone, and the state is not noted: others lead there, and
-        it leads on to one that is.
-
         Args:
             find: says which come into question, by number; not asked for what is only repeated.
             describe: see `enter`.
@@ -150,14 +143,10 @@ class Choices:
         """
         if self._passed == len(self._branches):
             steps = find()
-            if len(steps) > 1 or self.faults or self._unnoted == _MOST_UNNOTED:
-                self.enter(describe)
-                self._branches[-1].copy = copy()
-                self._unnoted = 0
-            else:
-                self._unnoted += 1
+            self.enter(describe)
+            self._branches[-1].copy = copy()
             self._branches.append(Branch(1 if self.detours == 0 else len(steps), steps))
-        elif self._branches[self._passed].state:
+        else:
             self._passed += 1
         branch = self._branches[self._passed]
         self._passed += 1
