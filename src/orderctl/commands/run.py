@@ -151,7 +151,7 @@ def run(
     Args:
         orders: How many orders to send.
         param: A parameter of the template, or @FILE with some in JSON; repeatable.
-        stay: Go on running afterwards. [default: in a terminal, unless --json is given]
+        stay: Go on running afterwards. [default: in a terminal, unless JSON is asked for]
         as_json: Print JSON instead, at the end.
 
     Raises:
