@@ -9,6 +9,7 @@ import tempfile
 import pytest
 from hypothesis import settings
 
+from orderctl.terminal import console
 from simulation.template import topology
 
 # How long an example takes says how busy the machine is.
@@ -38,6 +39,12 @@ os.environ.update(
     CHARGE_FAILURE_RATE="0",
     POWERTOOLS_METRICS_NAMESPACE="OrderPipeline",
 )
+
+
+@pytest.fixture(autouse=True)
+def speaks_text() -> None:
+    """Each test begins as a command without --json does, whatever a test before it was."""
+    console.begin(as_json=False)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
-from orderctl.pipeline import temporary
+from orderctl.console import follower
+from orderctl.console.follower import Follower
+from orderctl.pipeline import Pipeline, temporary
 from orderctl.pipeline.feed import pattern
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
 from support.pipeline import PipelineUnderTest, eventually
@@ -101,6 +105,40 @@ def test_what_a_crash_has_left_is_removed_by_the_next(
         assert len(left(pipeline)) == 6, "of these three and the one that is followed still"
     assert len(left(pipeline)) == 2
     pipeline.feeds.remove_left(followed_too=True)
+    assert left(pipeline) == []
+
+
+def test_a_console_misses_nothing_while_nobody_answers(
+    pipeline: PipelineUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "_AFTER_A_FAILURE_SECONDS", 0.1)
+    (order_id,) = pipeline.ids(1)
+    told: list[str] = []
+    cut, refused = threading.Event(), threading.Event()
+    own = Pipeline(pipeline.cloud.session(), pipeline.cloud.state.stack_name)
+
+    def refuse(**_call: object) -> None:
+        if cut.is_set():
+            refused.set()
+            raise EndpointConnectionError(endpoint_url="the cloud")
+
+    own.session.events.register("before-send.sqs.ReceiveMessage", refuse)
+    following = Follower(
+        lambda: own, lambda events: told.extend(e.type for e in events if e.order_id == order_id)
+    )
+    following.start()
+    following.want(True)
+    try:
+        eventually(lambda: len(left(pipeline)) == 2)
+        cut.set()
+        assert refused.wait(PATIENCE_SECONDS)
+        pipeline.api.place({"order_id": order_id, "amount": 1})
+        eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
+        assert told == []
+        cut.clear()
+        eventually(lambda: len(told) == 4)
+    finally:
+        following.stop()
     assert left(pipeline) == []
 
 

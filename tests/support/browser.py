@@ -17,10 +17,10 @@ from orderctl.console.listening import listen
 from orderctl.pipeline import Pipeline
 from orderctl.waiting import wait_until
 
-_CHROMIUM = shutil.which("chromium")
+_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 needs_chromium = pytest.mark.skipif(
-    _CHROMIUM is None, reason="there is no Chromium here (Debian's package chromium)"
+    _CHROMIUM is None, reason="there is no Chromium here (Debian's package chromium), and no Chrome"
 )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from botocore.exceptions import BotoCoreError
+
 from orderctl.console.collector import Open, explained
 from orderctl.console.watching import Watching
 from orderctl.errors import OrderctlError
@@ -16,7 +18,9 @@ _WAIT_SECONDS: Final = 2
 _PAUSE_SECONDS: Final = 0.4
 """Between two receives: each takes ten events, so more of them are not all shown."""
 _TOO_LATE: Final = timedelta(seconds=20)
-_AFTER_A_FAILURE_SECONDS: Final = 5.0
+_AFTER_A_FAILURE_SECONDS: Final = 3.0
+_MOST_SECONDS_UNANSWERED: Final = 240.0
+"""A feed's queue keeps what passes for five minutes: longer ago than that, begin anew."""
 
 
 class Follower(Watching):
@@ -45,8 +49,17 @@ class Follower(Watching):
             self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
 
     def _follow(self, feed: Feed) -> None:
+        """Tell what passes; while nobody answers, the feed's queue keeps it."""
+        answered = time.monotonic()
         while self._wanted.is_set() and not self._stopped.is_set():
-            events = feed.next(_WAIT_SECONDS)
+            try:
+                events = feed.next(_WAIT_SECONDS)
+            except BotoCoreError:
+                if time.monotonic() - answered > _MOST_SECONDS_UNANSWERED:
+                    raise
+                self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
+                continue
+            answered = time.monotonic()
             if events:
                 self._tell(events)
             if any(e.at and not e.replay and datetime.now(UTC) - e.at > _TOO_LATE for e in events):

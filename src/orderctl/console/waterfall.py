@@ -25,15 +25,6 @@ _WIDTH: Final = 1000
 _HEIGHT: Final = 20
 _LEAST: Final = 3
 _TICKS: Final = 4
-_LEGEND: Final = {
-    Kind.BUS: "on the bus",
-    Kind.QUEUE: "waits to be received",
-    Kind.RETRY: "waits for the next attempt",
-    Kind.PARKED: "parked",
-    Kind.UNSPLIT: "waits and is worked on, not told apart",
-    Kind.START: "cold start",
-    Kind.WORK: "attempt",
-}
 
 
 def draw(spans: Sequence[Span], unknown: Sequence[str], now: datetime) -> Node:
@@ -169,6 +160,6 @@ def _bar(begins: datetime | None, ends: datetime | None, scale: _Scale) -> Eleme
 
 def _legend(kinds: set[Kind], *, failed: bool) -> Element:
     return h.p(".legend")[
-        [h.span(class_=["key", kind])[text] for kind, text in _LEGEND.items() if kind in kinds],
+        [h.span(class_=["key", k])[span_texts.kind(k)] for k in span_texts.KINDS if k in kinds],
         failed and h.span(".key.failed")["attempt that failed"],
     ]

@@ -23,6 +23,8 @@ _TITLES: Final = {
 }
 
 UNKNOWN: Final = "not known"
+KINDS: Final = tuple(_TITLES)
+"""In the order in which an order meets them."""
 
 
 def title(span: Span) -> str:
@@ -32,6 +34,11 @@ def title(span: Span) -> str:
     event = f"{span.event} " if span.event else ""
     number = f" {span.number}" if span.number else ""
     return _TITLES[span.kind].format(event=event, number=number)
+
+
+def kind(of: Kind) -> str:
+    """What an order does during every span of a kind, such as `waits to be received`."""
+    return _TITLES[of].format(event="", number="")
 
 
 def outcome(span: Span) -> str:
