@@ -10,7 +10,9 @@ import pytest
 from orderctl.deploying import package
 from orderctl.deploying.package import Target
 from orderctl.pipeline.times import format_time
-from orders.circuit_breaker.decisions import Circuit
+from orders.circuit_breaker.consumer import Consumer
+from orders.circuit_breaker.decisions import Circuit, Trial
+from orders.events import decode_command
 from support.command_line import Orderctl
 from support.pipeline import PipelineUnderTest, eventually
 
@@ -41,6 +43,30 @@ def circuit(pipeline: PipelineUnderTest) -> Circuit:
 
 def mapping(pipeline: PipelineUnderTest) -> str:
     return pipeline.consumer("payments").state()
+
+
+def test_a_few_orders_can_try_while_payments_is_paused(pipeline: PipelineUnderTest) -> None:
+    payments = pipeline.consumer("payments")
+    payments.switch(on=False)
+    try:
+        eventually(lambda: payments.state() == "Disabled")
+        (order_id,) = pipeline.ids(1)
+        pipeline.publish({"order_id": order_id, "amount": 5})
+        functions, sqs = pipeline.session.client("lambda"), pipeline.session.client("sqs")
+        consumer = Consumer(
+            lambda: functions,
+            lambda: sqs,
+            name="payments",
+            mapping="",
+            function=pipeline.stack.physical_id("PaymentsFunction"),
+            queue_url=pipeline.stack.outputs["PaymentsQueueUrl"],
+            decode=decode_command,
+        )
+        eventually(lambda: consumer.try_some() == Trial(1, 0))
+        assert pipeline.charged([order_id]) == {order_id}
+    finally:
+        payments.switch(on=True)
+    eventually(lambda: pipeline.statuses([order_id]) == {order_id: "confirmed"})
 
 
 @pytest.mark.long

@@ -25,6 +25,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import msgspec
 from ministack.services import lambda_svc
 
 from orderctl.localcloud import seams
@@ -74,6 +75,24 @@ class _Record:
     handle: str = ""
     sent_at: float | None = None
     attempt: int | None = None
+
+
+class _Attributes(msgspec.Struct):
+    """Of a message. Whoever invokes a function with messages, as circuit-breaker, omits some."""
+
+    sent: int | None = msgspec.field(default=None, name="SentTimestamp")
+    receives: int | None = msgspec.field(default=None, name="ApproximateReceiveCount")
+
+
+class _Message(msgspec.Struct):
+    body: str
+    id: str = msgspec.field(name="messageId")
+    handle: str = msgspec.field(name="receiptHandle")
+    attributes: _Attributes = msgspec.field(default_factory=_Attributes)
+
+
+class _Batch(msgspec.Struct):
+    records: list[_Message] = msgspec.field(name="Records")
 
 
 @dataclass(slots=True)
@@ -216,18 +235,20 @@ def _error(result: dict[str, Any]) -> str:
 
 
 def _records(event: object) -> list[_Record]:
-    records = event.get("Records") if isinstance(event, dict) else None
-    if not isinstance(records, list) or not all("receiptHandle" in each for each in records):
+    """The messages of a batch, or else the event: whoever may invoke a function sends anything."""
+    try:
+        batch = msgspec.convert(event, _Batch, strict=False)
+    except msgspec.ValidationError:
         return [_Record(json.dumps(event, default=str))]
     return [
         _Record(
-            body=each["body"],
-            id=each["messageId"],
-            handle=each["receiptHandle"],
-            sent_at=int(each["attributes"]["SentTimestamp"]) / 1000,
-            attempt=int(each["attributes"]["ApproximateReceiveCount"]),
+            body=each.body,
+            id=each.id,
+            handle=each.handle,
+            sent_at=None if each.attributes.sent is None else each.attributes.sent / 1000,
+            attempt=each.attributes.receives,
         )
-        for each in records
+        for each in batch.records
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+import pytest
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -138,3 +139,26 @@ def test_the_oldest_executions_are_forgotten_first() -> None:
     assert kept == list(range(kept[0], 10))
     assert 1 < len(kept) < 10
     assert traces.naming("order-9")["since"] < last["began"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"messageId": "1", "receiptHandle": "handle", "body": "NAME"}],
+        [{"messageId": "1", "receiptHandle": "handle", "body": "NAME", "attributes": {}}],
+        [{"messageId": "1", "receiptHandle": "handle", "attributes": "NAME"}],
+        ["NAME"],
+        "NAME",
+    ],
+)
+def test_whatever_a_function_is_invoked_with_it_runs_and_is_told(
+    account: Account, name: str, records: object
+) -> None:
+    account.function(name, "def handler(event, context):\n    return event", MAY_SEND)
+    event = {"Records": records, "of": name}
+    text = json.dumps(event).replace("NAME", name)
+    answer = account.functions.invoke(FunctionName=name, Payload=text)
+    assert not answer.get("FunctionError")
+    assert json.loads(answer["Payload"].read()) == json.loads(text)
+    (execution,) = wait_for(lambda: traced(account, name))
+    assert name in execution["naming"][0]["body"]
