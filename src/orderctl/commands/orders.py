@@ -61,7 +61,7 @@ class Unfinished(msgspec.Struct, kw_only=True):
 
 
 class Listed(msgspec.Struct, kw_only=True):
-    """An order of a span of time, with --all, --status, --since, --sku or --reason.
+    """An order of a span of time, with --all, --status, --since, --sku, --reason or --scan.
 
     Attributes:
         order_id: Its id.
@@ -120,6 +120,7 @@ def orders(
     since: Annotated[str | None, Parameter(metavar="TIME")] = None,
     sku: Annotated[str | None, Parameter(metavar="SKU")] = None,
     reason: Annotated[str | None, Parameter(metavar="TEXT")] = None,
+    scan: bool = False,
     limit: Annotated[
         int | None, Parameter(metavar="N", validator=validators.Number(gte=1, lte=1_000_000))
     ] = None,
@@ -132,7 +133,8 @@ def orders(
 
     With --all or any of the options below it, the orders are listed by when they were placed, the
     newest first, whether they have ended or not. An index finds them by time and status; a SKU and
-    a reason are looked for in each order, half a read unit an order.
+    a reason are looked for in each order, half a read unit an order. Orders that ended while the
+    stack's OrdersIndex was false are found with --scan alone.
 
     Args:
         stuck: Only orders that should have ended by now, and those that are parked.
@@ -143,6 +145,7 @@ def orders(
         since: Orders placed since this time: 1h, 1d, or an ISO 8601 time (UTC). [default: 7d]
         sku: Only orders with this article.
         reason: Only orders with this in the reason why they were cancelled.
+        scan: Read the whole table, half a read unit for each 4 KB, in place of the indexes.
         limit: How many. [default: 50; with --csv all]
         after: Go on where a page has ended: the place that it has named.
         as_csv: Print CSV, for a spreadsheet.
@@ -153,7 +156,7 @@ def orders(
         UsageError: The options cannot be combined.
         OrderctlError: The stack does not list the orders that have ended.
     """
-    listed = all_ or status or since or sku or reason or after or as_csv or limit
+    listed = all_ or status or since or sku or reason or scan or after or as_csv or limit
     if not listed:
         _show_unfinished(stuck or minutes is not None, minutes, as_json, target)
         return
@@ -168,6 +171,7 @@ def orders(
         statuses=status or STATUSES,
         sku=sku,
         reason=reason,
+        scan=scan,
     )
     if wanted.since > now:
         raise UsageError("--since is in the future. Times are UTC.")
@@ -175,7 +179,10 @@ def orders(
 
 
 def _show_listed(wanted: Wanted, paging: _Paging, target: Target) -> None:
-    with connect(target) as pipeline:
+    with (
+        connect(target) as pipeline,
+        console.waiting("Reading the whole table", shown=wanted.scan and not paging.as_json),
+    ):
         try:
             if paging.as_csv and paging.limit is None:
                 _print_csv(map(_listed, pipeline.order_list.every(wanted, paging.after)))

@@ -4,12 +4,15 @@ Two indexes of the table `orders` serve it. An order is in `unfinished` until it
 in `ended`, under how it ended and the day on which it was placed. Both give keys alone; what is
 shown of an order is read from the table, half a read unit each. So a SKU, a reason or a text is
 looked for in every order of the span, until the page is full or so many were looked at.
+
+A stack fills the second index only if it is told to. Whatever has ended without it is found by a
+scan of the whole table, which costs half a read unit for each 4 KB of it, and nothing an order.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
@@ -23,6 +26,7 @@ from orders.order import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     from orderctl.pipeline.orders import Item, Orders
     from orderctl.pipeline.stack import Stack
@@ -32,6 +36,7 @@ STATUSES: Final[tuple[Status, ...]] = ("placed", "confirmed", "cancelled")
 PARAMETER: Final = "OrdersIndex"
 KEYS_PARAMETER: Final = "UnfinishedOrderKeys"
 _ENDS: Final[tuple[Status, ...]] = ("confirmed", "cancelled")
+_KEYS: Final = "order_id, placed_at"
 _READ_AT_ONCE = 100
 _KEYS_OF_A_SEARCH = 1000
 """Of some 60 bytes each: where most orders do not fit, many keys are needed."""
@@ -62,6 +67,8 @@ class Wanted:
     their customer; in capital or small letters."""
     unfinished: bool = False
     """Only orders that are not finished: these every stack lists."""
+    scan: bool = False
+    """Whether the whole table is read in place of the indexes."""
 
     @property
     def is_search(self) -> bool:
@@ -140,7 +147,7 @@ class OrderList:
     def _every_place(self, wanted: Wanted, after: str | None) -> Iterator[tuple[Key, Item | None]]:
         """The places to look at, each with its order; None for one that is gone."""
         start = _parse_cursor(after) if after else None
-        if set(_ENDS) & set(wanted.statuses) and not wanted.unfinished:
+        if set(_ENDS) & set(wanted.statuses) and not (wanted.unfinished or wanted.scan):
             self._check_listed()
         return self._read(self._keys(wanted, start))
 
@@ -152,18 +159,21 @@ class OrderList:
     def _keys(self, wanted: Wanted, start: Key | None) -> Iterator[Key]:
         """The places of the orders of the span, each once: an index may lag behind the other."""
         last = min(start[0], format_time(wanted.until)) if start else format_time(wanted.until)
-        merged = heapq.merge(
-            self._unfinished(wanted, last), self._ended(wanted, last), reverse=True
+        places = (
+            self._scanned(wanted, last)
+            if wanted.scan
+            else heapq.merge(
+                self._unfinished(wanted, last), self._ended(wanted, last), reverse=True
+            )
         )
-        for key, _ in groupby(merged):
+        for key, _ in groupby(places):
             if start is None or key < start:
                 yield key
 
     def _unfinished(self, wanted: Wanted, last: str) -> Iterator[Key]:
         if set(wanted.statuses) == {"confirmed"}:  # such an order is finished
             return iter(())
-        first = format_time(wanted.since)
-        return self._newest_first("unfinished", self._shards(), first, last, _page_size(wanted))
+        return self._newest_first("unfinished", self._shards(), wanted, last)
 
     def _ended(self, wanted: Wanted, last: str) -> Iterator[Key]:
         ends = [status for status in _ENDS if status in wanted.statuses and not wanted.unfinished]
@@ -174,9 +184,17 @@ class OrderList:
                 for status in ends
                 for shard in self._shards()
             ]
-            first = format_time(wanted.since)
-            yield from self._newest_first("ended", keys, first, last, _page_size(wanted))
+            yield from self._newest_first("ended", keys, wanted, last)
             day -= timedelta(days=1)
+
+    def _scanned(self, wanted: Wanted, last: str) -> Iterator[Key]:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._stack.outputs["OrdersTableName"],
+            FilterExpression="placed_at BETWEEN :first AND :last",
+            ExpressionAttributeValues=_times(wanted, last),
+            ProjectionExpression=_KEYS,
+        )
+        yield from sorted((key for page in pages for key in map(_key, page["Items"])), reverse=True)
 
     def _shards(self) -> list[str]:
         """Over which keys the stack spreads its indexes."""
@@ -184,34 +202,23 @@ class OrderList:
         return [str(shard) for shard in range(count)]
 
     def _newest_first(
-        self, index: str, keys: Sequence[str], first: str, last: str, page_size: int
+        self, index: str, keys: Sequence[str], wanted: Wanted, last: str
     ) -> Iterator[Key]:
         """The orders under several keys of an index that were placed between two times."""
-        return heapq.merge(
-            *(self._under(index, key, first, last, page_size) for key in keys),
-            reverse=True,
-        )
+        return heapq.merge(*(self._under(index, key, wanted, last) for key in keys), reverse=True)
 
-    def _under(self, index: str, key: str, first: str, last: str, page_size: int) -> Iterator[Key]:
+    def _under(self, index: str, key: str, wanted: Wanted, last: str) -> Iterator[Key]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._stack.outputs["OrdersTableName"],
             IndexName=index,
             KeyConditionExpression="#key = :key AND placed_at BETWEEN :first AND :last",
             ExpressionAttributeNames={"#key": index},
-            ExpressionAttributeValues={
-                ":key": {"S": key},
-                ":first": {"S": first},
-                ":last": {"S": last},
-            },
-            ProjectionExpression="order_id, placed_at",
+            ExpressionAttributeValues={":key": {"S": key}, **_times(wanted, last)},
+            ProjectionExpression=_KEYS,
             ScanIndexForward=False,
-            PaginationConfig={"PageSize": page_size},
+            PaginationConfig={"PageSize": _page_size(wanted)},
         )
-        places = (
-            (item["placed_at"]["S"], item["order_id"]["S"])
-            for page in pages
-            for item in page["Items"]
-        )
+        places = (key for page in pages for key in map(_key, page["Items"]))
         # DynamoDB does not say in which order those of the same time come.
         for _, together in groupby(places, key=lambda place: place[0]):
             yield from sorted(together, reverse=True)
@@ -222,8 +229,18 @@ class OrderList:
             why = f"its parameter {PARAMETER} is {value}" if value else "it is from before that"
             raise NotListedError(
                 f"Stack {self._stack.name} does not list the orders that have ended: {why}. "
-                f"Deploy it with --param {PARAMETER}=true to list those that end from then on."
+                "orderctl orders --scan reads the whole table to list them. Deploy the stack with "
+                f"--param {PARAMETER}=true, and those that end from then on are listed without."
             )
+
+
+def _times(wanted: Wanted, last: str) -> dict[str, AttributeValueTypeDef]:
+    """The span of time, as the values of an expression."""
+    return {":first": {"S": format_time(wanted.since)}, ":last": {"S": last}}
+
+
+def _key(item: Mapping[str, AttributeValueTypeDef]) -> Key:
+    return item["placed_at"]["S"], item["order_id"]["S"]
 
 
 def _page_size(wanted: Wanted) -> int:

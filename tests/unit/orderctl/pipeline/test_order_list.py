@@ -153,10 +153,28 @@ def test_a_stack_without_the_index_says_so(dynamodb: DynamoDBClient, index: str 
     assert listed.page(replace(ALL, unfinished=True), 10).orders == ()
 
 
-def test_an_order_that_a_table_does_not_list_is_not_found(dynamodb: DynamoDBClient) -> None:
+def test_an_order_that_ended_without_the_index_is_found_by_a_scan_alone(
+    dynamodb: DynamoDBClient,
+) -> None:
     table = OrderTable(dynamodb, "orders", lists_ended=False)
     assert table.write([_order(1)], Context()) == {}
     assert order_list(dynamodb).page(ALL, 10).orders == ()
+    found = order_list(dynamodb, "false").page(replace(ALL, scan=True), 10).orders
+    assert [order["order_id"] for order in found] == ["order-1"]
+
+
+def test_a_scan_lists_what_the_indexes_do_and_in_the_same_order(
+    dynamodb: DynamoDBClient, orders: list[Order]
+) -> None:
+    listed = order_list(dynamodb)
+    span = Wanted(since=NOW - timedelta(minutes=15), until=NOW - timedelta(minutes=3))
+    for wanted in (span, replace(span, statuses=("cancelled",)), replace(span, sku="mug")):
+        scanned = replace(wanted, scan=True)
+        assert list(listed.every(scanned)) == list(listed.every(wanted))
+        first, same = listed.page(scanned, 3), listed.page(wanted, 3)
+        assert (first.orders, first.next) == (same.orders, same.next)
+        rest, same = listed.page(scanned, 3, first.next), listed.page(wanted, 3, first.next)
+        assert (rest.orders, rest.next) == (same.orders, same.next)
 
 
 @pytest.mark.parametrize("after", ["x", "2026-11-29T00:00:00Z", "yesterday/order-1"])
