@@ -2,8 +2,8 @@
 
 A log line is a JSON object with the keys that Powertools for AWS Lambda writes. A line of metrics
 says whose they are, and each metric has a filter in the template (``AWS::Logs::MetricFilter``) that
-takes it out. An embedded metric would need no filter and five times the bytes, and Powertools costs
-a cold start more than all our own code: docs/decisions.md has the numbers.
+takes it out. An embedded metric needs no filter, but more than four times the bytes; and Powertools
+costs a cold start more than all our own code: docs/decisions.md has the numbers.
 """
 
 from __future__ import annotations
