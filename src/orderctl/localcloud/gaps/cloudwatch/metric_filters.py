@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ministack.core.responses import error_response_json
@@ -157,13 +158,14 @@ def metrics_of(message: str, filters: list[_Filter]) -> Iterator[Metric]:
         )
 
 
-def _conditions(pattern: str) -> list[_Condition]:
+@cache
+def _conditions(pattern: str) -> tuple[_Condition, ...]:
     inside = re.fullmatch(r"\s*\{(.*)\}\s*", pattern)
     parts = inside[1].split("&&") if inside else []
     found = [_CONDITION.fullmatch(part.strip()) for part in parts]
     if not found or None in found:
         raise InvalidFilterError(f"The local cloud does not know this filter pattern: {pattern}")
-    return [_Condition(each[1], each[2] or each[3]) for each in found if each]
+    return tuple(_Condition(each[1], each[2] or each[3]) for each in found if each)
 
 
 def _matches(event: Mapping[str, Any], pattern: str) -> bool:
