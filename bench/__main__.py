@@ -66,9 +66,9 @@ def run(
     console.out().print(f"\nWritten to {where}/bench.json and {where}/bench.svg.")
     if directory == _RESULTS:
         page.renew(results)
-        scale.renew()
         if "warm" in parts:
             save_counted(circumstances["at"], ON_THE_WAY, results["warm"])
+        scale.renew()  # by what was counted
         console.out().print(f"The tables of {paths.display_path(page.PAGE)} are those of this run.")
 
 

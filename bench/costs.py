@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bench.processes import ROOT
 from bench.setting import FLOOR, ON_THE_WAY, OURS, VERSIONS
 from orderctl.deploying import Template
 from orderctl.pipeline.capacity.bill import MILLION, Bill, prices, total
+from orderctl.pipeline.capacity.demand import Load
 from orderctl.pipeline.capacity.fixed import is_reported, memory_sizes, watching_month
 
 _DUPLICATES: Final = (0.0, 0.01, 0.1)
@@ -16,6 +19,9 @@ _FILLED: Final = (1, 10)
 _LOADS: Final = (1, 10, 100)
 _LOAD: Final = 100
 """Orders a second, where something else is varied."""
+_HIGH_LOAD: Final = 10_000
+_SET: Final = ROOT / "delivery" / "1000-orders-a-second.json"
+"""The parameters for a high load; with those by default it does not get through."""
 
 
 def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +37,9 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
         reported=is_reported(template.parameters),
     )
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
+    parameters = {name: str(p.get("Default", "")) for name, p in template.parameters.items()}
+    high = Load(_HIGH_LOAD, {**parameters, **json.loads(_SET.read_text())})
+    full = {function.name: high.fill(function) for function in ON_THE_WAY}
     return {
         "prices_as_of": table["as_of"],
         "memory_megabytes": dict(bill.memory),
@@ -39,7 +48,7 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
                 **{v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS},
                 FLOOR: bill.floor(rate=rate, fill=fill),
             }
-            for rate, fill in fills.items()
+            for rate, fill in (*fills.items(), (_HIGH_LOAD, full))
         },
         "by_load": {
             load: {v: bill.per_month(v, rate=load, fill=_fill(fills, load)) for v in VERSIONS}

@@ -6,9 +6,10 @@ import json
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,43 @@ def old(directory: Path) -> Iterator[PipelineUnderTest]:
         yield PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
 
 
-def new_code(directory: Path) -> Artifact:
-    """The functions, with a line in their log that says they are new."""
+def changed_code(directory: Path, module: str, change: Callable[[str], str]) -> Artifact:
+    """The functions, with one of their modules changed."""
     functions = directory / "orders"
     shutil.copytree(paths.FUNCTIONS, functions)
-    handler = functions / "payments" / "handler.py"
-    handler.write_text(handler.read_text() + '\ntelemetry.info("new code")\n')
+    changed = functions / module
+    changed.write_text(change(changed.read_text()))
     return package.build(Target.this_machine(), functions=functions)
+
+
+def new_code(directory: Path) -> Artifact:
+    """The functions, with a line in their log that says they are new."""
+    return changed_code(
+        directory, "payments/handler.py", lambda text: text + '\ntelemetry.info("new code")\n'
+    )
+
+
+def code_with_embedded_metrics(directory: Path) -> Artifact:
+    """The functions as they were before their metrics had filters."""
+    line = '_write({"metrics": _service, **levels})'
+
+    def change(text: str) -> str:
+        assert line in text
+        return text.replace(line, '_write({"_aws": {}, "service": _service, **levels})')
+
+    return changed_code(directory, "aws/telemetry.py", change)
+
+
+def without_filters(template: Template) -> Template:
+    """The template of before."""
+    body: dict[str, Any] = json.loads(json.dumps(parse(template.body)))
+    resources = body["Resources"]
+    for name, resource in [*resources.items()]:
+        if resource["Type"] == "AWS::Logs::MetricFilter":
+            del resources[name]
+        elif resource["Type"] == "AWS::Lambda::Function":
+            resource["DependsOn"] = "TracingPolicy"
+    return replace(template, body=json.dumps(body))
 
 
 def without_cancel(template: Template) -> Template:
@@ -112,3 +143,43 @@ def test_code_parameters_and_the_api_change_under_load(
     assert charges(old) == dict.fromkeys(ids, 1)
     messages = [line.get("message") for line in old.log_lines("payments-processor")]
     assert "new code" in messages
+
+
+def total(pipeline: PipelineUnderTest, metric: str, function: str) -> int:
+    """How often CloudWatch has counted something."""
+    found = pipeline.session.client("cloudwatch").get_metric_statistics(
+        Namespace="OrderPipeline",
+        MetricName=metric,
+        Dimensions=[{"Name": "service", "Value": function}],
+        StartTime=datetime.now(UTC) - timedelta(hours=1),
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    return round(sum(point["Sum"] for point in found["Datapoints"]))
+
+
+@pytest.mark.long
+def test_what_is_counted_is_counted_once_while_metrics_get_their_filters(
+    directory: Path, tmp_path: Path
+) -> None:
+    """By what is embedded in the line of the old code, or by the filter of the new one's."""
+    with LocalCloud(StateDirectory(directory)) as cloud:
+        template = Template.load()
+        before = code_with_embedded_metrics(tmp_path)
+        cloud.deploy(before, template=without_filters(template))
+        pipeline = PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
+        pipeline.set_stock({"mug": STOCK})
+        with load(pipeline) as result:
+            cloud.deploy(package.build(Target.this_machine()), template=template)
+            changed = len(result.sent)
+            eventually(lambda: len(result.sent) > changed + RATE)
+        ids = [sent.order.order_id for sent in result.sent]
+        eventually(
+            lambda: set(pipeline.statuses(ids).values()) == {"confirmed"}, within=PATIENCE_SECONDS
+        )
+        lines = [line for line in pipeline.log_lines("order-tracker") if "OrdersConfirmed" in line]
+        embedded = sum(line["OrdersConfirmed"] for line in lines if "_aws" in line)
+        filtered = total(pipeline, "OrdersConfirmed", "order-tracker")
+        assert 0 < embedded < len(ids)
+        assert embedded + filtered == len(ids)

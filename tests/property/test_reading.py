@@ -99,7 +99,7 @@ items = st.fixed_dictionaries(
 events = fields("detail-type", "detail", "time", "status", "order_id", "requestPayload")
 log_fields = fields(
     *("timestamp", "level", "message", "order_id", "message_id", "reason", "attempt", "exception"),
-    *("stack_trace", "request_id", "_aws"),
+    *("stack_trace", "request_id", "metrics", "_aws"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The metrics on a CloudWatch dashboard."""
+"""The metrics that the functions publish, and those on a CloudWatch dashboard."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ class Metric:
         return dict(self.dimensions)[name]
 
 
-def published_metrics() -> set[str]:
-    """The names of the metrics that the functions publish: counted, or by state in ``_METRICS``."""
-    names: set[str] = set()
+def published_metrics() -> dict[str, set[str]]:
+    """The names of the metrics that each function publishes, by its handler's module.
+
+    They are counted, or stand by state in ``_METRICS``.
+    """
+    published: dict[str, set[str]] = {}
     for handler in HANDLERS.glob("*/handler.py"):
+        names = published.setdefault(f"orders.{handler.parent.name}.handler", set())
         for node in ast.walk(ast.parse(handler.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call() if ast.unparse(node.func) in ("telemetry.count", "telemetry.gauge"):
@@ -36,7 +40,7 @@ def published_metrics() -> set[str]:
                     names |= {ast.literal_eval(metric) for metric in metrics}
                 case _:
                     pass
-    return names
+    return published
 
 
 def metrics_of(widgets: Sequence[dict[str, Any]]) -> Iterator[Metric]:

@@ -78,6 +78,7 @@ HANDLERS = {
     "DeleteLogGroup DeleteRetentionPolicy DescribeIndexPolicies DescribeLogGroups "
     "DescribeResourcePolicies GetDataProtectionPolicy ListTagsForResource "
     "PutDataProtectionPolicy PutRetentionPolicy TagResource UntagResource",
+    "AWS::Logs::MetricFilter": "logs: DeleteMetricFilter DescribeMetricFilters PutMetricFilter",
     "AWS::SNS::Subscription": "sns: GetSubscriptionAttributes SetSubscriptionAttributes "
     "Subscribe Unsubscribe",
     "AWS::SNS::Topic": "sns: CreateTopic DeleteTopic GetDataProtectionPolicy GetTopicAttributes "

@@ -79,7 +79,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, An
 
     def take() -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        return [line for line in lines if "_aws" not in line]
+        return [line for line in lines if "metrics" not in line]
 
     return take
 
@@ -90,10 +90,9 @@ def metered(capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str, int]]:
 
     def take() -> dict[str, int]:
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        metrics = [line for line in lines if "_aws" in line]
-        names = [
-            m["Name"] for line in metrics for m in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
-        ]
-        return {name: sum(line.get(name, 0) for line in metrics) for name in names}
+        metrics = [line for line in lines if line.pop("metrics", None)]
+        return {
+            name: sum(each.get(name, 0) for each in metrics) for line in metrics for name in line
+        }
 
     return take

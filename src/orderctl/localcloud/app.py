@@ -24,7 +24,7 @@ from orderctl.localcloud.gaps.cloudformation import (
     early_validation,
     template_properties,
 )
-from orderctl.localcloud.gaps.cloudwatch import alarms, embedded_metrics
+from orderctl.localcloud.gaps.cloudwatch import alarms, metric_filters
 from orderctl.localcloud.gaps.dynamodb import conflicts, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
@@ -62,7 +62,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         sns,
         logs,
         traces,
-        embedded_metrics,
+        metric_filters,
         schedules,
         updates,
         workers,

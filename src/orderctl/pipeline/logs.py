@@ -22,7 +22,7 @@ _ARRIVES_WITHIN = timedelta(seconds=30)
 _OF_THE_PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
 _EVENT_OF_THE_PLATFORM = "platform."
 _REPORT = "platform.report"
-_METRICS = "_aws"
+_METRICS = ("metrics", "_aws")  # embedded metrics are in older lines
 _MILLISECONDS = 1000
 _LONGEST_INVOCATION = timedelta(minutes=15)
 
@@ -46,7 +46,7 @@ class LogLine:
         """Whether it is one of Lambda's own lines, or a line of metrics."""
         if self._event_of_the_platform:
             return self._status in (None, "success")
-        return self.text.startswith(_OF_THE_PLATFORM) or _METRICS in self.fields
+        return self.text.startswith(_OF_THE_PLATFORM) or self._has_metrics
 
     @property
     def level(self) -> str:
@@ -56,11 +56,15 @@ class LogLine:
     @property
     def message(self) -> str:
         """The message; the whole text of an unstructured line."""
-        if _METRICS in self.fields:
+        if self._has_metrics:
             return "metrics"
         if self._event_of_the_platform:
             return f"{self._event_of_the_platform} {reading.to_text(self._status or '')}".strip()
         return str(self.fields.get("message", self.fields.get("errorMessage", self.text)))
+
+    @property
+    def _has_metrics(self) -> bool:
+        return any(name in self.fields for name in _METRICS)
 
     @property
     def _event_of_the_platform(self) -> str:
@@ -77,7 +81,7 @@ class LogLine:
     @property
     def facts(self) -> dict[str, Any]:
         """The fields other than time, level and message; the request id comes last."""
-        known = ("timestamp", "level", "message", _METRICS)
+        known = ("timestamp", "level", "message", *_METRICS)
         facts = {name: value for name, value in self.fields.items() if name not in known}
         if "request_id" in facts:
             facts["request_id"] = facts.pop("request_id")  # it is long

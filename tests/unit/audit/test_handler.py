@@ -181,7 +181,7 @@ def ended(books: Books) -> int:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if "metrics" in line]
 
 
 def test_books_that_balance(books: Books, logged: Logged) -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import io
 import json
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from support.lambdas import Context
 
 
 @pytest.fixture(autouse=True)
-def at_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is two seconds after the epoch, in a function of this name."""
-    monkeypatch.setattr(time, "time", lambda: 2.0015)
+def in_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a function of this name."""
     monkeypatch.setattr(telemetry, "_service", "payments-processor")
     telemetry.begin(Context(aws_request_id="r1"))
 
@@ -65,25 +63,23 @@ def test_what_is_below_the_level_is_not_logged(
     assert [line["level"] for line in written(capsys)] == levels
 
 
-def metric(*names: str, **values: int) -> dict[str, Any]:
-    directive = {
-        "Namespace": "OrderPipeline",
-        "Dimensions": [["service"]],
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in names],
-    }
-    aws = {"Timestamp": 2001, "CloudWatchMetrics": [directive]}
-    return {"_aws": aws, "service": "payments-processor", **values}
-
-
 def test_what_was_counted_is_one_metric_line(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.count(Charged=2, Declined=0, Failed=1)
     telemetry.count(Charged=0)
-    assert written(capsys) == [metric("Charged", "Failed", Charged=2, Failed=1)]
+    assert capsys.readouterr().out == '{"metrics":"payments-processor","Charged":2,"Failed":1}\n'
 
 
 def test_a_level_of_zero_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.gauge(StuckOrders=0)
-    assert written(capsys) == [metric("StuckOrders", StuckOrders=0)]
+    assert written(capsys) == [{"metrics": "payments-processor", "StuckOrders": 0}]
+
+
+def test_metrics_are_reported_at_every_level(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(telemetry, "_threshold", telemetry._LEVELS.index("ERROR"))
+    telemetry.count(Charged=1)
+    assert written(capsys) == [{"metrics": "payments-processor", "Charged": 1}]
 
 
 def test_a_line_is_out_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,4 +105,4 @@ def test_a_metric_is_of_the_function_that_reports_it(
     spec.loader.exec_module(loaded)
     loaded.gauge(StuckOrders=0)
     (metric_line,) = written(capsys)
-    assert metric_line["service"] == service
+    assert metric_line["metrics"] == service

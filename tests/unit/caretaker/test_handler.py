@@ -380,8 +380,8 @@ def test_reports_how_many_orders_are_older_than_an_order_should_get(
         house.record(f"o{number}", minutes)
     house.record("ended", 99, status="confirmed")
     house.run()
-    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert [line["StuckOrders"] for line in metrics if "StuckOrders" in line] == [stuck]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["StuckOrders"] for line in lines if "StuckOrders" in line] == [stuck]
 
 
 class TestWhatStays:

@@ -313,7 +313,7 @@ def test_the_state_is_counted_and_told_in_the_log(
     house.alert()
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["message"] for line in lines if "message" in line] == ["circuit opened"]
-    assert [line["CircuitOpen"] for line in lines if "_aws" in line] == [1]
+    assert [line["CircuitOpen"] for line in lines if "metrics" in line] == [1]
     assert lines[0]["request_id"] == "request-1"
     house.failing = False
     house.minute_passes()

@@ -14,6 +14,8 @@ OURS: Final = "ours"
 """The version of the functions that is deployed."""
 _GIGABYTE: Final = 10**9
 
+Fill = float | Mapping[str, float]
+"""How many messages a batch holds: of all functions, or by function."""
 Used = Mapping[str, float]
 """What an order uses of a function, each share of it: invocations, calls, units, bytes."""
 
@@ -62,7 +64,7 @@ class Bill:
         version: str,
         *,
         rate: float,
-        fill: float | Mapping[str, float],
+        fill: Fill,
         duplicates: float = 0.0,
     ) -> dict[str, float]:
         """Dollars per million orders, by service.
@@ -70,12 +72,12 @@ class Bill:
         Args:
             version: ours or the textbook's.
             rate: orders a second.
-            fill: how many messages a batch holds; of all functions, or by function.
+            fill: how many messages a batch holds.
             duplicates: the share of events that come once more.
         """
         bill: dict[str, float] = {}
         for function in self.functions:
-            full = fill.get(function.name, 1.0) if isinstance(fill, Mapping) else fill
+            full = _of(fill, function)
             for name, share in (("first", 1.0), ("again", duplicates)):
                 if share:
                     used = self.used(function, version, full, name=name)
@@ -87,7 +89,7 @@ class Bill:
         bill["CloudWatch metrics, alarms and dashboard"] = self.watching_month / month
         return {service: round(dollars * MILLION, 4) for service, dollars in bill.items()}
 
-    def floor(self, *, rate: float, fill: float) -> dict[str, float]:
+    def floor(self, *, rate: float, fill: Fill) -> dict[str, float]:
         """Dollars per million orders that the flow costs at the least, by service.
 
         That is one write unit for an order in each function that has a table, one event for each
@@ -96,7 +98,7 @@ class Bill:
         """
         bill: dict[str, float] = {}
         for function in self.functions:
-            used = self._least(function, fill)
+            used = self._least(function, _of(fill, function))
             for service, dollars in self._dollars(function, used).items():
                 bill[service] = bill.get(service, 0.0) + dollars
         bill["API Gateway"] = self.prices["api_gateway"]["request"]
@@ -119,7 +121,7 @@ class Bill:
             "calls": calls + ours["delivered"],
         }
 
-    def per_month(self, version: str, *, rate: float, fill: float | Mapping[str, float]) -> float:
+    def per_month(self, version: str, *, rate: float, fill: Fill) -> float:
         """Dollars a month at a constant rate of orders per second."""
         millions = rate * self.prices["assumptions"]["seconds_per_month"] / MILLION
         return round(total(self.per_million(version, rate=rate, fill=fill)) * float(millions), 2)
@@ -215,6 +217,10 @@ class Bill:
         queues = sum(function.in_batches for function in self.functions)
         receives = queues * self.prices["assumptions"]["idle_receives_per_second"]
         return float(receives / rate * self.prices["sqs"]["standard_request"])
+
+
+def _of(fill: Fill, function: Priced) -> float:
+    return fill.get(function.name, 1.0) if isinstance(fill, Mapping) else fill
 
 
 def _numbers(measured: Mapping[str, Any], name: str, batch: int | str) -> dict[str, float]:

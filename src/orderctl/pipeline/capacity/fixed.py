@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 Resources = Mapping[str, Mapping[str, Any]]
@@ -30,32 +28,11 @@ def count_resources(resources: Resources, kind: str) -> int:
     return sum(resource["Type"] == kind for resource in resources.values())
 
 
-def count_metrics(resources: Resources) -> int:
-    """How many custom metrics there are: the dashboard shows each that a function publishes."""
-    names = set()
-    for resource in resources.values():
-        if resource["Type"] == "AWS::CloudWatch::Dashboard":
-            body = re.sub(r"\$\{.+?\}", "1", resource["Properties"]["DashboardBody"]["Fn::Sub"])
-            for widget in json.loads(body)["widgets"]:
-                names |= _custom(widget["properties"].get("metrics", []))
-    return len(names)
-
-
-def _custom(lines: Sequence[Sequence[Any]]) -> set[str]:
-    """The custom metrics that a widget shows; a ``.`` is the namespace of the line before."""
-    names, namespace = set(), ""
-    for first, name, *_ in lines:
-        namespace = namespace if first in (".", "...") else first
-        if namespace == "OrderPipeline" and first != "...":
-            names.add(name)
-    return names
-
-
 def watching_month(table: Mapping[str, Any], resources: Resources) -> float:
     """Dollars a month for custom metrics, alarms and dashboards, whatever the load."""
     priced = table["cloudwatch"]
     return float(
-        count_metrics(resources) * priced["metric_month"]
+        count_resources(resources, "AWS::Logs::MetricFilter") * priced["metric_month"]
         + count_resources(resources, "AWS::CloudWatch::Alarm") * priced["alarm_month"]
         + count_resources(resources, "AWS::CloudWatch::Dashboard") * priced["dashboard_month"]
     )

@@ -160,7 +160,8 @@ class TestLogLines:
         [
             ("START RequestId: 1 Version: $LATEST", True),
             ("REPORT RequestId: 1\tDuration: 34 ms", True),
-            ('{"_aws":{},"PaymentsCharged":[1.0]}', True),
+            ('{"metrics":"payments-processor","PaymentsCharged":1}', True),
+            ('{"_aws":{},"service":"payments-processor","PaymentsCharged":1}', True),  # of before
             ('{"type":"platform.start","record":{"requestId":"1"}}', True),
             ('{"type":"platform.report","record":{"requestId":"1","status":"success"}}', True),
             ('{"type":"platform.report","record":{"requestId":"1","status":"timeout"}}', False),
