@@ -34,11 +34,10 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
         table,
         memory_sizes(resources),
         watching_month(table, resources),
-        reported=is_reported(template.parameters),
+        reported=is_reported(template.defaults()),
     )
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
-    parameters = {name: str(p.get("Default", "")) for name, p in template.parameters.items()}
-    high = Load(_HIGH_LOAD, {**parameters, **json.loads(_SET.read_text())})
+    high = Load(_HIGH_LOAD, {**template.defaults(), **json.loads(_SET.read_text())})
     full = {function.name: high.fill(function) for function in ON_THE_WAY}
     return {
         "prices_as_of": table["as_of"],

@@ -31,7 +31,7 @@ from orderctl.deploying import Template
 from orderctl.terminal import console
 from orders.card_books import Booked
 
-_DEFAULTS: Final = {n: p.get("Default", "") for n, p in Template.load().parameters.items()}
+_DEFAULTS: Final = Template.load().defaults()
 # The rooms are imported with their environment, as Lambda does.
 os.environ |= environment(BY_NAME["circuit-breaker"], OURS) | {"POWERTOOLS_LOG_LEVEL": "ERROR"}
 

@@ -26,7 +26,12 @@ from orderctl.pipeline.capacity import (
     prices,
 )
 from orderctl.pipeline.capacity.demand import SHELVES, first_to_give
-from orderctl.pipeline.capacity.fixed import memory_sizes, watching_month
+from orderctl.pipeline.capacity.fixed import (
+    is_reported,
+    lists_ended,
+    memory_sizes,
+    watching_month,
+)
 from orderctl.terminal import console
 from orderctl.terminal.options import Json, Params, parse_parameters
 from orderctl.terminal.results import Document
@@ -176,10 +181,9 @@ def capacity(
     template = Template.load()
     given = parse_parameters(param)
     template.check(given)
-    defaults = {name: str(p.get("Default", "")) for name, p in template.parameters.items()}
-    load = Load(rate, {**defaults, **given}, charge_ms, sku_share, shelves)
+    load = Load(rate, {**template.defaults(), **given}, charge_ms, sku_share, shelves)
     quotas = _quotas(region, account, profile)
-    bill = _bill(template)
+    bill = _bill(template, load.parameters)
     demand = Demand(bill, quotas, load)
     highest = highest_rates(lambda r: parts(bill, quotas, replace(load, rate=r))) if find else {}
     if as_json:
@@ -200,10 +204,17 @@ def _quotas(region: str, account: bool, profile: str | None) -> Quotas:
     return account_quotas(boto3.Session(profile_name=profile, region_name=region))
 
 
-def _bill(template: Template) -> Bill:
+def _bill(template: Template, parameters: Mapping[str, str]) -> Bill:
     counted, table, resources = load_counted(), prices(), template.resources()
-    watching = watching_month(table, resources)
-    return Bill(counted.functions, counted.warm, table, memory_sizes(resources), watching)
+    return Bill(
+        counted.functions,
+        counted.warm,
+        table,
+        memory_sizes(resources),
+        watching_month(table, resources),
+        reported=is_reported(parameters),
+        lists_ended=lists_ended(parameters),
+    )
 
 
 def _document(demand: Demand, highest: Mapping[str, tuple[float, Part]]) -> Capacity:

@@ -81,10 +81,7 @@ class LeftTables:
 
     def _existing(self, dynamodb: DynamoDBClient) -> dict[str, str]:
         """The names of the template's tables that exist, by logical id."""
-        values = {
-            name: str(it.get("Default", "")) for name, it in self._template.parameters.items()
-        }
-        values |= self._parameters
+        values = {**self._template.defaults(), **self._parameters}
         resources = self._template.resources()
         names = {
             logical_id: _resolve(resource["Properties"]["TableName"], values)

@@ -85,6 +85,10 @@ class Template:
         """The names of the parameters that the deployment does not set itself."""
         return [name for name in self.parameters if name not in SETTINGS_OF_CODE]
 
+    def defaults(self) -> dict[str, str]:
+        """The values of the parameters that nobody gives; empty for one without a default."""
+        return {name: str(it.get("Default", "")) for name, it in self.parameters.items()}
+
     def resources(self) -> Mapping[str, Mapping[str, Any]]:
         """The resources' declarations, by logical id."""
         resources: Mapping[str, Mapping[str, Any]] = parse(self.body).get("Resources", {})

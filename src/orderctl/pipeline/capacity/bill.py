@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 PRICES: Final = Path(__file__).with_name("prices.toml")
 MILLION: Final = 1_000_000
 OURS: Final = "ours"
+_TRACKER: Final = "order-tracker"
 """The version of the functions that is deployed."""
 _GIGABYTE: Final = 10**9
 
@@ -58,6 +59,8 @@ class Bill:
     """Dollars a month for metrics, alarms and dashboards."""
     reported: bool = False
     """Whether Lambda logs the start and the report of each of our invocations."""
+    lists_ended: bool = False
+    """Whether an index has each of our orders that has ended; it was counted without."""
 
     def per_million(
         self,
@@ -154,6 +157,9 @@ class Bill:
         is_reported = self.reported or version != OURS
         for numbers in at.values():
             numbers["reports"] = numbers["invocations"] * is_reported
+            if self.lists_ended and (function.name, version, name) == (_TRACKER, OURS, "first"):
+                numbers["write_units"] += 1
+                numbers["write_units orders (index ended)"] = 1.0
         sizes = sorted(at)
         if len(sizes) == 1:
             return at[sizes[0]]

@@ -38,6 +38,11 @@ def watching_month(table: Mapping[str, Any], resources: Resources) -> float:
     )
 
 
-def is_reported(parameters: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether Lambda itself logs each invocation, as the template has it by default."""
-    return bool(parameters["SystemLogLevel"]["Default"] == "INFO")
+def is_reported(parameters: Mapping[str, str]) -> bool:
+    """Whether Lambda itself logs each invocation, by the parameters' values."""
+    return parameters["SystemLogLevel"] == "INFO"
+
+
+def lists_ended(parameters: Mapping[str, str]) -> bool:
+    """Whether an index has each order that has ended, by the parameters' values."""
+    return parameters["OrdersIndex"] == "true"

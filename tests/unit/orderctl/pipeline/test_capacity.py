@@ -34,9 +34,7 @@ from support.command_line import run_here
 
 ROOT = Path(__file__).parents[4]
 SET = f"@{ROOT / 'delivery' / '1000-orders-a-second.json'}"
-PARAMETERS = {
-    name: str(declared.get("Default", "")) for name, declared in Template.load().parameters.items()
-}
+PARAMETERS = Template.load().defaults()
 FUNCTIONS = (
     Function("order-api", 1, in_batches=False),
     Function("payments-processor", 1, in_batches=True),
@@ -309,6 +307,26 @@ def test_the_set_for_1000_orders_a_second_leaves_only_quotas_to_raise() -> None:
         load = Load(1_000, given, charge_ms=300)
         passed = [part for part in parts(bill, load_quotas(region), load) if part.share > 1]
         assert {part.kind for part in passed} <= {"quota"}, passed
+
+
+def test_an_index_of_ended_orders_is_a_write_unit_of_each_order() -> None:
+    def told(*given: str) -> dict[str, Any]:
+        typed = ("capacity", "--rate", "100", "--region", "eu-central-1", "--json", *given)
+        answer: dict[str, Any] = json.loads(run_here(*typed).stdout)
+        return answer
+
+    without, with_it = told(), told("--param", "OrdersIndex=true")
+    more = {p["name"]: p["demand"] for p in with_it["parts"]}
+    less = {p["name"]: p["demand"] for p in without["parts"]}
+    assert more["DynamoDB: orders (index ended)"] == 100
+    assert more.keys() - less.keys() == {
+        "DynamoDB: orders (index ended)",
+        "DynamoDB: a key of orders (index ended)",
+    }
+    million = 100 * prices()["assumptions"]["seconds_per_month"] / 1_000_000
+    unit = prices()["dynamodb"]["write_unit"] * 1_000_000
+    extra = with_it["dollars_a_month"] - without["dollars_a_month"]
+    assert extra == pytest.approx(million * unit, rel=0.01)
 
 
 def test_the_command_shows_and_tells_the_same() -> None:
