@@ -69,9 +69,10 @@ def test_a_line_that_a_filter_matches_makes_a_metric(
     put_filter()
     # What the filter does not match: a line of the embedded metric format from before, and others.
     others = [{"_aws": {}, "service": name, "Sold": 1}, {"metrics": name}, '{"Sold', "[1]", "Sold"]
+    deep = '{"metrics": ' + "[" * 5_000
     lists = [{"metrics": name, "Sold": [1]}, {"metrics": {"of": name}, "Sold": 1}]
     text = {"metrics": name, "Sold": "many"}
-    prints(account, name, *others, *lists, text, {"metrics": name, "Sold": 2})
+    prints(account, name, *others, deep, *lists, text, {"metrics": name, "Sold": 2})
     account.functions.invoke(FunctionName=name)
     account.functions.invoke(FunctionName=name)
     wait_for(lambda: total(account, "Sold", service=name) == 4)

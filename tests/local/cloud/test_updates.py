@@ -1,8 +1,8 @@
 import io
 import json
-import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 from .account import Account
 
@@ -26,19 +26,16 @@ def test_an_execution_goes_on_with_the_old_code_and_the_next_has_the_new(
     account: Account, name: str
 ) -> None:
     account.function(name, SLOW)
-    answers: list[object] = []
 
-    def invoke(seconds: float) -> None:
+    def invoke(seconds: float) -> object:
         answer = account.functions.invoke(FunctionName=name, Payload=json.dumps(seconds))
-        answers.append(json.load(answer["Payload"]))
+        return json.load(answer["Payload"])
 
-    invoke(0)  # so that the next does not wait for a start
-    slow = threading.Thread(target=invoke, args=(1.5,))
-    slow.start()
-    time.sleep(0.5)
-    account.functions.update_function_code(FunctionName=name, ZipFile=new_code())
-    invoke(0)
-    slow.join()
-    before, meanwhile, after = answers
+    before = invoke(0)  # so that the next does not wait for a start
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(invoke, 1.5)
+        time.sleep(0.5)
+        account.functions.update_function_code(FunctionName=name, ZipFile=new_code())
+        meanwhile, after = invoke(0), slow.result()
     assert meanwhile == [2, 0]
     assert after == before, "it was at work when the code changed, and has the old process"

@@ -179,6 +179,6 @@ def _fields(message: str) -> dict[str, Any]:
     """The fields of a log event; none if it is not a JSON object."""
     try:
         event = json.loads(message) if message.lstrip().startswith("{") else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # somebody else's text, however deep it is nested
         return {}
     return dict(event)
