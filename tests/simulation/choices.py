@@ -144,7 +144,8 @@ class Choices:
         if self._passed == len(self._branches):
             steps = find()
             self.enter(describe)
-            self._branches[-1].copy = copy()
+            if self.faults or len(steps) > 1:  # else the run hardly comes back to here
+                self._branches[-1].copy = copy()
             self._branches.append(Branch(1 if self.detours == 0 else len(steps), steps))
         else:
             self._passed += 1

@@ -353,6 +353,10 @@ class RememberedDynamoDB(DynamoDB):
         facts = f"{request.operation} {json.dumps(arguments)} {self.text()}"
         return blake2b(facts.encode(), digest_size=16).digest()
 
+    def had(self, token: str) -> bool:
+        """Whether a transaction came before that had this token."""
+        return token in self._tokens
+
     def _catch_up(self) -> None:
         super()._create()
         for request in self._written:

@@ -20,6 +20,7 @@ from simulation.agenda import (
     arguments_of,
     name_of,
 )
+from simulation.alike import Histories
 from simulation.asynchronous import Attempt
 from simulation.bus import BusOfOneId, Event
 from simulation.choices import Choices, ChosenWeather, Dice
@@ -108,6 +109,8 @@ class Ground:
     """The tables of which it matters how items were before, as somebody may still read that."""
     shared: frozenset[type] | None
     """The types of what all schedules have in common; None if no run can be copied."""
+    histories: Histories | None
+    """Those of which only the last try of each request is told; None to tell all answers."""
 
     @classmethod
     def of(
@@ -118,6 +121,7 @@ class Ground:
         *,
         commuting: bool,
         past: frozenset[str] = frozenset(),
+        alike: bool = True,
     ) -> Ground:
         """Take a scope and the pipeline."""
         places = _places(scope, topology) if commuting else None
@@ -126,7 +130,9 @@ class Ground:
         if not any(memory.has(rooms.handlers[name]) for name in _played(topology)):
             handlers = map(type, rooms.handlers.values())
             shared = frozenset({cls, *_IN_COMMON, *handlers})
-        return cls(scope, topology, rooms, memory, Ids(topology), places, past, shared)
+        ids = Ids(topology)
+        histories = Histories(topology, rooms, ids) if alike else None
+        return cls(scope, topology, rooms, memory, ids, places, past, shared, histories)
 
 
 class Exploration(Simulation):
@@ -206,8 +212,12 @@ class Exploration(Simulation):
     def _begin_coroutine(self, body: Callable[[], Any], owner: object) -> Coroutine:
         """What a handler does follows from what it is given, unless it remembers something."""
         assert isinstance(body, partial)
-        kind = Coroutine if self._ground.memory.has(body.func) else RememberedCoroutine
-        return kind(body, owner)
+        if self._ground.memory.has(body.func):
+            return Coroutine(body, owner)
+        assert isinstance(owner, Invocation)
+        histories = self._ground.histories
+        beginning = histories.beginning(owner) if histories else None
+        return RememberedCoroutine(body, owner, beginning)
 
     def _describe(self) -> bytes:
         return self.snapshot().digest(self._ground.ids)
@@ -217,11 +227,13 @@ class Exploration(Simulation):
 
     def snapshot(self) -> Snapshot:
         """The state."""
+        assert isinstance(self._tables, RememberedDynamoDB)
         return Snapshot(
             self.world,
             self.plan,
             parts=(self._watch, self._processor, self._topic, self._asynchronous),
             tables=self._tables.text() + self._tables.past(sorted(self._ground.past)),
+            is_repeated=self._tables.had,
             queues=self._queues,
             running=self._lambdas.running,
             settled_at=self._watch.settled_at,
@@ -441,7 +453,12 @@ class Exploration(Simulation):
             self.world.weather.struck[step.fault] += 1
         published, tables = self.world.witness.published, self._tables.text()
         before, promised = len(published), self._promised_in(step)
+        invocation, faults = step.invocation, self._choices.faults
+        lasting = self._lasting(invocation)
         self.agenda.happen(step.happen)
+        if invocation and self._ground.histories:
+            left, both = self._choices.faults, (lasting, self._lasting(invocation))
+            self._ground.histories.note(invocation, faults - left, left, both)
         self._let_go()
         assert not self._tables.items("circuits"), "the state leaves the circuit breaker out"
         if not self._tables.looked_back <= self._ground.past:
@@ -454,6 +471,16 @@ class Exploration(Simulation):
                 raise UnforeseenError(f"{step.actor.function} was to change nothing")
             if any(event.detail_type != promised.publishes for event in published[before:]):
                 raise UnforeseenError(f"{step.actor.function} was to tell {promised.publishes}")
+
+    def _lasting(self, invocation: Invocation | None) -> str:
+        """The kind of the fault that is to strike the call of an invocation once more, if any."""
+        calls = (
+            arguments_of(action)[1]
+            for action in self.agenda.pending
+            if name_of(action) == ANSWER and arguments_of(action)[0] is invocation
+        )
+        request = next(calls, None)
+        return next((fault.name for asked, fault in self._faults.lasting if asked == request), "")
 
     def _promised_in(self, step: Step) -> Deed | None:
         """What is to come of an invocation that a step belongs to, if that is known."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from simulation.alike import UnlikeError
 from simulation.choices import Branch, Choices, LoopError, Seen, SeenError
 from simulation.exploration import Exploration, Ground, OldReadError, UnforeseenError
 from simulation.rooms import Rooms
@@ -63,6 +64,8 @@ class Search:
     """Whether steps that commute are taken in one order only."""
     past: frozenset[str] = frozenset()
     """The tables whose items may be read as they were before; the search finds out which."""
+    alike: bool = True
+    """Whether of the tries of a request only the last is told; the search finds out if it can."""
     remembering: bool = True
     """Whether states are entered once only."""
     copying: bool = True
@@ -82,12 +85,19 @@ class Search:
                 return self._run(on_progress)
             except OldReadError as read:
                 self.past |= read.tables
-                self.seen.clear()
-                self.ends.clear()
+            except UnlikeError:
+                self.alike = False
+            self.seen.clear()
+            self.ends.clear()
 
     def _run(self, on_progress: Callable[[Report], bool]) -> Report:
         ground = Ground.of(
-            self.scope, self.topology, self.rooms, commuting=self.commuting, past=self.past
+            self.scope,
+            self.topology,
+            self.rooms,
+            commuting=self.commuting,
+            past=self.past,
+            alike=self.alike,
         )
         if not self.copying:
             ground = replace(ground, shared=None)
@@ -106,7 +116,12 @@ class Search:
             if violation:
                 report.failure = self._failure(ground, branches)
             report.states, report.seconds = len(self.seen), time.monotonic() - began
-            if violation or not self._go_on(branches, schedules, report):
+            if violation:
+                return report
+            if not self._go_on(branches, schedules, report):
+                if ground.histories:
+                    report.complete = ground.histories.check(lambda: on_progress(report))
+                    report.seconds = time.monotonic() - began
                 return report
             if report.runs % 50 == 0:
                 report.share = _share(branches)

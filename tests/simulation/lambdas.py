@@ -91,6 +91,8 @@ class Invocation:
         self.event = event
         self.answers: list[Any] = []
         """What its calls were answered so far."""
+        self.told: str | None = None
+        """What a state tells of its answers, and what it asks; None for all of its answers."""
         self.said: list[tuple[str, str, dict[str, object]]] = []
         """What it has logged: level, message and facts."""
         self.as_of: Moment | None = None

@@ -8,14 +8,17 @@ its execution environment remembers, too, and may change that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from simulation.coroutines import Asked, Coroutine, Step
-from simulation.lambdas import Invocation, Moment
+from simulation.lambdas import Invocation, Moment, Pause
+from simulation.requests import Request
 from simulation.state import shown
 
 _Deed = tuple[Step, tuple[tuple[str, str, dict[str, object]], ...], dict[str, Any]]
@@ -23,6 +26,10 @@ _Deed = tuple[Step, tuple[tuple[str, str, dict[str, object]], ...], dict[str, An
 
 With what it logged meanwhile, and what its environment remembered then.
 """
+
+_TIMES: Final = re.compile(r"'(?:VisibilityTimeout|DelaySeconds)': \d+")
+"""In a request: time is left out, and these follow from a message's id."""
+_TOKEN: Final = re.compile(r"'ClientRequestToken': '[^']*'")
 
 _deeds: Final[dict[int, tuple[object, dict[bytes, _Deed]]]] = {}
 """By the id of a handler: the handler, and what it did by all that it went by."""
@@ -32,17 +39,69 @@ class UnsteadyError(Exception):
     """A handler did something else than before, though it had the same to go by."""
 
 
+class Beginning(NamedTuple):
+    """How an invocation began."""
+
+    function: str
+    event: str
+    """As JSON, with ids anew."""
+    instant: datetime
+
+
+class Asking:
+    """What is told of a handler: its answers, of a request's tries the last, and what it asks."""
+
+    def __init__(self) -> None:
+        self._before: list[str] = []
+        """What it was answered to its requests, but for the last."""
+        self._request = self._answer = ""
+        self._tries: list[str] = []
+        """What came between the tries of the last request."""
+        self.text = ""
+        """All of it, or how it has ended."""
+        self.is_pausing = False
+        self.has_ended = False
+
+    def follow(self, step: Step, answer: str = "") -> None:
+        """Take the handler's next step into account, and the answer that led to it."""
+        if not self.is_pausing:
+            self._answer = answer
+        question = step.question if isinstance(step, Asked) else None
+        self.has_ended = question is None
+        self.is_pausing = isinstance(question, Pause)
+        told = _TIMES.sub("", shown(step))
+        if isinstance(question, Pause):
+            self._tries.append(f"{question.seconds}")
+        elif isinstance(question, Request):
+            self._ask(_TOKEN.sub("", told))
+        self.text = f"{self._before} {self._tries} {told}"
+
+    def _ask(self, request: str) -> None:
+        if request == self._request:
+            self._tries.append("again")
+            return
+        if self._request:
+            self._before.append(self._answer)
+        self._request, self._tries = request, []
+
+
 class RememberedCoroutine(Coroutine):
     """A call of a function, which is run only where it is not known what it does."""
 
-    def __init__(self, body: Callable[[], Any], owner: object) -> None:
-        """See Coroutine."""
+    def __init__(
+        self, body: Callable[[], Any], owner: object, beginning: Beginning | None = None
+    ) -> None:
+        """See Coroutine; the beginning is given if only the last try of each request is told."""
         super().__init__(body, owner)
         assert isinstance(owner, Invocation)
         self._invocation = owner
+        self.beginning = beginning
         self._find_known()
         self._key = _hash(b"", f"{owner.name} {owner.instant()} {owner.event}")
         self._answers: list[Any] = []
+        self.answered: list[tuple[str, Any]] = []
+        """The answers to its calls so far, as texts and as they are."""
+        self.asked = Asking()
         self._deeds: list[Step] = []
         self._memories: list[dict[str, Any]] = []
         """What was remembered before each of them."""
@@ -73,9 +132,12 @@ class RememberedCoroutine(Coroutine):
 
     def resume(self, answer: Any) -> Step:  # noqa: ANN401 - whatever the question was
         """See Coroutine."""
+        text = shown(answer)
         self._answers.append(answer)
-        self._key = _hash(self._key, shown(answer))
-        return self._go_on()
+        if not self.asked.is_pausing:
+            self.answered.append((text, answer))
+        self._key = _hash(self._key, text)
+        return self._go_on(text)
 
     def kill(self) -> None:
         """See Coroutine."""
@@ -83,8 +145,9 @@ class RememberedCoroutine(Coroutine):
             super().kill()
             self._is_running = False
 
-    def _go_on(self) -> Step:
-        self._memories.append(deepcopy(self._invocation.memory))
+    def _go_on(self, answer: str = "") -> Step:
+        memory = self._invocation.memory
+        self._memories.append(deepcopy(memory) if memory else {})
         self._moments.append(self._invocation.moment())
         self._key = _hash(self._key, f"{shown(self._memories[-1])} {self._moments[-1].instant}")
         known = self._known.get(self._key)
@@ -97,6 +160,9 @@ class RememberedCoroutine(Coroutine):
             self._remember(known[2])
         step, *_ = known
         self._deeds.append(step)
+        self.asked.follow(step, answer)
+        if self.beginning:
+            self._invocation.told = self.asked.text
         if not isinstance(step, Asked):
             self.kill()
         return step

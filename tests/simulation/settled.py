@@ -157,6 +157,7 @@ def _hold(state: str | None, kind: str) -> tuple[str | None, Deed]:
     return reservation.state, Deed(reservation.state != state, published)
 
 
+@cache
 def _follow(order: Order, kind: str) -> tuple[Order, Deed]:
     event = OUTCOMES[kind]
     after = follow(order, event)
@@ -168,6 +169,7 @@ def _order_stands(order: Order) -> tuple[str | None, ...]:
     return order.status, order.payment, order.inventory
 
 
+@cache
 def _essence(record: Hashable) -> Hashable:
     """A record; of an order's history only what functions go by."""
     if not isinstance(record, Order):

@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import count, pairwise
 from random import Random
+from types import NoneType
 from typing import Any, Final
 
 from orders.caretaker.decisions import NEEDS_PERSON
@@ -36,9 +37,10 @@ _Q: Final = "['\"]?"
 _STEP: Final = (
     rf"""\{{{_Q}M{_Q}: \{{(?:{_Q}\w+{_Q}: \{{{_Q}S{_Q}: (?:"[^"]*"|'[^']*')\}}(?:, )?)+\}}\}}"""
 )
-_HISTORY: Final = re.compile(rf"(history{_Q}: \{{{_Q}L{_Q}: \[)({_STEP}(?:, {_STEP})*)(?=\])")
+_HISTORY: Final = re.compile(rf"(\{{{_Q}L{_Q}: \[)({_STEP}(?:, {_STEP})*)(?=\])")
 _ATTEMPT: Final = re.compile(rf"""{_Q}attempt{_Q}: \{{{_Q}N{_Q}: ['"]\d+['"]\}},? ?""")
 _DECISIONS: Final = (OrderConfirmed.detail_type, OrderCancelled.detail_type)
+_PLAIN: Final = (str, int, Decimal, NoneType)
 _SAME_IN_ALL: Final = (World, Plan, Random, Lambdas, Queues, Scheduler)
 
 
@@ -54,6 +56,17 @@ class Ids:
     def strip(self, text: str) -> str:
         """The text without them."""
         return "_".join(self._parts(text)[::2])
+
+    def anew(self, text: str) -> str:
+        """The text with the ids that a run would have given in their order in it."""
+        numbers: dict[str, str] = {}
+        parts = list(self._parts(text))
+        for place in range(1, len(parts), 2):
+            kind = re.split(r"[-#]\d", parts[place])[0]
+            separator = parts[place][len(kind)]
+            numbers.setdefault(parts[place], f"{kind}{separator}{len(numbers) + 1}")
+            parts[place] = numbers[parts[place]]
+        return "".join(parts)
 
     def renumber(self, facts: Iterable[str]) -> str:
         """All facts in one text, with ids that follow from it alone."""
@@ -93,6 +106,8 @@ class Snapshot:
     parts: tuple[object, ...]
     """Whatever keeps something, but for what follows."""
     tables: str
+    is_repeated: Callable[[str], bool]
+    """Whether a transaction with such a token came before: it takes effect once."""
     queues: Iterable[Any]
     running: Iterable[Invocation]
     settled_at: Mapping[str, float]
@@ -120,6 +135,10 @@ class Snapshot:
         for invocation in self.running:
             yield f"known to {invocation.name} {self._known(invocation)}"
         for action in self.pending:
+            if name_of(action) == ANSWER:
+                token = arguments_of(action)[1].arguments.get("ClientRequestToken", "")
+                if self.is_repeated(token):
+                    yield f"repeated {token}"
             if name_of(action) == ANSWER and not arguments_of(action)[0].alive:
                 invocation, request, *_ = arguments_of(action)
                 yield f"{invocation.function} {request} {self._known(invocation)}"
@@ -205,7 +224,7 @@ def _without_order(history: re.Match[str]) -> str:
 
 def shown(value: Any) -> str:  # noqa: ANN401, PLR0911 - any value
     """A value, as far as the future depends on it."""
-    if isinstance(value, str | int | Decimal) or value is None:
+    if isinstance(value, _PLAIN):
         return repr(value)
     match value:
         case partial() if name_of(value) == ANSWER:
@@ -247,9 +266,10 @@ def _differs(value: object) -> bool:
 
 
 def _invocation(invocation: Invocation) -> str:
+    history = invocation.told
+    if history is None:
+        history = f"{' '.join(map(shown, invocation.answers))} {invocation.calls}"
     return (
-        f"{invocation.name} {invocation.alive} {invocation.event} "
-        f"{' '.join(map(shown, invocation.answers))} "
-        f"{sorted(invocation.excused & invocation.orders)} {invocation.calls} "
-        f"{invocation.ramp_ups}"
+        f"{invocation.name} {invocation.alive} {invocation.event} {history} "
+        f"{sorted(invocation.excused & invocation.orders)} {invocation.ramp_ups}"
     )

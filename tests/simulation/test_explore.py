@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from simulation import runner
+from simulation.alike import Histories
 from simulation.choices import Choices
 from simulation.clients import Refusal
 from simulation.exploration import Exploration, Ground, UnforeseenError
@@ -31,14 +32,27 @@ LOST = replace(DIED_BEFORE, name="lost", kinds=frozenset({"applied, reply lost"}
 """Here order-api may publish while the order is being decided."""
 
 
+REFUSED = replace(
+    DIED_BEFORE,
+    name="refused",
+    kinds=frozenset({"service not reached", "throttled", "statements failed"}),
+)
+
+
 def search(
-    scope: Scope, *, commuting: bool = True, remembering: bool = True, copying: bool = True
+    scope: Scope,
+    *,
+    commuting: bool = True,
+    alike: bool = True,
+    remembering: bool = True,
+    copying: bool = True,
 ) -> tuple[Search, Report]:
     found = Search(
         scope,
         topology(),
         runner.rooms(),
         commuting=commuting,
+        alike=alike,
         remembering=remembering,
         copying=copying,
     )
@@ -118,6 +132,53 @@ def test_steps_taken_to_commute_lead_to_the_same_in_any_order(scope: Scope) -> N
     whole, every = search(scope, commuting=False)
     assert every.schedules > report.schedules
     assert reduced.ends == whole.ends
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [REFUSED, pytest.param(scope("single"), marks=pytest.mark.long)],
+    ids=["refused", "single"],
+)
+def test_when_of_tries_the_last_is_told_the_same_comes_of_it(
+    scope: Scope,
+) -> None:
+    by_last_tries, report = search(scope)
+    by_answers, every = search(scope, alike=False)
+    assert by_last_tries.alike
+    assert report.states < every.states
+    assert by_last_tries.ends == by_answers.ends
+    assert report.schedules == every.schedules
+
+
+GOES_BY_CODE = Sabotage(
+    "patience: remember the code of a refusal",
+    "orders.aws.patience",
+    "            answers[n] = answer\n",
+    "            if answers[n] == 'ProvisionedThroughputExceeded':\n"
+    "                raise ValueError\n"
+    "            answers[n] = answer\n",
+)
+"""It shows when the second try is answered; one after another code is told alike before that."""
+
+
+def test_a_bug_that_shows_after_one_code_of_several_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rooms = load(topology(), GOES_BY_CODE)
+    found = Search(REFUSED, topology(), rooms)
+    failure = found.run().failure
+    assert failure
+    assert "raised ValueError" in failure.violation
+    assert not found.alike
+    monkeypatch.setattr(Histories, "check", lambda *_: True)
+    assert not Search(REFUSED, topology(), rooms).run().failure
+
+
+def test_a_search_that_is_ended_during_its_proof_is_not_complete() -> None:
+    found = Search(REFUSED, topology(), runner.rooms())
+    report = found.run(lambda report: report.share < 1)
+    assert report.schedules
+    assert not report.complete
 
 
 class Wanderer(Choices):
