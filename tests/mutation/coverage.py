@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from mutation.operators import Mutant
+from mutation.patching import forget_what_is_cached
 from mutation.targets import SOURCES, file_of, source_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Coverage:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Run a test while its lines are noted."""
+        """Run a test while its lines are noted: those, too, that a test before it ran for both."""
+        forget_what_is_cached()
         self._lines = defaultdict(set)
         began, cpu_began = time.monotonic(), time.process_time()
         self._trace_with(self._enter)

@@ -35,7 +35,7 @@ def patch(mutant: Mutant) -> bool:
         return False
     for function, code in found:
         function.__code__ = code
-    _forget_what_is_cached()
+    forget_what_is_cached()
     return True
 
 
@@ -90,7 +90,8 @@ def _found_in(values: Iterable[object], module: str) -> Iterator[FunctionType]:
             yield from _found_in([wrapped], module)
 
 
-def _forget_what_is_cached() -> None:
+def forget_what_is_cached() -> None:
+    """Have every function of the modules that keeps its answers work them out anew."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "orders":
             for value in vars(module).values():

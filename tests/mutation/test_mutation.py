@@ -7,7 +7,10 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from mutation.judged import judged
 from mutation.operators import Mutant, mutants
 from mutation.patching import patch
 from mutation.targets import LEFT_OUT, TESTS, file_of, source_of, targets
+from orders.aws.wire import quoting
 from orders.notifications import decisions
 from support.recorded import RELIABILITY, recorded
 
@@ -153,6 +157,21 @@ def test_a_loaded_function_is_changed_in_place() -> None:
     finally:
         decisions.is_fresh.__code__ = before
     assert not patch(mutant_of("240")), "it was read when the module was imported"
+
+
+def test_each_test_runs_what_an_earlier_one_has_left_in_a_cache() -> None:
+    """Otherwise a change there would be tried with the first of them alone."""
+    module = "orders.aws.wire.quoting"
+    coverage = Coverage()
+    for name in ("first", "second"):
+        item: Any = SimpleNamespace(nodeid=name)
+        running = coverage.pytest_runtest_protocol(item)
+        next(running)
+        quoting.quote("a/b")
+        with suppress(StopIteration):
+            running.send(None)
+    mutant = next(m for m in mutants(module, source_of(module)) if m.place == "_table")
+    assert {test.name for test in coverage.of(mutant)} == {"first", "second"}
 
 
 def test_only_tests_that_run_the_changed_function_are_tried_and_first_what_runs_its_line() -> None:

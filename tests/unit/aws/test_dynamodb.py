@@ -63,6 +63,20 @@ def test_a_read_is_consistent(dynamodb: DynamoDBClient) -> None:
     assert wanted == [{"payments": {"Keys": keys, "ConsistentRead": True}}]
 
 
+@pytest.mark.parametrize(("keys", "calls"), [(100, [100]), (101, [100, 1])])
+def test_a_read_asks_for_no_more_keys_than_dynamodb_takes(
+    dynamodb: DynamoDBClient, keys: int, calls: list[int]
+) -> None:
+    asked: list[int] = []
+
+    def look(params: dict[str, Any]) -> None:
+        asked.append(len(params["RequestItems"]["payments"]["Keys"]))
+
+    line(dynamodb).before("BatchGetItem", look)
+    read_all(dynamodb, "payments", [f"o{number}" for number in range(keys)], dict, Context())
+    assert asked == calls
+
+
 def test_a_read_that_fails_is_the_reason_for_each_key(dynamodb: DynamoDBClient) -> None:
     def deny(_: object) -> None:
         raise Refused("AccessDeniedException")
@@ -130,6 +144,22 @@ def test_a_write_that_fails_is_the_reason_for_each_statement(dynamodb: DynamoDBC
     statements = {order_id: change_state("payments", None, CHARGED) for order_id in "ab"}
     why = "AccessDeniedException from BatchExecuteStatement"
     assert write_all(dynamodb, statements, Context()) == {"a": why, "b": why}
+
+
+@pytest.mark.parametrize(("writes", "calls"), [(25, [25]), (26, [25, 1])])
+def test_a_write_has_no_more_statements_than_dynamodb_takes(
+    dynamodb: DynamoDBClient, writes: int, calls: list[int]
+) -> None:
+    sizes: list[int] = []
+    line(dynamodb).before(
+        "BatchExecuteStatement", lambda params: sizes.append(len(params["Statements"]))
+    )
+    statements = {
+        order_id: change_state("payments", None, Payment(order_id=order_id, state="voided", at=""))
+        for order_id in (f"o{number}" for number in range(writes))
+    }
+    assert write_all(dynamodb, statements, Context()) == {}
+    assert sizes == calls
 
 
 def test_nothing_to_write_takes_no_call(dynamodb: DynamoDBClient) -> None:
