@@ -427,7 +427,6 @@ _ALERTS: Final = _details_of(Alert)
 _ALL: Final = {detail.detail_type: detail for detail in ROUTING}
 
 _REWORDED: Final = {
-    "Invalid value ": "Unknown value",
     "Invalid enum value ": "Unknown value",
     "Expected `str` matching regex ": "Text in the wrong form",
 }
@@ -588,7 +587,7 @@ def _published_at(envelope: _Envelope, stamp: _Stamp) -> str:
     It is not believed that an event was published in a later second than EventBridge got it.
     """
     at = stamp.at
-    if isinstance(at, str) and is_time(at) and at[:_TO_THE_SECOND] <= envelope.time:
+    if is_time(at) and at[:_TO_THE_SECOND] <= envelope.time:
         return at
     return envelope.time
 

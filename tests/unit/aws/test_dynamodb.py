@@ -171,6 +171,6 @@ def test_nothing_to_write_takes_no_call(dynamodb: DynamoDBClient) -> None:
 
 def test_what_was_read_of_another_table_is_no_record_of_this_one() -> None:
     this, other = Source("orders", "order_id"), Source("stock", "sku")
-    items: dict[Any, Any] = {(this, "a"): {"order_id": {"S": "a"}}, (other, "b"): {}}
+    items: dict[Any, Any] = {(other, "b"): {}, (this, "a"): {"order_id": {"S": "a"}}}
     refused = {(this, "c"): "why", (other, "d"): "why"}
     assert read_records(this, items, refused, len) == ({"a": 1}, {"c": "why"})

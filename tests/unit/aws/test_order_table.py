@@ -82,6 +82,24 @@ def test_a_write_changes_how_an_order_stands_and_nothing_else(table: OrderTable)
     assert table.get("a") == replace(again, placed_at=AT, version=3)
 
 
+def test_an_order_that_has_ended_is_listed_by_its_end_and_its_day(
+    table: OrderTable, dynamodb: DynamoDBClient
+) -> None:
+    not_listed = OrderTable(dynamodb, "orders", lists_ended=False)
+    for writing, order_id in ((table, "a"), (not_listed, "b")):
+        order = Order(order_id=order_id, placed_at=AT)
+        assert writing.write([order], Context()) == {}
+        ended = replace(order, status="confirmed", version=1)
+        assert writing.write([ended], Context()) == {}
+    a, b = (
+        dynamodb.get_item(TableName="orders", Key={"order_id": {"S": order_id}})["Item"]
+        for order_id in ("a", "b")
+    )
+    assert a["ended"] == {"S": f"confirmed/2026-08-18/{unfinished_shard('a')}"}
+    assert "ended" not in b
+    assert "unfinished" not in a | b
+
+
 @pytest.mark.parametrize("version", [0, 1])
 def test_an_order_is_written_only_over_what_was_read(table: OrderTable, version: int) -> None:
     order = Order(order_id="a", placed_at=AT)

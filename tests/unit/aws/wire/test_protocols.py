@@ -47,6 +47,11 @@ def test_characters_are_unescaped(escaped: str, text: str) -> None:
     assert protocols._unescape(escaped) == text
 
 
+def test_a_form_names_the_operation_and_the_version_of_the_api() -> None:
+    asked = Query("2010-03-31").ask("Publish", {"Message": "a b"})
+    assert asked.body == b"Action=Publish&Version=2010-03-31&Message=a%20b"
+
+
 def test_an_answer_in_xml_may_have_no_result() -> None:
     query = Query("2010-03-31")
     empty = b"<TagResourceResponse><TagResourceResult/></TagResourceResponse>"
