@@ -145,11 +145,12 @@ def test_when_the_time_is_up_what_is_done_stays_done_and_the_rest_is_reported(
 
 
 def test_when_the_time_is_up_within_a_part_its_rest_is_reported_too(
-    consumers: dict[str, Handler], tap: TappedBus
+    consumers: dict[str, Handler], tap: TappedBus, metered: Callable[[], dict[str, int]]
 ) -> None:
     left = failed(consumers["payments"](batch("payments", 150), Clock(looks_left=31)))
     assert left == [f"m{n}" for n in range(30, 150)]
     assert len(tap.take()) == 30
+    assert metered()["PaymentsFailed"] == 120
 
 
 def test_an_order_s_message_sees_what_an_earlier_part_did(
