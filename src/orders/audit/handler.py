@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 READ_UNITS_A_SECOND: Final = 2000
 """How many it consumes at most, over three tables: each of them alone takes 12,000 a second when it
 is new ("On-demand capacity mode", DynamoDB developer guide)."""
-ITEMS_A_PAGE: Final = 98
+ITEMS_A_PAGE: Final = 100
 """Two calls of ``BatchGetItem`` look them up in two tables."""
 SETTLED_AT_ONCE: Final = 300
 """How many orders that did not look right are read again together."""

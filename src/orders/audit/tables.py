@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SEGMENTS: Final = 8
 """In how many segments a table is scanned."""
-_KEYS_AT_ONCE: Final = 99
-"""``BatchGetItem`` takes 100; of an order it reads up to three."""
+_KEYS_A_CALL: Final = 100
+"""As many as ``BatchGetItem`` takes."""
 _PAUSE_SECONDS: Final = 1.0
 # In this order: an order's payment is written before its end is.
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -99,7 +99,7 @@ class Tables:
             AwsError: a call failed.
         """
         found = {order_id: Books(order_id) for order_id in order_ids}
-        for some in parts(list(order_ids), _KEYS_AT_ONCE // len(records)):
+        for some in parts(list(order_ids), _KEYS_A_CALL // len(records)):
             keys = [{"order_id": {"S": order_id}} for order_id in some]
             wanted: Any = {
                 self.names.of(record): {"Keys": keys, "ConsistentRead": is_consistent}

@@ -12,7 +12,7 @@ import pytest
 from orders.audit.decisions import Books, Order, Payment, Reservation, StockLevel, Unreadable
 from orders.audit.legs import Leg, Run
 from orders.audit.progress import Progress
-from orders.audit.tables import TableNames, Tables
+from orders.audit.tables import RECORDS, TableNames, Tables
 from orders.aws.errors import AwsError
 from orders.aws.items import to_item
 from support import aws
@@ -80,12 +80,26 @@ def test_some_records_can_be_read_at_half_the_price(
     assert [call["RequestItems"]["payments"]["ConsistentRead"] for call in calls] == [False]
 
 
-@pytest.mark.parametrize(("orders", "sizes"), [(33, [33]), (34, [33, 1]), (0, [])])
+@pytest.mark.parametrize(
+    ("records", "orders", "sizes"),
+    [
+        (RECORDS, 0, []),
+        (RECORDS, 33, [33]),
+        (RECORDS, 34, [33, 1]),
+        (("order",), 100, [100]),
+        (("order",), 101, [100, 1]),
+    ],
+)
 def test_a_call_reads_no_more_than_dynamodb_takes(
-    dynamodb: DynamoDBClient, tables: Tables, orders: int, sizes: list[int]
+    dynamodb: DynamoDBClient,
+    tables: Tables,
+    records: tuple[str, ...],
+    orders: int,
+    sizes: list[int],
 ) -> None:
+    """It takes a hundred keys, of all tables together."""
     calls = asked(dynamodb, "BatchGetItem")
-    found = tables.read([f"o{number}" for number in range(orders)])
+    found = tables.read([f"o{number}" for number in range(orders)], records)
     assert len(found) == orders
     assert [len(call["RequestItems"]["orders"]["Keys"]) for call in calls] == sizes
 
