@@ -76,8 +76,9 @@ class Coverage:
     def of(self, mutant: Mutant) -> list[Test]:
         """The tests that run the function with the change; first what runs its line, and is near.
 
+        The tests of the module's name may also run it while they are collected, which is not noted.
         What is in no function, or in one that no test runs, is run by the import: it matters to
-        whoever runs the module and to the tests of its name; or if there are none, to all.
+        whoever runs the module and to the tests near it; or if there are none, to all.
         """
         file = str(file_of(mutant.module))
         span = _function_around(mutant.module, mutant.line)
@@ -85,13 +86,10 @@ class Coverage:
             span = None
         *_, room, name = mutant.module.split(".")
         own = f"/{room}/test_{name}.py" if room != "orders" else f"/test_{name}.py"
-        found = [
-            test
-            for test in self.tests
-            if test.runs(file, span) or (span is None and own in test.name)
-        ]
+        near = own if span or room == "orders" else f"/{room}/"
+        found = [test for test in self.tests if test.runs(file, span) or near in test.name]
         return sorted(
-            found if found or span else self.tests,
+            found or self.tests,
             key=lambda test: (
                 not test.runs(file, range(mutant.line, mutant.line + 1)),
                 own not in test.name,

@@ -180,11 +180,10 @@ def test_only_tests_that_run_the_changed_function_are_tried_and_first_what_runs_
     runs_line = Test("unit/notifications/test_handler.py::line", 3, 3, {file: {line}})
     is_near = Test("unit/notifications/test_decisions.py::line", 9, 9, {file: {line, 1}})
     in_function = Test("unit/notifications/test_decisions.py::function", 1, 1, {file: {line + 2}})
-    elsewhere = Test(
-        "unit/notifications/test_decisions.py::elsewhere", 1, 1, {file: {1}, "another": {line}}
-    )
-    coverage = Coverage([elsewhere, in_function, runs_line, is_near])
-    assert coverage.of(mutant) == [is_near, runs_line, in_function]
+    elsewhere = Test("unit/notifications/test_handler.py::elsewhere", 1, 1, {"another": {line}})
+    collected = Test("unit/notifications/test_decisions.py::collected", 2, 2, {})
+    coverage = Coverage([elsewhere, collected, in_function, runs_line, is_near])
+    assert coverage.of(mutant) == [is_near, runs_line, in_function, collected]
     in_no_function = mutant_of("240")
     assert set(map(id, coverage.of(in_no_function))) == set(map(id, coverage.tests))
     assert Coverage([Test("a", 1, 1, {})]).of(in_no_function), "nobody runs it: all are tried"
