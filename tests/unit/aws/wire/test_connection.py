@@ -172,7 +172,7 @@ def test_one_that_takes_no_more_is_opened_anew(
 ) -> None:
     ours, theirs = pair
     theirs.shutdown(socket.SHUT_RD)
-    with peer(say(ANSWER)) as server:
+    with peer(say_and_close(ANSWER)) as server:
         assert kept(ours, server).exchange(REQUEST).body == BODY
 
 
@@ -196,7 +196,7 @@ def test_a_request_is_written_as_http_has_it(pair: tuple[socket.socket, socket.s
 
 
 def test_what_is_sent_is_out_at_once() -> None:
-    with peer(say(ANSWER)) as server:
+    with peer(say_and_close(ANSWER)) as server:
         opened = connected(server)
         opened.exchange(REQUEST)
         assert opened._socket
