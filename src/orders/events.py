@@ -587,7 +587,7 @@ def _published_at(envelope: _Envelope, stamp: _Stamp) -> str:
     It is not believed that an event was published in a later second than EventBridge got it.
     """
     at = stamp.at
-    if is_time(at) and at[:_TO_THE_SECOND] <= envelope.time:
+    if isinstance(at, str) and is_time(at) and at[:_TO_THE_SECOND] <= envelope.time:
         return at
     return envelope.time
 
