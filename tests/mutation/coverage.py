@@ -61,7 +61,7 @@ class Coverage:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Run a test while its lines are noted: those, too, that a test before it ran for both."""
+        """Run a test while its lines are noted; nothing is kept from the tests before it."""
         forget_what_is_cached()
         self._lines = defaultdict(set)
         began, cpu_began = time.monotonic(), time.process_time()
