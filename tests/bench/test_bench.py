@@ -41,6 +41,7 @@ def measured(code: processes.Code) -> dict[str, Any]:
         return warm.measure(code, aws, CONSUMERS, 1, silent, versions=[OURS])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", CONSUMERS, ids=lambda function: function.name)
 def test_a_batch_takes_three_calls_at_most(measured: dict[str, Any], function: Function) -> None:
     counts = measured[function.name][OURS]["counts"]
@@ -49,6 +50,7 @@ def test_a_batch_takes_three_calls_at_most(measured: dict[str, Any], function: F
         assert counts[batch]["first"]["calls_per_invocation"] <= most
 
 
+@pytest.mark.long
 def test_counts_what_an_order_takes(measured: dict[str, Any]) -> None:
     counted = measured[PAYMENTS.name][OURS]["counts"][10]["first"]
     assert counted["calls"] == {"BatchGetItem": 0.1, "BatchExecuteStatement": 0.1, "PutEvents": 0.1}
@@ -59,6 +61,7 @@ def test_counts_what_an_order_takes(measured: dict[str, Any]) -> None:
     assert counted["logged_bytes"] < 200
 
 
+@pytest.mark.long
 def test_a_repeated_event_writes_nothing(measured: dict[str, Any]) -> None:
     for name in measured:
         again = measured[name][OURS]["counts"][10]["again"]

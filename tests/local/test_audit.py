@@ -166,6 +166,7 @@ def test_what_is_changed_behind_its_back_is_named(
             backdoor.delete(table, order_id)
 
 
+@pytest.mark.long
 def test_the_schedule_finds_the_same_and_rings_until_the_books_balance(
     pipeline: PipelineUnderTest,
 ) -> None:

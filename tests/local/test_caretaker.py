@@ -48,6 +48,7 @@ def test_orders_whose_caller_never_calls_again_end(soon: PipelineUnderTest) -> N
     eventually(lambda: not set(soon.unfinished()) & set(ids))
 
 
+@pytest.mark.long
 def test_what_was_parked_for_a_passing_reason_comes_back_by_itself(
     soon: PipelineUnderTest,
 ) -> None:

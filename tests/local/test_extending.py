@@ -100,5 +100,6 @@ def test_the_simulation_plays_the_copy(extended: Path) -> None:
     run(extended, sys.executable, "-m", "simulation", str(SEEDS))
 
 
+@pytest.mark.long
 def test_the_copy_credits_points_once_and_carries_the_new_field(extended: Path) -> None:
     run(extended, sys.executable, "-m", "support.extended")
