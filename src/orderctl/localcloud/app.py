@@ -4,7 +4,7 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import front_door, seams, threads, traces
+from orderctl.localcloud import front_door, randomness, seams, threads, traces
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 from orderctl.localcloud.gaps import logs, sns
 from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
@@ -71,6 +71,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         conditions,
         early_validation,
         leading_keys,
+        randomness,
     ):
         supplement.install()
     conflicts.install(transaction_seconds)
