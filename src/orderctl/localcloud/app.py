@@ -25,7 +25,7 @@ from orderctl.localcloud.gaps.cloudformation import (
     template_properties,
 )
 from orderctl.localcloud.gaps.cloudwatch import alarms, metric_filters
-from orderctl.localcloud.gaps.dynamodb import conflicts, expressions, throughput
+from orderctl.localcloud.gaps.dynamodb import conflicts, copies, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
 from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
 from orderctl.localcloud.gaps.sqs import message_moves, queues
@@ -44,6 +44,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         principals,
         policies,
         expressions,
+        copies,
         actions,
         entries,
         permissions,
