@@ -44,7 +44,7 @@ _failure: contextvars.ContextVar[SignatureError | None] = contextvars.ContextVar
     "signature_failure", default=None
 )
 # What the request's signer was resolved to.
-_resolved: contextvars.ContextVar[dict[tuple[object, ...], PrincipalInfo | AuthError]] = (
+_resolved: contextvars.ContextVar[dict[tuple[str, str], PrincipalInfo | AuthError]] = (
     contextvars.ContextVar("resolved")
 )
 # What the request may do, as far as it was asked.
@@ -83,13 +83,16 @@ def install() -> None:
     enforce = seams.original(iam_evaluator, "enforce")
     signed_region = seams.original(router, "extract_signed_region")
 
-    def resolve_verified(access_key_id: str, *request: object) -> PrincipalInfo | AuthError:
+    def resolve_verified(
+        access_key_id: str, account_id: str, credential: object = None
+    ) -> PrincipalInfo | AuthError:
         if refusal := _refusal(access_key_id):
             return refusal
-        # A request is judged by what its caller may do when it comes, and asks for that often.
-        resolved, asked = _resolved.get({}), (access_key_id, *request)
+        # A request is judged by what its caller may do when it comes, and asks for that often;
+        # a credential, if it is given, is what the key was looked up to be.
+        resolved, asked = _resolved.get({}), (access_key_id, account_id)
         if asked not in resolved:
-            resolved[asked] = resolve(access_key_id, *request)
+            resolved[asked] = resolve(access_key_id, account_id, credential)
         return resolved[asked]
 
     def identify_verified(access_key_id: str) -> dict[str, Any] | None:
