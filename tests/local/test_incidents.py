@@ -12,7 +12,7 @@ from orderctl.errors import OrderctlError
 from orderctl.pipeline.incidents import INCIDENTS, Incidents
 from orderctl.terminal.practice import is_for_tests
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
-from support.pipeline import PipelineUnderTest, eventually
+from support.pipeline import PipelineUnderTest
 
 
 def state(pipeline: PipelineUnderTest, sku: str) -> tuple[object, ...]:
@@ -85,9 +85,15 @@ def test_ctrl_c_puts_everything_back(
 ) -> None:
     before = state(pipeline, sku)
     with subprocess.Popen(
-        [PROGRAM, "incident", "stock-out"], env=environment, stderr=subprocess.PIPE, text=True
+        [PROGRAM, "incident", "stock-out"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        eventually(lambda: pipeline.stock.available()[sku] == 0)
+        assert process.stdout
+        process.stdout.readline()  # it says what happens when it does
+        assert pipeline.stock.available()[sku] == 0
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=PATIENCE_SECONDS)[1]
         assert process.returncode == 128 + signal.SIGINT

@@ -85,9 +85,9 @@ def incident(
             console.note(f"Undone what was left of: {', '.join(undone)}.")
         began = time.monotonic()
         with incidents.happening(name) as happening:
-            if not as_json:
-                _announce(happening, seconds)
             try:
+                if not as_json:
+                    _announce(happening, seconds)
                 _last(happening, seconds, shown=not as_json)
             except Ended:
                 console.note(f"Putting everything back. {happening.ends}")
