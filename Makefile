@@ -27,7 +27,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 run: setup ## start the local cloud, deploy the pipeline, send 10 orders, check how each one ends; then its page, until Enter
 	@$(BIN)/orderctl run
 
-test: setup lint security ## run every check, and every test but the longest
+test: setup ## run every check, and every test but the longest
+	@$(MAKE) --no-print-directory -j2 lint security
 	$(BIN)/pytest $(PARALLEL) -m "not long"
 
 test-long: setup ## run the tests that take their time, and that `make test` leaves out

@@ -68,6 +68,7 @@ def test_a_repeated_event_writes_nothing(measured: dict[str, Any]) -> None:
         assert again["write_units"] == {}
 
 
+@pytest.mark.long
 def test_a_cold_start_is_measured_beside_the_floor(code: processes.Code) -> None:
     found = cold.measure(code, [PAYMENTS], 1, silent, versions=[OURS])[PAYMENTS.name]
     assert found[OURS]["cpu_ms"]["median"] > 0
@@ -82,6 +83,7 @@ def test_a_cold_start_is_measured_beside_the_floor(code: processes.Code) -> None
     assert target.what == "cold start of payments-processor, CPU, of the floor"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_every_function_starts(code: processes.Code, function: Function) -> None:
     cold.measure(code, [function], 1, silent, versions=[OURS])
