@@ -171,6 +171,7 @@ def test_what_is_counted_is_counted_once_while_metrics_get_their_filters(
         pipeline = PipelineUnderTest(cloud.session(), cloud.state.stack_name, cloud)
         pipeline.set_stock({"mug": STOCK})
         with load(pipeline) as result:
+            eventually(lambda: any("_aws" in line for line in pipeline.log_lines("order-tracker")))
             cloud.deploy(package.build(Target.this_machine()), template=template)
             changed = len(result.sent)
             eventually(lambda: len(result.sent) > changed + RATE)
