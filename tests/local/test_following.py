@@ -111,7 +111,7 @@ def test_what_a_crash_has_left_is_removed_by_the_next(
 def test_a_console_misses_nothing_while_nobody_answers(
     pipeline: PipelineUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "_AFTER_A_FAILURE_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "AFTER_A_FAILURE_SECONDS", 0.1)
     (order_id,) = pipeline.ids(1)
     told: list[str] = []
     cut, refused = threading.Event(), threading.Event()

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orderctl import deploying
 from orderctl.console import flow
 from orderctl.console.flow import Flow
-from orderctl.console.watching import Watching
+from orderctl.console.watching import AFTER_A_FAILURE_SECONDS, Watching
 from orderctl.deploying.template import parse
 from orderctl.errors import OrderctlError
 from orderctl.pipeline import Pipeline, health
@@ -28,7 +28,6 @@ WINDOW = timedelta(minutes=5)
 """How far back rates are counted."""
 _MOST_AT_ONCE = 4
 _IDLE_SECONDS = 0.2
-_AFTER_A_FAILURE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ class Collector(Watching):
             self._pipeline = None
             self._seen = _failed(self._seen, str(error))
             self._tell(self._seen)
-            return _AFTER_A_FAILURE_SECONDS
+            return AFTER_A_FAILURE_SECONDS
         self._tell(self._seen)
         due = (self._calls - before) / self._pace.calls_per_second
         return max(due - (time.monotonic() - started), _IDLE_SECONDS)

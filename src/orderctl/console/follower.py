@@ -10,7 +10,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError
 
 from orderctl.console.collector import Open, explained
-from orderctl.console.watching import Watching
+from orderctl.console.watching import AFTER_A_FAILURE_SECONDS, Watching
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.feed import Feed, SeenEvent
 
@@ -18,7 +18,6 @@ _WAIT_SECONDS: Final = 2
 _PAUSE_SECONDS: Final = 0.4
 """Between two receives: each takes ten events, so more of them are not all shown."""
 _TOO_LATE: Final = timedelta(seconds=20)
-_AFTER_A_FAILURE_SECONDS: Final = 3.0
 _MOST_SECONDS_UNANSWERED: Final = 240.0
 """A feed's queue keeps what passes for five minutes: longer ago than that, begin anew."""
 
@@ -46,7 +45,7 @@ class Follower(Watching):
             with explained(), self._open().feeds.follow() as feed:
                 self._follow(feed)
         except OrderctlError:  # the collector says why
-            self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
+            self._stopped.wait(AFTER_A_FAILURE_SECONDS)
 
     def _follow(self, feed: Feed) -> None:
         """Tell what passes; while nobody answers, the feed's queue keeps it."""
@@ -57,7 +56,7 @@ class Follower(Watching):
             except BotoCoreError:
                 if time.monotonic() - answered > _MOST_SECONDS_UNANSWERED:
                     raise
-                self._stopped.wait(_AFTER_A_FAILURE_SECONDS)
+                self._stopped.wait(AFTER_A_FAILURE_SECONDS)
                 continue
             answered = time.monotonic()
             if events:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from typing import Final
+
+AFTER_A_FAILURE_SECONDS: Final = 3.0
+"""How long to rest before the next try."""
 
 
 class Watching(ABC):

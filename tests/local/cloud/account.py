@@ -11,6 +11,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from textwrap import dedent
 from typing import Any, TypeVar
@@ -112,6 +113,20 @@ class Account:
             "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
             "AWS_DEFAULT_REGION": REGION,
         }
+
+    def total(self, namespace: str, metric: str, **dimensions: str) -> float:
+        """The sum of a metric in the last minutes; 0 if nobody has published it."""
+        now = datetime.now(UTC)
+        points = self.cloudwatch.get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
 
     @cached_property
     def apigateway(self) -> APIGatewayClient:

@@ -2,7 +2,6 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -90,27 +89,14 @@ class Stage:
                 return int(error.code)
 
 
-def total(account: Account, metric: str, **dimensions: str) -> float:
-    points = account.cloudwatch.get_metric_statistics(
-        Namespace="AWS/ApiGateway",
-        MetricName=metric,
-        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=datetime.now(UTC) - timedelta(minutes=5),
-        EndTime=datetime.now(UTC) + timedelta(minutes=1),
-        Period=3600,
-        Statistics=["Sum"],
-    )["Datapoints"]
-    return sum(point["Sum"] for point in points)
-
-
 def test_requests_are_counted_by_api_and_stage(account: Account, name: str) -> None:
     stage = Stage(account, name)
     assert [stage.get(path) for path in ("200", "404", "503", "500")] == [200, 404, 503, 500]
     for dimensions in ({"ApiName": name}, {"ApiName": name, "Stage": "live"}):
-        assert total(account, "Count", **dimensions) == 4
-        assert total(account, "4XXError", **dimensions) == 1
-        assert total(account, "5XXError", **dimensions) == 2
-        assert total(account, "Latency", **dimensions) > 0
+        assert account.total("AWS/ApiGateway", "Count", **dimensions) == 4
+        assert account.total("AWS/ApiGateway", "4XXError", **dimensions) == 1
+        assert account.total("AWS/ApiGateway", "5XXError", **dimensions) == 2
+        assert account.total("AWS/ApiGateway", "Latency", **dimensions) > 0
 
 
 def test_more_requests_than_the_stage_takes_are_refused(account: Account, name: str) -> None:
@@ -121,14 +107,14 @@ def test_more_requests_than_the_stage_takes_are_refused(account: Account, name: 
     answers = Counter(stage.get("200") for _ in range(5))
     assert answers.keys() == {200, 429}
     assert answers[200] >= 2
-    assert total(account, "4XXError", ApiName=name, Stage="live") == answers[429]
+    assert account.total("AWS/ApiGateway", "4XXError", ApiName=name, Stage="live") == answers[429]
 
 
 def test_a_throttled_function_is_a_500(account: Account, name: str) -> None:
     stage = Stage(account, name)
     account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     assert stage.get("200") == 500
-    assert total(account, "5XXError", ApiName=name, Stage="live") == 1
+    assert account.total("AWS/ApiGateway", "5XXError", ApiName=name, Stage="live") == 1
 
 
 FORMAT = (

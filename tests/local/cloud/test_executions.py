@@ -1,5 +1,4 @@
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,19 +12,6 @@ HANDLER = """
 """
 
 
-def total(account: Account, function: str, metric: str) -> float:
-    found = account.cloudwatch.get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName=metric,
-        Dimensions=[{"Name": "FunctionName", "Value": function}],
-        StartTime=datetime.now(UTC) - timedelta(minutes=5),
-        EndTime=datetime.now(UTC) + timedelta(minutes=1),
-        Period=3600,
-        Statistics=["Sum"],
-    )
-    return sum(point["Sum"] for point in found["Datapoints"])
-
-
 def test_executions_for_a_queue_are_counted(account: Account, name: str) -> None:
     queue = account.queue(name, VisibilityTimeout="600")
     account.function(name, HANDLER, {"Action": "sqs:*", "Resource": "*"})
@@ -34,9 +20,9 @@ def test_executions_for_a_queue_are_counted(account: Account, name: str) -> None
     )
     for body in ("work", "fail"):
         account.sqs.send_message(QueueUrl=queue, MessageBody=body)
-    wait_for(lambda: total(account, name, "Invocations") == 2)
-    assert total(account, name, "Errors") == 1
-    assert total(account, name, "Duration") > 0
+    wait_for(lambda: account.total("AWS/Lambda", "Invocations", FunctionName=name) == 2)
+    assert account.total("AWS/Lambda", "Errors", FunctionName=name) == 1
+    assert account.total("AWS/Lambda", "Duration", FunctionName=name) > 0
 
 
 def test_every_attempt_of_an_asynchronous_invocation_is_counted(
@@ -47,8 +33,8 @@ def test_every_attempt_of_an_asynchronous_invocation_is_counted(
     account.functions.invoke(
         FunctionName=name, InvocationType="Event", Payload=json.dumps({"n": "fail"})
     )
-    wait_for(lambda: total(account, name, "Errors") == 2)
-    assert total(account, name, "Invocations") == 2
+    wait_for(lambda: account.total("AWS/Lambda", "Errors", FunctionName=name) == 2)
+    assert account.total("AWS/Lambda", "Invocations", FunctionName=name) == 2
 
 
 def test_a_throttled_call_is_no_invocation(account: Account, name: str) -> None:
@@ -56,5 +42,5 @@ def test_a_throttled_call_is_no_invocation(account: Account, name: str) -> None:
     account.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     with pytest.raises(account.functions.exceptions.TooManyRequestsException):
         account.functions.invoke(FunctionName=name)
-    assert total(account, name, "Throttles") >= 1
-    assert total(account, name, "Invocations") == 0
+    assert account.total("AWS/Lambda", "Throttles", FunctionName=name) >= 1
+    assert account.total("AWS/Lambda", "Invocations", FunctionName=name) == 0

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ from mypy_boto3_logs import CloudWatchLogsClient
 from .account import Account, wait_for
 
 PATTERN = '{ $.metrics = "*" && $.Sold = * }'
+NAMESPACE = "Shop"
 SOLD: dict[str, Any] = {
-    "metricNamespace": "Shop",
+    "metricNamespace": NAMESPACE,
     "metricName": "Sold",
     "metricValue": "$.Sold",
     "unit": "Count",
@@ -44,19 +45,6 @@ def put_filter(logs: CloudWatchLogsClient, name: str) -> Filters:
     return put
 
 
-def total(account: Account, metric: str, **dimensions: str) -> float:
-    found = account.cloudwatch.get_metric_statistics(
-        Namespace="Shop",
-        MetricName=metric,
-        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=datetime.now(UTC) - timedelta(minutes=5),
-        EndTime=datetime.now(UTC) + timedelta(minutes=1),
-        Period=3600,
-        Statistics=["Sum"],
-    )
-    return sum(point["Sum"] for point in found["Datapoints"])
-
-
 def prints(account: Account, name: str, *lines: object) -> None:
     """A function that logs these lines whenever it is invoked."""
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
@@ -75,7 +63,7 @@ def test_a_line_that_a_filter_matches_makes_a_metric(
     prints(account, name, *others, deep, *lists, text, {"metrics": name, "Sold": 2})
     account.functions.invoke(FunctionName=name)
     account.functions.invoke(FunctionName=name)
-    wait_for(lambda: total(account, "Sold", service=name) == 4)
+    wait_for(lambda: account.total(NAMESPACE, "Sold", service=name) == 4)
 
 
 def test_a_filter_is_of_its_log_group_alone(
@@ -94,7 +82,7 @@ def test_a_filter_is_of_its_log_group_alone(
             logStreamName="stream",
             logEvents=[{"timestamp": now, "message": message}],
         )
-    assert total(account, "Sold", service=name) == 3
+    assert account.total(NAMESPACE, "Sold", service=name) == 3
 
 
 def test_every_matching_line_can_count_as_one(
@@ -104,7 +92,7 @@ def test_every_matching_line_can_count_as_one(
     put_filter("{ $.what = lost }", metricName=metric, metricValue="1", dimensions=None)
     prints(account, name, {"what": "lost"}, {"what": "found"}, {"what": "lost"})
     account.functions.invoke(FunctionName=name)
-    wait_for(lambda: total(account, metric) == 2)
+    wait_for(lambda: account.total(NAMESPACE, metric) == 2)
 
 
 def test_a_line_that_does_not_match_makes_the_default_value(
@@ -120,7 +108,7 @@ def test_a_line_that_does_not_match_makes_the_default_value(
     )
     prints(account, name, {"what": "fine"}, {"what": "stuck"})
     account.functions.invoke(FunctionName=name)
-    wait_for(lambda: total(account, metric) > 100)
+    wait_for(lambda: account.total(NAMESPACE, metric) > 100)
 
 
 def test_a_deleted_filter_makes_no_metric(
@@ -131,8 +119,8 @@ def test_a_deleted_filter_makes_no_metric(
     logs.delete_metric_filter(logGroupName=f"/aws/lambda/{name}", filterName="sold")
     prints(account, name, {"metrics": name, "Sold": 1})
     account.functions.invoke(FunctionName=name)
-    wait_for(lambda: total(account, "Kept", service=name) == 1)
-    assert total(account, "Sold", service=name) == 0
+    wait_for(lambda: account.total(NAMESPACE, "Kept", service=name) == 1)
+    assert account.total(NAMESPACE, "Sold", service=name) == 0
 
 
 @pytest.mark.parametrize(
@@ -179,5 +167,5 @@ def test_a_schedule_runs_in_the_time_of_the_alarms(
         SourceArn=rule,
     )
     account.events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": arn}])
-    wait_for(lambda: total(account, "Sold", service=name) >= 6)
+    wait_for(lambda: account.total(NAMESPACE, "Sold", service=name) >= 6)
     account.events.remove_targets(Rule=name, Ids=["function"])

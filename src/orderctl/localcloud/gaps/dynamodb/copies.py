@@ -17,7 +17,7 @@ _UNCHANGING = frozenset({str, bytes, int, float, bool, type(None)})
 
 def install() -> None:
     """Copy items so."""
-    seams.replace(dynamodb, "copy", SimpleNamespace(copy=copy.copy, deepcopy=copied))
+    seams.replace(dynamodb, "copy", SimpleNamespace(deepcopy=copied))
 
 
 def copied(value: Any) -> Any:  # noqa: ANN401 - any value
