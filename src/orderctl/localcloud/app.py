@@ -4,7 +4,7 @@ import asyncio
 
 from ministack import app as ministack_app
 
-from orderctl.localcloud import front_door, randomness, seams, threads, traces
+from orderctl.localcloud import dates, front_door, randomness, routes, seams, threads, traces
 from orderctl.localcloud.asgi import App, Message, Receive, Scope, Send, json_response
 from orderctl.localcloud.gaps import logs, sns
 from orderctl.localcloud.gaps.apigateway import authorizers, invoke_method, requests
@@ -24,10 +24,17 @@ from orderctl.localcloud.gaps.cloudformation import (
     early_validation,
     template_properties,
 )
-from orderctl.localcloud.gaps.cloudwatch import alarms, metric_filters
+from orderctl.localcloud.gaps.cloudwatch import alarms, datapoints, metric_filters
 from orderctl.localcloud.gaps.dynamodb import conflicts, copies, expressions, throughput
 from orderctl.localcloud.gaps.events import archives, delivery, entries, schedules
-from orderctl.localcloud.gaps.iam import actions, leading_keys, policies, principals
+from orderctl.localcloud.gaps.iam import (
+    actions,
+    bodies,
+    leading_keys,
+    memory,
+    policies,
+    principals,
+)
 from orderctl.localcloud.gaps.sqs import message_moves, queues
 from orderctl.localcloud.state import HEALTH_PATH, TRACES_PATH
 
@@ -41,8 +48,10 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
     """
     seams.check_version()
     for supplement in (
+        memory,
         principals,
         policies,
+        bodies,
         expressions,
         copies,
         actions,
@@ -59,6 +68,7 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         authorizers,
         template_properties,
         alarms,
+        datapoints,
         message_moves,
         sns,
         logs,
@@ -73,6 +83,8 @@ def build_app(instance: str, transaction_seconds: float = 0.0) -> App:
         early_validation,
         leading_keys,
         randomness,
+        dates,
+        routes,
     ):
         supplement.install()
     conflicts.install(transaction_seconds)

@@ -8,6 +8,10 @@ bytes at once, and each of them is given out once.
 import os
 import threading
 
+from ministack.core import responses
+
+from orderctl.localcloud import seams
+
 _BYTES_AT_ONCE = 16 * 1024
 
 _ask_kernel = os.urandom
@@ -37,6 +41,14 @@ def install() -> None:
     """Have `os.urandom` give out bytes from a supply, in this process and not in its children."""
     os.urandom = Supply().take
     os.register_at_fork(after_in_child=_ask_the_kernel_again)
+    seams.replace_everywhere(responses, "new_uuid", new_uuid)
+
+
+def new_uuid() -> str:
+    """A random UUID (RFC 9562, version 4) as text, without an object of it in between."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _ask_the_kernel_again() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from orderctl.localcloud import randomness
@@ -28,3 +30,13 @@ def test_no_bytes_come_twice() -> None:
     supply = Supply()
     taken = [supply.take(16) for _ in range(5_000)]
     assert len({*taken}) == len(taken)
+
+
+def test_an_id_is_a_random_uuid() -> None:
+    ids = [randomness.new_uuid() for _ in range(1_000)]
+    for text in ids:
+        parsed = uuid.UUID(text)
+        assert str(parsed) == text
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+    assert len({*ids}) == len(ids)
+    assert {text[19] for text in ids} == {*"89ab"}

@@ -16,6 +16,7 @@ from ministack.core import iam_evaluator
 from orderctl.localcloud import seams
 
 _MOST_TEXTS = 1024
+_MOST_MATCHES = 4096
 # What is not in the context that a policy is asked with, but decides in some.
 _OUTSIDE = ("time", "orgid")
 
@@ -25,6 +26,7 @@ def install() -> None:
     parse = seams.original(iam_evaluator, "parse_policy_document")
     evaluate = seams.original(iam_evaluator, "evaluate_resource_policy")
     parse_text = lru_cache(_MOST_TEXTS)(parse)
+    asks_for_more = lru_cache(_MOST_TEXTS)(_asks_for_more)
     decisions: dict[tuple[object, ...], Any] = {}
 
     def parse_once(document: str | dict[str, Any]) -> list[Any]:
@@ -32,7 +34,7 @@ def install() -> None:
         return [*statements]
 
     def evaluate_once(document: object, context: object, *of: object, **more: object) -> object:
-        if not isinstance(document, str) or any(key in document.lower() for key in _OUTSIDE):
+        if not isinstance(document, str) or asks_for_more(document):
             return evaluate(document, context, *of, **more)
         asked = (document, repr(context), of, *more.items())
         if asked not in decisions:
@@ -41,5 +43,13 @@ def install() -> None:
             decisions[asked] = evaluate(document, context, *of, **more)
         return copy.copy(decisions[asked])  # MiniStack adds to what it gets
 
+    for name in ("fnmatch_iam", "fnmatch_iam_cs"):
+        match = lru_cache(_MOST_MATCHES)(seams.original(iam_evaluator, name))
+        seams.replace_everywhere(iam_evaluator, name, match)
     seams.replace_everywhere(iam_evaluator, "parse_policy_document", parse_once)
     seams.replace_everywhere(iam_evaluator, "evaluate_resource_policy", evaluate_once)
+
+
+def _asks_for_more(document: str) -> bool:
+    """Whether a policy may decide by what is not in the context."""
+    return any(key in document.lower() for key in _OUTSIDE)

@@ -27,6 +27,7 @@ from ministack.core.iam_evaluator import AuthError, PrincipalInfo
 from ministack.services import sts
 
 from orderctl.localcloud import seams
+from orderctl.localcloud.gaps.iam import memory
 from orderctl.localcloud.gaps.iam.signatures import SignatureError, Signer
 
 # Where a service's name in credential scopes is not its prefix in IAM actions.
@@ -43,10 +44,6 @@ _signer: contextvars.ContextVar[Signer | None] = contextvars.ContextVar("signer"
 _failure: contextvars.ContextVar[SignatureError | None] = contextvars.ContextVar(
     "signature_failure", default=None
 )
-# What the request's signer was resolved to.
-_resolved: contextvars.ContextVar[dict[tuple[str, str], PrincipalInfo | AuthError]] = (
-    contextvars.ContextVar("resolved")
-)
 # What the request may do, as far as it was asked.
 _allowed: contextvars.ContextVar[set[tuple[object, ...]]] = contextvars.ContextVar("allowed")
 
@@ -60,7 +57,6 @@ def set_verified(signer: Signer | None, failure: SignatureError | None = None) -
     """
     _signer.set(signer)
     _failure.set(failure)
-    _resolved.set({})
     _allowed.set(set())
 
 
@@ -88,12 +84,11 @@ def install() -> None:
     ) -> PrincipalInfo | AuthError:
         if refusal := _refusal(access_key_id):
             return refusal
-        # A request is judged by what its caller may do when it comes, and asks for that often;
-        # a credential, if it is given, is what the key was looked up to be.
-        resolved, asked = _resolved.get({}), (access_key_id, account_id)
-        if asked not in resolved:
-            resolved[asked] = resolve(access_key_id, account_id, credential)
-        return resolved[asked]
+        # A credential, if it is given, is what the key was looked up to be.
+        return memory.remembered(
+            ("principal", access_key_id, account_id),
+            lambda: resolve(access_key_id, account_id, credential),
+        )
 
     def identify_verified(access_key_id: str) -> dict[str, Any] | None:
         if _refusal(access_key_id):
@@ -120,9 +115,8 @@ def install() -> None:
             allowed.add(asked)
         return denied
 
-    seams.replace_everywhere(
-        iam_evaluator, "is_root_access_key", lambda key: key == os.environ["AWS_ACCESS_KEY_ID"]
-    )
+    root_key = os.environ["AWS_ACCESS_KEY_ID"]
+    seams.replace_everywhere(iam_evaluator, "is_root_access_key", lambda key: key == root_key)
     seams.replace_everywhere(
         router, "extract_signed_region", lambda *of: signed_region(*of) if verified_key() else None
     )

@@ -22,12 +22,14 @@ from urllib.parse import parse_qs
 from ministack.core import sigv4
 from ministack.core.iam_evaluator import (
     CredentialResolutionError,
+    ResolvedCredential,
     find_iam_access_key_account,
     resolve_credential,
 )
 from ministack.core.responses import _account_from_sts_session
 
 from orderctl.localcloud.asgi import Scope
+from orderctl.localcloud.gaps.iam import memory
 
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<credential>[^,\s]+), ?"
@@ -93,18 +95,20 @@ class Request:
     def of(cls, scope: Scope) -> "Request":
         """The request of an ASGI scope."""
         headers: dict[str, str] = {}
-        counts: Counter[str] = Counter()
+        repeated: set[str] = set()
         for raw_name, raw_value in scope["headers"]:
             name = bytes(raw_name).decode("latin-1").lower()
             value = sigv4.decode_header_value(bytes(raw_value))
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-            counts[name] += 1
+            if name in headers:
+                repeated.add(name)
+                value = f"{headers[name]},{value}"
+            headers[name] = value
         return cls(
             scope["method"],
             bytes(scope["raw_path"]).decode("latin-1"),
             parse_qs(bytes(scope["query_string"]).decode("latin-1"), keep_blank_values=True),
             headers,
-            frozenset(name for name, count in counts.items() if count > 1),
+            frozenset(repeated),
         )
 
     @property
@@ -142,8 +146,7 @@ class Signature:
             else request.headers.get("x-amz-security-token", "")
         )
         key = self._parts.access_key_id
-        account = _account_from_sts_session(key) or find_iam_access_key_account(key)
-        credential = resolve_credential(key, account, token)
+        credential = memory.remembered(("key", key, token), lambda: _credential(key, token))
         if isinstance(credential, CredentialResolutionError):
             raise SignatureError(credential.message, credential.code)
         self._secret: str = credential.secret_access_key
@@ -183,9 +186,11 @@ class Signature:
         ]
         if repeated:
             raise SignatureError(f"There are several {min(repeated)} headers.")
+        if not self._presigned:
+            return
         counts = Counter(name.lower() for name, values in request.query.items() for _ in values)
         twice = [name for name in counts if name.startswith("x-amz-") and counts[name] > 1]
-        if self._presigned and twice:
+        if twice:
             raise SignatureError(f"The query has {min(twice)} several times.")
 
     def _header_parts(self) -> sigv4.HeaderSignature:
@@ -234,6 +239,12 @@ class Signature:
             return
         if named != hashlib.sha256(body).hexdigest():
             raise SignatureError("The body is not the one that x-amz-content-sha256 is about.")
+
+
+def _credential(key: str, token: str) -> ResolvedCredential | CredentialResolutionError:
+    """What is on record of a key; the token must be its own."""
+    account = _account_from_sts_session(key) or find_iam_access_key_account(key)
+    return resolve_credential(key, account, token)
 
 
 def _parts(
