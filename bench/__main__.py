@@ -113,6 +113,7 @@ def _measure(
                 on_the_way,
                 1 if quick else 7,
                 lambda n, of: step.progress(n, of, "samples"),
+                latencies=(0,) if quick else warm.LATENCIES_MS,
             )
         if on_the_way == list(ON_THE_WAY):
             results["costs"] = costs.measure(results["warm"])

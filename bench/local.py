@@ -46,7 +46,8 @@ _PARENT: Final = 1
 _USER_TICKS: Final = 11
 _MESSAGES: Final = sum(f.events_of_an_order for f in ON_THE_WAY if f.in_batches)
 """How many messages of an order are taken off queues."""
-_PARAMETERS: Final = {"ChargeFailureRate": "0"}
+_PARAMETERS: Final = {"ChargeFailureRate": "0", "ApiRateLimit": "1000", "ApiBurstLimit": "2000"}
+"""No order is tried again, and none is turned away: what the cloud can do is measured."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from bench.workload import Work, work
 
 BATCHES: Final = (1, 10, 100)
 LATENCIES_MS: Final = (0, 5)
+"""How long AWS takes to answer."""
 # Enough work for a sample of some ten milliseconds, also where it goes fast.
 _INVOCATIONS: Final = {1: 24, 10: 8, 100: 2}
 
@@ -27,6 +28,7 @@ class _Pair:
     function: Function
     workers: dict[str, Worker]
     aws: Aws
+    latencies: Sequence[int]
 
     @property
     def batches(self) -> Sequence[int]:
@@ -44,6 +46,7 @@ def measure(
     report_progress: Progress,
     *,
     versions: Sequence[str] = TIMED,
+    latencies: Sequence[int] = LATENCIES_MS,
 ) -> dict[str, Any]:
     """Invoke each function with new orders, its versions in turn.
 
@@ -54,6 +57,7 @@ def measure(
         repetitions: how many samples are taken of each.
         report_progress: called with how many samples are done, of how many.
         versions: which of them.
+        latencies: how long AWS takes to answer, in ms; 0 must be among them.
 
     Returns:
         By function and version: what is counted, what an order takes, and who takes it.
@@ -65,7 +69,7 @@ def measure(
                 version: running.enter_context(worker(code, function, version, aws.endpoint))
                 for version in versions
             }
-            pair = _Pair(function, workers, aws)
+            pair = _Pair(function, workers, aws, latencies)
             _warm_up(pair)
             times: dict[Any, list[Any]] = defaultdict(list)
             for repetition in range(repetitions):
@@ -83,7 +87,7 @@ def _warm_up(pair: _Pair) -> None:
 
 def _sample(pair: _Pair, times: dict[Any, list[Any]]) -> None:
     """Take one sample of everything."""
-    for latency in LATENCIES_MS:
+    for latency in pair.latencies:
         for batch in pair.batches:
             for version, invoked in pair.workers.items():
                 pair.aws.reset()
@@ -107,7 +111,7 @@ def _summarize(pair: _Pair, version: str, times: dict[Any, list[Any]]) -> dict[s
                 "wall_ms": spread([wall for _, wall in times[version, latency, batch]]),
             }
             for batch in pair.batches
-            for latency in LATENCIES_MS
+            for latency in pair.latencies
         ],
         "client_share": _client_share(pair, version),
     }
