@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from bench.processes import ROOT
 from bench.setting import FLOOR, ON_THE_WAY, OURS, VERSIONS
 from orderctl.deploying import Template
-from orderctl.pipeline.capacity.bill import MILLION, Bill, prices, total
+from orderctl.pipeline.capacity.bill import MILLION, Bill, Fill, prices, total
 from orderctl.pipeline.capacity.demand import Load
-from orderctl.pipeline.capacity.fixed import is_reported, memory_sizes, watching_month
+from orderctl.pipeline.capacity.fixed import (
+    is_reported,
+    memory_sizes,
+    provisioned_rate,
+    watching_month,
+)
 
 _DUPLICATES: Final = (0.0, 0.01, 0.1)
 _FILLS: Final = (1, 2, 5, 10, 100)
@@ -20,7 +26,7 @@ _LOADS: Final = (1, 10, 100)
 _LOAD: Final = 100
 """Orders a second, where something else is varied."""
 _HIGH_LOAD: Final = 10_000
-_SET: Final = ROOT / "delivery" / "1000-orders-a-second.json"
+_SET: Final = ROOT / "delivery" / "10000-orders-a-second.json"
 """The parameters for a high load; with those by default it does not get through."""
 
 
@@ -39,15 +45,17 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
     fills = {int(rate): fill for rate, fill in table["batch_fill"].items()}
     high = Load(_HIGH_LOAD, {**template.defaults(), **json.loads(_SET.read_text())})
     full = {function.name: high.fill(function) for function in ON_THE_WAY}
+    steady = replace(bill, provisioned_rate=provisioned_rate(high.parameters))
     return {
         "prices_as_of": table["as_of"],
         "memory_megabytes": dict(bill.memory),
         "by_rate": {
-            rate: {
-                **{v: bill.per_million(v, rate=rate, fill=fill) for v in VERSIONS},
-                FLOOR: bill.floor(rate=rate, fill=fill),
-            }
-            for rate, fill in (*fills.items(), (_HIGH_LOAD, full))
+            **{rate: _bills(bill, rate, fill) for rate, fill in fills.items()},
+            _HIGH_LOAD: _bills(steady, _HIGH_LOAD, full),
+        },
+        "by_billing": {
+            name: {v: total(each) for v, each in _bills(of, _HIGH_LOAD, full).items()}
+            for name, of in (("by the request", bill), ("as provisioned", steady))
         },
         "by_load": {
             load: {v: bill.per_month(v, rate=load, fill=_fill(fills, load)) for v in VERSIONS}
@@ -72,6 +80,14 @@ def measure(warm: Mapping[str, Any]) -> dict[str, Any]:
             name: max(c["first"]["peak_megabytes"] for c in measured[OURS]["counts"].values())
             for name, measured in warm.items()
         },
+    }
+
+
+def _bills(bill: Bill, rate: float, fill: Fill) -> dict[str, dict[str, float]]:
+    """Those of each version, and the floor."""
+    return {
+        **{version: bill.per_million(version, rate=rate, fill=fill) for version in VERSIONS},
+        FLOOR: bill.floor(rate=rate, fill=fill),
     }
 
 

@@ -33,7 +33,8 @@ def filled(text: str, results: Mapping[str, Any]) -> str:
     for name, rows in (
         ("circumstances", _circumstances(recorded["measured"])),
         ("dollars", _dollars(recorded["costs"]["by_rate"])),
-        ("fill", _fill(recorded["costs"]["by_fill"])),
+        ("fill", _totals("messages in a batch", recorded["costs"]["by_fill"])),
+        ("billing", _totals("DynamoDB is paid", recorded["costs"]["by_billing"])),
         ("functions", _functions(recorded)),
         ("local", _local(recorded["local"])),
     ):
@@ -75,11 +76,11 @@ def _dollars(rates: Mapping[str, Any]) -> Iterator[Row]:
     yield ("of the floor", *(f"{share:.2f}" for share in shares))
 
 
-def _fill(fills: Mapping[str, Any]) -> Iterator[Row]:
-    yield from _header("messages in a batch", *BILLED, "ours of the floor")
-    for fill, found in fills.items():
+def _totals(what: str, totals: Mapping[str, Any]) -> Iterator[Row]:
+    yield from _header(what, *BILLED, "ours of the floor")
+    for each, found in totals.items():
         yield (
-            fill,
+            each,
             *(f"{found[version]:.2f}" for version in BILLED),
             f"{found[OURS] / found[FLOOR]:.2f}",
         )

@@ -17,7 +17,8 @@ PAGE: Final = ROOT / "docs" / "scale.md"
 RECORDED: Final = ROOT / "bench" / "results" / "bench.json"
 REGION: Final = "eu-central-1"
 _SET: Final = f"@{ROOT / 'delivery' / '1000-orders-a-second.json'}"
-_RATES: Final = {100: (), 1_000: ("--param", _SET), 10_000: ("--param", _SET)}
+_STEADY_SET: Final = f"@{ROOT / 'delivery' / '10000-orders-a-second.json'}"
+_RATES: Final = {100: (), 1_000: ("--param", _SET), 10_000: ("--param", _STEADY_SET)}
 """What is typed beside a rate."""
 _REGIONS: Final = ("us-east-1", "eu-west-1", "eu-central-1", "ap-southeast-2", "eu-west-3")
 _ALWAYS: Final = ("--charge-ms", "300", "--shelves", "4")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bench import page
 from bench.processes import ROOT
 
@@ -23,9 +25,21 @@ def test_another_run_makes_another_page() -> None:
 
 
 def test_the_floor_is_below_what_is_paid() -> None:
-    for bills in RECORDED["costs"]["by_rate"].values():
+    units = 4  # one each: order-api, payments, reservations, tracker
+    provisioned = units / 0.7 * 0.00065 / 3_600 * 1e6
+    for rate, bills in RECORDED["costs"]["by_rate"].items():
         ours, floor = bills["ours"], bills["floor"]
-        assert floor["DynamoDB"] == 4 * 0.625, "one unit each: order-api, payments, stock, tracker"
+        assert floor["DynamoDB"] == pytest.approx(
+            provisioned if rate == "10000" else units * 0.625, rel=1e-4
+        )
         assert floor["EventBridge"] == 4.0
         # Lambda's own lines, which we have switched off, are in the floor.
         assert all(floor[name] <= ours[name] for name in floor.keys() - {"CloudWatch Logs"})
+
+
+def test_both_ways_to_pay_for_tables_are_told_of_the_same_load() -> None:
+    told = RECORDED["costs"]["by_billing"]
+    high = RECORDED["costs"]["by_rate"]["10000"]
+    for version, dollars in told["as provisioned"].items():
+        assert dollars == pytest.approx(sum(high[version].values()), rel=1e-4)
+        assert dollars < told["by the request"][version]

@@ -7,12 +7,15 @@ import signal
 import subprocess
 
 import pytest
+from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
+from orderctl.deploying import package
+from orderctl.deploying.package import Target
 from orderctl.errors import OrderctlError
 from orderctl.pipeline.incidents import INCIDENTS, Incidents
 from orderctl.terminal.practice import is_for_tests
 from support.command_line import PATIENCE_SECONDS, PROGRAM, Orderctl
-from support.pipeline import PipelineUnderTest
+from support.pipeline import PipelineUnderTest, eventually
 
 
 def state(pipeline: PipelineUnderTest, sku: str) -> tuple[object, ...]:
@@ -115,6 +118,31 @@ def test_without_stock_there_is_no_stock_out(
     monkeypatch.setattr(type(pipeline.stock), "available", lambda _self: {"mug": 0})
     with pytest.raises(OrderctlError, match="Nothing is in stock"):
         INCIDENTS["stock-out"](pipeline).note()
+
+
+def test_a_provisioned_table_is_not_slowed_down(pipeline: PipelineUnderTest) -> None:
+    """Nor is it by the request any more, until the parameter is back."""
+    artifact = package.build(Target.this_machine())
+
+    def table() -> TableDescriptionTypeDef:
+        return pipeline.dynamodb.describe_table(TableName="payments")["Table"]
+
+    pipeline.cloud.deploy(artifact, parameters={"ProvisionedOrdersPerSecond": "100"})
+    try:
+        assert table()["BillingModeSummary"]["BillingMode"] == "PROVISIONED"
+        assert table()["ProvisionedThroughput"]["WriteCapacityUnits"] == 143
+        (order,) = pipeline.ids(1)
+        pipeline.publish({"order_id": order, "amount": 5})
+        eventually(lambda: pipeline.statuses([order]) == {order: "confirmed"})
+        with (
+            pytest.raises(OrderctlError, match="payments is provisioned"),
+            Incidents(pipeline).happening("slow-table"),
+        ):
+            pytest.fail("it happened")
+        assert Incidents(pipeline).undo_left() == []
+    finally:
+        pipeline.cloud.deploy(artifact, parameters={"ProvisionedOrdersPerSecond": "0"})
+    assert table()["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
 
 
 @pytest.mark.long

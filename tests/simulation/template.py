@@ -21,9 +21,7 @@ _PSEUDO_PARAMETERS: Final = {
 }
 _SMALLER: Final = {"OrderDeadlineMinutes": "300", "BreakerTries": "3"}
 """Parameters that are not their defaults: a run has few orders, and its end comes sooner."""
-_OF_A_TABLE: Final = (
-    *("KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes"),
-)
+_OF_A_TABLE: Final = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
 """What the template says of a table that matters to those who read and write it."""
 _PATTERN_KEYS: Final = {"source", "detail-type"}
 
@@ -94,6 +92,7 @@ def tables() -> list[dict[str, Any]]:
     return [
         {
             "TableName": properties["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}"),
+            "BillingMode": "PAY_PER_REQUEST",  # by default
             **{name: _plain(properties[name]) for name in _OF_A_TABLE if name in properties},
         }
         for resource in _template()["Resources"].values()

@@ -177,10 +177,12 @@ def test_the_functions_start_with_whatever_the_template_takes(
     assert result.returncode == 0, result.stderr
 
 
-def test_the_documented_set_for_1000_orders_a_second_fits_the_template() -> None:
-    path = SOURCE.parent / "delivery" / "1000-orders-a-second.json"
+@pytest.mark.parametrize("rate", ["1000", "10000"])
+def test_a_documented_set_for_so_many_orders_a_second_fits_the_template(rate: str) -> None:
+    path = SOURCE.parent / "delivery" / f"{rate}-orders-a-second.json"
     given = parse_parameters((f"@{path}",))
     TEMPLATE.check(given)
+    assert given.get("ProvisionedOrdersPerSecond", rate) == rate
     window, timeout = int(given["BatchingWindowSeconds"]), int(given["ConsumerTimeoutSeconds"])
     assert window >= 1, "batches above 10 need it"
     assert int(given["VisibilityTimeoutSeconds"]) >= 6 * timeout + window

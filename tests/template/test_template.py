@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from math import ceil
 from typing import Any
 
 import pytest
 
+from orderctl.pipeline.capacity import load_counted
+from orderctl.pipeline.capacity.bill import PROVISIONED_USE
 from orders.aws import clients
 
 Resources = dict[str, dict[str, Any]]
@@ -220,7 +223,70 @@ def test_the_tables_of_orders_and_their_indexes_are_warmed_and_limited_together(
             },
             {"Ref": "AWS::NoValue"},
         ]
-        assert most["Fn::If"][0::2] == ["AreTablesLimited", {"Ref": "AWS::NoValue"}]
+        assert most["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+        provisioned = "ProvisionedThroughput" in settings
+        limited = "AreOrderTablesLimited" if provisioned else "AreTablesLimited"
+        assert most["Fn::If"][0] == limited, "DynamoDB takes one or the other"
+
+
+def test_the_tables_of_orders_are_provisioned_with_what_orders_take(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    """By what the bench has counted with full batches. The stock's depends on the shop."""
+    units = units_of_an_order()
+    given = {}
+    for table in properties(resources, "AWS::DynamoDB::Table").values():
+        name = table["TableName"]["Fn::Sub"].removeprefix("${NamePrefix}")
+        if "ProvisionedThroughput" not in table:
+            assert table["BillingMode"] == "PAY_PER_REQUEST", name
+            continue
+        assert table["BillingMode"]["Fn::If"] == [
+            "AreTablesProvisioned",
+            *("PROVISIONED", "PAY_PER_REQUEST"),
+        ]
+        given["read_units", name], given["write_units", name] = numbers_of_units(table)
+        for index in table.get("GlobalSecondaryIndexes", []):
+            reads, given["write_units", f"{name} (index {index['IndexName']})"] = numbers_of_units(
+                index
+            )
+            assert reads == "Index"
+    assert given == {of: _NUMBERS[number] for of, number in units.items() if of[1] != "stock"}
+    levels = template["Mappings"]["ProvisionedUnits"]
+    assert [*levels] == template["Parameters"]["ProvisionedOrdersPerSecond"]["AllowedValues"]
+    for level, found in levels.items():
+        each = {name: ceil(number * int(level) / PROVISIONED_USE) or 1 for number, name in _NAMES}
+        assert found == {**each, "Index": max(int(level) // 10, 1)}
+
+
+_NAMES = ((1, "One"), (2, "Two"), (3, "Three"), (4, "Four"))
+_NUMBERS: dict[float, str] = dict(_NAMES)
+
+
+def units_of_an_order() -> dict[tuple[str, str], float]:
+    """Read and write units by table, also of the index of ended orders, which is on or not."""
+    counted = load_counted()
+    units: dict[tuple[str, str], float] = {("write_units", "orders (index ended)"): 1}
+    for function in counted.functions:
+        counts = counted.warm[function.name]["ours"]["counts"]
+        (*_, full) = counts.values()
+        for kind in ("read_units", "write_units"):
+            for table, number in full["first"][kind].items():
+                units[kind, table] = units.get((kind, table), 0) + number
+    return units
+
+
+def numbers_of_units(settings: dict[str, Any]) -> tuple[str, str]:
+    """How many read and write units a table or an index has for each order, in words."""
+    condition, units, otherwise = settings["ProvisionedThroughput"]["Fn::If"]
+    assert (condition, otherwise) == ("AreTablesProvisioned", {"Ref": "AWS::NoValue"})
+    writes = units["WriteCapacityUnits"]
+    if "Fn::If" in writes:
+        only, writes, none = writes["Fn::If"]
+        assert (only, none) == ("AreEndedOrdersListed", 1)
+    found = [units["ReadCapacityUnits"]["Fn::FindInMap"], writes["Fn::FindInMap"]]
+    for names in found:
+        assert names[:2] == ["ProvisionedUnits", {"Ref": "ProvisionedOrdersPerSecond"}]
+    return found[0][2], found[1][2]
 
 
 def test_every_fifo_of_updates_is_limited_by_its_message_groups(resources: Resources) -> None:
@@ -256,9 +322,8 @@ def test_every_finding_of_checkov_that_is_left_has_its_reason(resources: Resourc
             assert skip["comment"].endswith("."), (name, skip)
 
 
-def test_every_table_is_on_demand_recoverable_encrypted_and_kept(resources: Resources) -> None:
+def test_every_table_is_recoverable_encrypted_and_kept(resources: Resources) -> None:
     for name, table in of_type(resources, "AWS::DynamoDB::Table").items():
-        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST", name
         assert table["Properties"]["PointInTimeRecoverySpecification"] == {
             "PointInTimeRecoveryEnabled": True
         }, name

@@ -30,6 +30,7 @@ from orderctl.pipeline.capacity.fixed import (
     is_reported,
     lists_ended,
     memory_sizes,
+    provisioned_rate,
     watching_month,
 )
 from orderctl.terminal import console
@@ -214,6 +215,7 @@ def _bill(template: Template, parameters: Mapping[str, str]) -> Bill:
         watching_month(table, resources),
         reported=is_reported(parameters),
         lists_ended=lists_ended(parameters),
+        provisioned_rate=provisioned_rate(parameters),
     )
 
 

@@ -337,8 +337,17 @@ class SlowTable(Incident):
     ends = "The old limit comes back; what waits or is parked goes on by itself within minutes."
 
     def note(self) -> str:
-        """The limit before; -1 for none."""
+        """The limit before; -1 for none.
+
+        Raises:
+            OrderctlError: the table is provisioned, and knows no limit.
+        """
         table = self._dynamodb.describe_table(TableName=self._table)["Table"]
+        if table.get("BillingModeSummary", {}).get("BillingMode") == "PROVISIONED":
+            raise OrderctlError(
+                f"The table {self._table} is provisioned, and DynamoDB limits only tables that are "
+                "paid by the request. Deploy with ProvisionedOrdersPerSecond=0 first."
+            )
         return str(table.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits", -1))
 
     def begin(self, note: str) -> None:

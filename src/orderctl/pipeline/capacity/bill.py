@@ -14,6 +14,11 @@ OURS: Final = "ours"
 _TRACKER: Final = "order-tracker"
 """The version of the functions that is deployed."""
 _GIGABYTE: Final = 10**9
+_SECONDS_PER_HOUR: Final = 3600
+PROVISIONED_USE: Final = 0.7
+"""The share of provisioned units that is used, when the load is what they are for. DynamoDB's own
+auto scaling aims at the same by default ("Managing throughput capacity automatically with DynamoDB
+auto scaling", DynamoDB developer guide)."""
 
 Fill = float | Mapping[str, float]
 """How many messages a batch holds: of all functions, or by function."""
@@ -61,6 +66,8 @@ class Bill:
     """Whether Lambda logs the start and the report of each of our invocations."""
     lists_ended: bool = False
     """Whether an index has each of our orders that has ended; it was counted without."""
+    provisioned_rate: float = 0.0
+    """For how many orders a second the tables are provisioned; 0 when paid by the request."""
 
     def per_million(
         self,
@@ -84,7 +91,7 @@ class Bill:
             for name, share in (("first", 1.0), ("again", duplicates)):
                 if share:
                     used = self.used(function, version, full, name=name)
-                    for service, dollars in self._dollars(function, used).items():
+                    for service, dollars in self._dollars(function, used, rate).items():
                         bill[service] = bill.get(service, 0.0) + dollars * share
         bill["API Gateway"] = self.prices["api_gateway"]["request"]
         bill["SQS"] += self._idle(rate)
@@ -102,7 +109,7 @@ class Bill:
         bill: dict[str, float] = {}
         for function in self.functions:
             used = self._least(function, _of(fill, function))
-            for service, dollars in self._dollars(function, used).items():
+            for service, dollars in self._dollars(function, used, rate).items():
                 bill[service] = bill.get(service, 0.0) + dollars
         bill["API Gateway"] = self.prices["api_gateway"]["request"]
         bill["SQS"] += self._idle(rate)
@@ -172,7 +179,7 @@ class Bill:
             for key in {**few, **many}
         }
 
-    def _dollars(self, function: Priced, used: Used) -> dict[str, float]:
+    def _dollars(self, function: Priced, used: Used, rate: float) -> dict[str, float]:
         priced, assumed = self.prices, self.prices["assumptions"]
         memory = self.memory[function.name]
         seconds = self._seconds(used, memory)
@@ -193,8 +200,8 @@ class Bill:
             + seconds * memory / 1024 * priced["lambda"]["gigabyte_second"],
             "EventBridge": used["events"] * priced["eventbridge"]["event"],
             "SQS": delivered * priced["sqs"]["fifo_request"],
-            "DynamoDB": used["write_units"] * priced["dynamodb"]["write_unit"]
-            + used["read_units"] * priced["dynamodb"]["read_unit"],
+            "DynamoDB": self._of_tables(used, "write_unit", rate)
+            + self._of_tables(used, "read_unit", rate),
             "SNS": published * (sns["fifo_publish"] + gigabyte * sns["fifo_publish_gigabyte"])
             + delivered * (sns["fifo_delivery"] + gigabyte * sns["fifo_delivery_gigabyte"]),
             "CloudWatch Logs": logged / _GIGABYTE * priced["cloudwatch"]["log_gigabyte"],
@@ -202,6 +209,16 @@ class Bill:
         if function.in_batches:
             bill["SQS"] += self.requests(function, used) * priced["sqs"]["standard_request"]
         return bill
+
+    def _of_tables(self, used: Used, unit: str, rate: float) -> float:
+        """Dollars for the read or the write units of an order."""
+        priced, units = self.prices["dynamodb"], used[f"{unit}s"]
+        if not self.provisioned_rate:
+            return float(units * priced[unit])
+        stock = sum(each for name, each in used.items() if name in _stock_units(unit))
+        provisioned = (units - stock) / PROVISIONED_USE * self.provisioned_rate / rate
+        an_hour = provisioned * priced[f"provisioned_{unit}_hour"]
+        return float(stock * priced[unit] + an_hour / _SECONDS_PER_HOUR)
 
     def requests(self, function: Priced, used: Used) -> float:
         """SQS requests of an order: EventBridge sends each message, Lambda receives and deletes.
@@ -223,6 +240,14 @@ class Bill:
         queues = sum(function.in_batches for function in self.functions)
         receives = queues * self.prices["assumptions"]["idle_receives_per_second"]
         return float(receives / rate * self.prices["sqs"]["standard_request"])
+
+
+def _stock_units(unit: str) -> tuple[str, str]:
+    """What the units of the stock are counted under, in our version and in the textbook's.
+
+    It is paid by the request: how many items a batch writes depends on how many SKUs a shop has.
+    """
+    return f"{unit}s stock", f"{unit}s textbook-stock"
 
 
 def _of(fill: Fill, function: Priced) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from orderctl.pipeline.capacity.bill import OURS, Bill, Priced
+from orderctl.pipeline.capacity.bill import OURS, PROVISIONED_USE, Bill, Priced
 from orderctl.pipeline.capacity.quotas import Quota, Quotas
 
 Kind = Literal["parameter", "quota", "fixed", "advice"]
@@ -23,6 +23,7 @@ _FINISHING_SECONDS: Final = 3.0
 """How long before its timeout a function takes up no more messages."""
 _TRANSACTION_SECONDS: Final = 0.03
 """How long a transaction holds the items that it names."""
+_STOCK: Final = "stock"
 _STOCK_UNITS: Final = 2
 """The write units of a stock item in a transaction."""
 _FULLEST: Final = 100
@@ -255,27 +256,56 @@ class Demand:
         used = [self._used(function) for function in self.bill.functions]
         writes = _by_table(used, "write_units")
         for table, units in writes.items():
-            yield self._part(f"DynamoDB: {table}", "table_write_units", units, "write units")
+            yield self._table(table, f"DynamoDB: {table}", "write units", units)
         for table, units in _by_table(used, "read_units").items():
-            yield self._part(f"DynamoDB: {table}, reads", "table_read_units", units, "read units")
-        busiest = max(writes, key=lambda table: writes[table])
-        yield self._at_once(busiest, writes[busiest])
+            yield self._table(table, f"DynamoDB: {table}, reads", "read units", units)
+        yield self._at_once(writes)
         for table, units in writes.items():
             if " (index " in table:
                 yield self._index_key(table, units)
 
-    def _at_once(self, table: str, units: float) -> Part:
+    def _table(self, table: str, name: str, of: str, units: float) -> Part:
+        """A table: the units that it is asked for, or those that it is provisioned with."""
+        quota = self.quotas[f"table_{of.replace(' ', '_')}"]
+        demand, how = self.load.rate * units, f"{units:.3g} {of} an order"
+        if self._provisioned and table != _STOCK:
+            demand = self._provisioned * units / PROVISIONED_USE
+            how += f", provisioned for {self._provisioned:g} orders a second"
+        return self._quota_part(name, quota, demand, how)
+
+    @property
+    def _provisioned(self) -> float:
+        """For how many orders a second the tables are provisioned, but that of the stock."""
+        return self.load.number("ProvisionedOrdersPerSecond")
+
+    def _at_once(self, writes: Mapping[str, float]) -> Part:
+        """The table that is asked for most, by its write units of an order."""
+        provisioned = self._provisioned
+        asked = {of: units for of, units in writes.items() if not provisioned or of != _STOCK}
+        table, units = max(asked.items(), key=lambda item: item[1])
+        name, demand = "DynamoDB: the busiest table, at once", self.load.rate * units
         quota = self.quotas["table_write_units_at_once"]
+        if provisioned:
+            return Part(
+                name,
+                demand,
+                provisioned * units / PROVISIONED_USE,
+                quota.unit,
+                "parameter",
+                "ProvisionedOrdersPerSecond",
+                f"{table}: {units:.3g} write units an order, {1 - PROVISIONED_USE:.0%} to spare",
+                needs=math.ceil(self.load.rate),
+            )
         return Part(
-            "DynamoDB: the busiest table, at once",
-            self.load.rate * units,
+            name,
+            demand,
             max(quota.limit, self.load.number("WarmWriteUnits")),
             quota.unit,
             "advice",
             "WarmWriteUnits",
             f"{table}: {units:.3g} write units an order; it grows within minutes if asked for more",
             quota.page,
-            math.ceil(self.load.rate * units),
+            math.ceil(demand),
         )
 
     def _index_key(self, table: str, units: float) -> Part:

@@ -46,3 +46,8 @@ def is_reported(parameters: Mapping[str, str]) -> bool:
 def lists_ended(parameters: Mapping[str, str]) -> bool:
     """Whether an index has each order that has ended, by the parameters' values."""
     return parameters["OrdersIndex"] == "true"
+
+
+def provisioned_rate(parameters: Mapping[str, str]) -> float:
+    """For how many orders a second the tables are provisioned, by the parameters' values."""
+    return float(parameters["ProvisionedOrdersPerSecond"])

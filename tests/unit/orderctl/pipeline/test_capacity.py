@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from math import ceil
 from pathlib import Path
@@ -307,6 +308,51 @@ def test_the_set_for_1000_orders_a_second_leaves_only_quotas_to_raise() -> None:
         load = Load(1_000, given, charge_ms=300)
         passed = [part for part in parts(bill, load_quotas(region), load) if part.share > 1]
         assert {part.kind for part in passed} <= {"quota"}, passed
+
+
+def test_provisioned_tables_are_paid_by_the_hour_whatever_the_load() -> None:
+    steady = replace(BILL, provisioned_rate=1_000)
+    writes, reads = (2 + 1 + 4) / 0.7 * 0.00065, 4 / 0.7 * 0.00013  # dollars an hour and order/s
+    stock = 4 * 0.625  # by the request, as before
+    for rate, share in ((1_000, 1.0), (500, 2.0), (100, 10.0)):
+        bill = steady.per_million("ours", rate=rate, fill=10)
+        hourly = (writes + reads) * share / 3_600 * 1e6
+        assert bill["DynamoDB"] == pytest.approx(stock + hourly, rel=1e-4)
+    least = steady.floor(rate=1_000, fill=10)["DynamoDB"]
+    units = 1 + 1 + 1 + 1  # of order-api, payments, inventory and the tracker
+    assert least == pytest.approx(units / 0.7 * 0.00065 / 3_600 * 1e6, rel=1e-3)
+
+
+def test_provisioned_tables_are_asked_of_the_quota_and_bear_no_more() -> None:
+    given = {"ProvisionedOrdersPerSecond": "10000"}
+    of = found(7_000, parameters=given)
+    assert of["DynamoDB: orders"].demand == pytest.approx(4 * 10_000 / 0.7)
+    assert of["DynamoDB: payments"].demand == pytest.approx(10_000 / 0.7)
+    assert of["DynamoDB: stock"].demand == 4 * 7_000
+    at_once = of["DynamoDB: the busiest table, at once"]
+    assert (at_once.kind, at_once.limited_by) == ("parameter", "ProvisionedOrdersPerSecond")
+    assert at_once.share == pytest.approx(0.49)  # 0.7 of 0.7
+    over = found(20_000, parameters=given)["DynamoDB: the busiest table, at once"]
+    assert over.share == pytest.approx(1.4)
+    assert over.needs == 20_000
+
+
+def test_the_stock_is_never_taken_for_the_busiest_provisioned_table() -> None:
+    bill = replace(BILL, warm={**WARM, "inventory-processor": consumer(1, {"stock": 9.0})})
+    quotas = load_quotas("eu-central-1")
+    for rate, busiest in (("0", "stock"), ("1000", "orders")):
+        load = Load(100, {**PARAMETERS, "ProvisionedOrdersPerSecond": rate})
+        (part,) = (p for p in parts(bill, quotas, load) if p.name.endswith("at once"))
+        assert part.how.startswith(f"{busiest}: ")
+
+
+def test_the_command_takes_provisioned_tables_into_account() -> None:
+    typed = ("capacity", "--rate", "1000", "--region", "eu-central-1", "--json", "--param")
+    steady, asked = (
+        json.loads(run_here(*typed, f"ProvisionedOrdersPerSecond={rate}").stdout)
+        for rate in (1000, 0)
+    )
+    assert steady["dollars_a_million"]["DynamoDB"] < 0.6 * asked["dollars_a_million"]["DynamoDB"]
 
 
 def test_an_index_of_ended_orders_is_a_write_unit_of_each_order() -> None:
