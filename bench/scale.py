@@ -46,7 +46,8 @@ def parts() -> Iterator[Row]:
     at = [told("--rate", f"{rate}", "--region", REGION, *more) for rate, more in _RATES.items()]
     yield ("", *(f"{rate:,} a second" for rate in _RATES), "limited by")
     for found in zip(*(each["parts"] for each in at), strict=True):
-        yield (found[0]["name"], *map(_share, found), found[0]["limited_by"])
+        limited_by = dict.fromkeys(each["limited_by"] for each in found)
+        yield (found[0]["name"], *map(_share, found), " or ".join(limited_by))
     yield ("dollars a month", *(f"${_rounded(each['dollars_a_month']):,.0f}" for each in at), "")
 
 
