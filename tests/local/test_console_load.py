@@ -94,7 +94,8 @@ def test_viewers_who_come_and_go_leave_nothing_behind(
             megabytes.append(_megabytes(console.pid))
         console.terminate()
     print(megabytes)
-    assert megabytes[-1] - megabytes[1] < 10, megabytes
+    # It takes what it needs for so many within the first rounds, in a step or two.
+    assert megabytes[-1] - megabytes[2] < 5, megabytes
 
 
 def _megabytes(pid: int) -> float:
