@@ -255,10 +255,13 @@ class Demand:
     def _tables(self) -> Iterator[Part]:
         used = [self._used(function) for function in self.bill.functions]
         writes = _by_table(used, "write_units")
+        reads = _by_table(used, "read_units")
         for table, units in writes.items():
             yield self._table(table, f"DynamoDB: {table}", "write units", units)
-        for table, units in _by_table(used, "read_units").items():
+        for table, units in reads.items():
             yield self._table(table, f"DynamoDB: {table}, reads", "read units", units)
+        yield self._account("DynamoDB: what is provisioned", "write units", writes)
+        yield self._account("DynamoDB: what is provisioned, reads", "read units", reads)
         yield self._at_once(writes)
         for table, units in writes.items():
             if " (index " in table:
@@ -272,6 +275,13 @@ class Demand:
             demand = self._provisioned * units / PROVISIONED_USE
             how += f", provisioned for {self._provisioned:g} orders a second"
         return self._quota_part(name, quota, demand, how)
+
+    def _account(self, name: str, of: str, units: Mapping[str, float]) -> Part:
+        """What all tables are provisioned with; nothing if they are paid by the request."""
+        quota = self.quotas[f"account_{of.replace(' ', '_')}"]
+        each = sum(number for table, number in units.items() if table != _STOCK)
+        how = f"{each:.3g} {of} an order, provisioned for {self._provisioned:g} orders a second"
+        return self._quota_part(name, quota, self._provisioned * each / PROVISIONED_USE, how)
 
     @property
     def _provisioned(self) -> float:
