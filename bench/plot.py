@@ -12,6 +12,7 @@ from matplotlib import pyplot
 from bench.setting import FLOOR, OURS, SDK, TEXTBOOK, TIMED, VERSIONS
 
 _COLORS: Final = {FLOOR: "#9aa5b1", OURS: "#2f7ed8", SDK: "#7fb2e8", TEXTBOOK: "#e08b3c"}
+_ROOM_FOR_LEGEND: Final = 1.25
 _WIDTH: Final = 0.2
 
 
@@ -67,7 +68,7 @@ def _bars(axis: Any, title: str, found: Mapping[str, Mapping[str, float]]) -> No
         places = [names.index(name) + number * _WIDTH for name in drawn_names]
         drawn = axis.bar(places, heights, _WIDTH, label=version, color=_COLORS[version])
         axis.bar_label(drawn, fmt="%.3g", fontsize=6)
-    axis.set_xticks([place + _WIDTH for place in range(len(names))], names, rotation=12)
+    axis.set_xticks([place + _WIDTH for place in range(len(names))], names, rotation=20, ha="right")
     axis.set_title(title)
     axis.legend()
 
@@ -84,7 +85,8 @@ def _bills(axis: Any, rates: Mapping[Any, Any]) -> None:  # noqa: ANN401 - matpl
     for place, total in enumerate(below):
         axis.text(place, total, f"${total:.2f}", ha="center", va="bottom", fontsize=7)
     axis.set_title("Dollars per million orders")
-    axis.legend(fontsize=6)
+    axis.set_ylim(top=max(below) * _ROOM_FOR_LEGEND)
+    axis.legend(fontsize=6, ncols=2, loc="upper right")
 
 
 def _latencies(axis: Any, local: Mapping[str, Any]) -> None:  # noqa: ANN401 - matplotlib's axes
@@ -101,5 +103,7 @@ def _latencies(axis: Any, local: Mapping[str, Any]) -> None:  # noqa: ANN401 - m
     axis.set_xlabel("orders that end per second")
     axis.set_ylabel("seconds to the end of an order")
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:.2g}")
     axis.set_title("The local cloud")
     axis.legend()
