@@ -13,7 +13,11 @@ from ministack import app as ministack_app
 from orderctl.localcloud import seams
 from orderctl.localcloud.processes import LOOPBACK
 
-_ASKING = ("_handle_pre_body_request", "_handle_special_data_plane_request")
+_ASKING = (
+    "_handle_pre_body_request",
+    "_handle_post_body_shortcuts",
+    "_handle_special_data_plane_request",
+)
 
 
 def install() -> None:
