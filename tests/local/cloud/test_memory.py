@@ -60,6 +60,36 @@ def test_a_change_of_policies_is_seen_by_the_next_call(account: Account, name: s
         sqs.list_queues()
 
 
+def test_a_change_of_a_resource_s_policy_is_seen_by_the_next_call(
+    account: Account, name: str
+) -> None:
+    queue = account.sqs.create_queue(QueueName=name)["QueueUrl"]
+    user = account.user(name, {"Action": "sqs:SendMessage", "Resource": "*"})
+    sqs = user.client("sqs", endpoint_url=account.server.url)
+    denied = policy(
+        {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    )
+    for _ in range(5):
+        sqs.send_message(QueueUrl=queue, MessageBody="1")
+        account.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": denied})
+        with pytest.raises(ClientError, match="AccessDenied"):
+            sqs.send_message(QueueUrl=queue, MessageBody="2")
+        account.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+
+
+def test_what_one_may_do_is_not_remembered_for_another(account: Account, name: str) -> None:
+    may, may_not = (
+        account.user(f"{name}-{each}", {"Action": f"sqs:{action}", "Resource": "*"}).client(
+            "sqs", endpoint_url=account.server.url
+        )
+        for each, action in (("a", "ListQueues"), ("b", "CreateQueue"))
+    )
+    for _ in range(5):
+        may.list_queues()
+        with pytest.raises(ClientError, match="AccessDenied"):
+            may_not.list_queues()
+
+
 def test_a_change_by_a_stack_is_seen_by_the_next_call(account: Account, name: str) -> None:
     user = account.user(name, {"Action": "sqs:ListQueues", "Resource": "*"})
     sqs = user.client("sqs", endpoint_url=account.server.url)

@@ -331,8 +331,9 @@ def test_provisioned_tables_are_asked_of_the_quota_and_bear_no_more() -> None:
     assert of["DynamoDB: stock"].demand == 4 * 7_000
     # All tables, and indexes, of an account together; the stock is not among them.
     writes, reads = (of[f"DynamoDB: what is provisioned{each}"] for each in ("", ", reads"))
-    assert (writes.demand, writes.limit) == (pytest.approx(7 * 10_000 / 0.7), 80_000)
-    assert (reads.demand, reads.limit) == (pytest.approx(4 * 10_000 / 0.7), 80_000)
+    assert writes.demand == pytest.approx(7 * 10_000 / 0.7)
+    assert reads.demand == pytest.approx(4 * 10_000 / 0.7)
+    assert writes.limit == reads.limit == 80_000
     assert found(7_000)["DynamoDB: what is provisioned"].demand == 0
     at_once = of["DynamoDB: the busiest table, at once"]
     assert (at_once.kind, at_once.limited_by) == ("parameter", "ProvisionedOrdersPerSecond")

@@ -1,9 +1,9 @@
 """What is on record of callers, remembered for a tenth of a second.
 
-MiniStack 1.5.33 looks up a caller's key and policies anew, several times for each request. On AWS a
-change of them takes effect after some seconds ("Changes that I make are not always immediately
-visible", IAM user guide). Here they are looked up ten times a second, and again at once when one
-may have changed.
+MiniStack 1.5.33 looks up a caller's key and policies anew, several times for each request, and asks
+them anew. On AWS a change of them takes effect after some seconds ("Changes that I make are not
+always immediately visible", IAM user guide). Here they are looked up ten times a second, and again
+at once when one may have changed.
 """
 
 import inspect

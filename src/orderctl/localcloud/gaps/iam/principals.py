@@ -20,6 +20,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from functools import partial
 from typing import Any
 
 from ministack.core import iam_evaluator, lambda_runtime, router
@@ -44,8 +45,6 @@ _signer: contextvars.ContextVar[Signer | None] = contextvars.ContextVar("signer"
 _failure: contextvars.ContextVar[SignatureError | None] = contextvars.ContextVar(
     "signature_failure", default=None
 )
-# What the request may do, as far as it was asked.
-_allowed: contextvars.ContextVar[set[tuple[object, ...]]] = contextvars.ContextVar("allowed")
 
 
 def set_verified(signer: Signer | None, failure: SignatureError | None = None) -> None:
@@ -57,7 +56,6 @@ def set_verified(signer: Signer | None, failure: SignatureError | None = None) -
     """
     _signer.set(signer)
     _failure.set(failure)
-    _allowed.set(set())
 
 
 def verified_key() -> str:
@@ -77,6 +75,7 @@ def install() -> None:
     resolve = seams.original(iam_evaluator, "resolve_principal")
     identify = seams.original(iam_evaluator, "resolve_caller_identity")
     enforce = seams.original(iam_evaluator, "enforce")
+    policy_of = seams.original(iam_evaluator, "_resource_policy")
     signed_region = seams.original(router, "extract_signed_region")
 
     def resolve_verified(
@@ -106,14 +105,14 @@ def install() -> None:
                 "SignatureDoesNotMatch",
                 f"Credential should be scoped to correct service: '{prefix}'. ",
             )
-        # A transaction asks the same for many items of a table.
-        allowed, asked = _allowed.get(set()), (access_key_id, action, request, repr(context))
-        if asked in allowed:
-            return None
-        denied = enforce(access_key_id, action, service, *request, **context)
-        if not denied:
-            allowed.add(asked)
-        return denied
+        decide = partial(enforce, access_key_id, action, service, *request, **context)
+        if not access_key_id or access_key_id != verified_key():
+            return decide()
+        # The same is asked again and again: by each request, and for each item of a transaction.
+        resource = str(context.get("resource_arn") or (*request, "*", "*")[1])
+        asked = (access_key_id, action, service, request, repr(context))
+        by = (iam_evaluator._request_origin.get(), repr(policy_of(service, resource)))
+        return memory.remembered(("decision", asked, by), decide)
 
     root_key = os.environ["AWS_ACCESS_KEY_ID"]
     seams.replace_everywhere(iam_evaluator, "is_root_access_key", lambda key: key == root_key)
