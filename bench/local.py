@@ -31,7 +31,7 @@ from orderctl.waiting import wait_until
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_RATES: Final = (5, 10, 20, 40, 80)
+_RATES: Final = (5, 10, 20, 40, 80, 160)
 _READERS: Final = 3
 _SENDERS: Final = 24
 _PATIENCE_SECONDS: Final = 120.0
