@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 PRICES: Final = Path(__file__).with_name("prices.toml")
 MILLION: Final = 1_000_000
 OURS: Final = "ours"
-_TRACKER: Final = "order-tracker"
 """The version of the functions that is deployed."""
+_TRACKER: Final = "order-tracker"
 _GIGABYTE: Final = 10**9
 _SECONDS_PER_HOUR: Final = 3600
 PROVISIONED_USE: Final = 0.7
