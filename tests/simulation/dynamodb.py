@@ -42,16 +42,22 @@ class Holding:
         """Say how long a transaction holds its items."""
         self._scheduler = scheduler
         self._seconds = seconds
-        self._until: dict[tuple[str, str], tuple[float, str]] = {}
+        self._until: dict[tuple[str, str], tuple[float, str, str]] = {}
+        self.writer = ""
+        """The invocation that writes now; empty for anybody else."""
         self.met = 0
         """How many writes met a transaction."""
 
     def find(self, targets: Iterable[tuple[str, str]], token: str) -> set[tuple[str, str]]:
-        """Which of these items another transaction holds; its own repetition does not meet it."""
+        """Which of these items another transaction holds.
+
+        Its own repetition does not meet it; nor does who was answered, for whom it is over.
+        """
         met = set()
         for target in targets:
-            until, holder = self._until.get(target, (0.0, ""))
-            if until > self._scheduler.now and holder != token:
+            until, holder, writer = self._until.get(target, (0.0, "", ""))
+            is_own = holder == token or (self.writer and self.writer == writer)
+            if until > self._scheduler.now and not is_own:
                 met.add(target)
         self.met += bool(met)
         return met
@@ -59,7 +65,7 @@ class Holding:
     def hold(self, targets: Iterable[tuple[str, str]], token: str) -> None:
         """Have a transaction hold its items."""
         until = self._scheduler.now + self._seconds
-        self._until |= dict.fromkeys(targets, (until, token))
+        self._until |= dict.fromkeys(targets, (until, token, self.writer))
 
 
 def written(request: Request, keys: Mapping[str, str]) -> list[tuple[str, str]]:

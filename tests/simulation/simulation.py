@@ -246,7 +246,7 @@ class Simulation:
         """Have a function's call take effect."""
         match request.service:
             case "dynamodb":
-                return self._perform_on_tables(request)
+                return self._perform_on_tables(request, invocation.name)
             case "events":
                 return self._bus.perform(request, invocation.function)
             case "sqs":
@@ -259,7 +259,9 @@ class Simulation:
             case service:
                 return self._others[service](request)
 
-    def _perform_on_tables(self, request: Request) -> Any:  # noqa: ANN401
+    def _perform_on_tables(self, request: Request, writer: str = "") -> Any:  # noqa: ANN401
+        if self._holding:
+            self._holding.writer = writer
         try:
             return self._tables.perform(request)
         finally:
