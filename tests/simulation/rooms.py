@@ -136,11 +136,12 @@ def _lead_into_the_simulation() -> None:
         "orders.payments.tries",
     ):
         _replace(importlib.import_module(module), "datetime", _Datetime)
-    _replace(
-        importlib.import_module("orders.aws.order_table"),
-        "sample",
-        lambda population, k: owner_here().sample(population, k),
-    )
+    for module in ("orders.aws.order_table", "orders.inventory.moving"):
+        _replace(
+            importlib.import_module(module),
+            "sample",
+            lambda population, k: owner_here().sample(population, k),
+        )
     patience = importlib.import_module("orders.aws.patience")
     _replace(patience, "sleep", lambda seconds: owner_here().sleep(seconds))
     _replace(patience, "uniform", lambda least, most: owner_here().uniform(least, most))

@@ -18,6 +18,8 @@ from simulation.world import World
 
 _INVOCATION_SECONDS: Final = 12.0
 """No function works longer, so none may turn an order away for what was so before."""
+_OLD_LOOK_SECONDS: Final = 30.0
+"""How old a look at the stock may be that is not consistent."""
 
 
 class StockWatch:
@@ -28,6 +30,8 @@ class StockWatch:
         self._put_in = plan.stock
         self._levels = at_first(plan)
         """How much is available on each shelf that is there."""
+        self._since: dict[str, float] = {}
+        """Since when those are there that have come later."""
         self._held: dict[str, Counter[str]] = {}
         """How much an order has taken of each shelf."""
         self._totals: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
@@ -36,6 +40,8 @@ class StockWatch:
         """What was put on each shelf by the call that is taking effect."""
         self._wanted: Counter[str] = Counter()
         """What the reservations that it wrote put there."""
+        self._put_back: Counter[str] = Counter()
+        """What of this they put back; on the first shelf, if theirs seemed to be gone."""
         self._is_orders = False
         """Whether it wrote any."""
         self._note_totals()
@@ -53,6 +59,8 @@ class StockWatch:
         available = int(number(after, "available"))
         if available < 0:
             raise Violation(STOCK, f"{key}: {available} available")
+        if key not in self._levels:
+            self._since[key] = self._scheduler.now
         self._moved[key] += available - self._levels.get(key, 0)
         if after is None:
             del self._levels[key]
@@ -68,8 +76,8 @@ class StockWatch:
             self._wanted.subtract(self._held[order_id])
             self._is_orders = True
         elif held := self._held.pop(order_id, None):
-            for key, quantity in held.items():
-                self._wanted[key if key in self._levels else sku_of(key)] += quantity
+            self._wanted.update(held)
+            self._put_back.update(held)
             self._is_orders = True
 
     def check(self) -> None:
@@ -78,13 +86,14 @@ class StockWatch:
         Raises:
             Violation: something was lost or made, or stands where it should not.
         """
-        moved = {key: by for key, by in self._moved.items() if by}
-        wanted = {key: by for key, by in self._wanted.items() if by}
-        if self._is_orders and moved != wanted:
+        if self._is_orders and not self._is_as_wanted():
+            moved = {key: by for key, by in self._moved.items() if by}
+            wanted = {key: by for key, by in self._wanted.items() if by}
             raise Violation(STOCK, f"shelves changed by {moved}, reservations by {wanted}")
         if self._moved:
             self._note_totals()
-        self._moved, self._wanted, self._is_orders = Counter(), Counter(), False
+        self._moved, self._wanted, self._put_back = Counter(), Counter(), Counter()
+        self._is_orders = False
         for sku, put_in in self._put_in.items():
             available = self._totals[sku][-1][1]
             holders = {
@@ -98,6 +107,26 @@ class StockWatch:
                     STOCK,
                     f"{sku}: {available} available and {reserved} reserved are not {put_in}{told}",
                 )
+
+    def _is_as_wanted(self) -> bool:
+        """Whether each shelf has changed as the reservations say.
+
+        What is put back comes onto the first shelf when its own is there no more, or has come so
+        lately that it is not there in a look that is old.
+        """
+        elsewhere: Counter[str] = Counter()
+        for key in {*self._moved, *self._wanted}:
+            less = self._wanted[key] - self._moved[key]
+            elsewhere[sku_of(key)] += less
+            may_differ = self._put_back[key] if self._is_young(key) else 0
+            if key != sku_of(key) and not 0 <= less <= may_differ:
+                return False
+        return not any(elsewhere.values())
+
+    def _is_young(self, key: str) -> bool:
+        """Whether a shelf is not there, or was not a while ago."""
+        since = self._since.get(key, -_OLD_LOOK_SECONDS)
+        return key not in self._levels or self._scheduler.now - since < _OLD_LOOK_SECONDS
 
     def _note_totals(self) -> None:
         totals: Counter[str] = Counter(dict.fromkeys(self._put_in, 0))
